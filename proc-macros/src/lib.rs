@@ -1,0 +1,1 @@
+//! The attribute macros of tidings; use them through the `tidings` crate.

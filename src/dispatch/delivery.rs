@@ -1,0 +1,137 @@
+//! A record on its way to a handler.
+
+use std::any::{Any, TypeId};
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+
+use crate::envelope::EnvelopeView;
+use crate::outcome::Outcome;
+use crate::schema::Codec;
+use crate::transport::Record;
+
+/// A record on its way to a handler. A cheap handle: clones share the record.
+#[derive(Clone)]
+pub struct Delivery {
+    shared: Arc<Shared>,
+}
+
+/// What a delivery is made of.
+#[derive(Debug)]
+pub struct DeliveryParts {
+    /// The record.
+    pub record: Arc<Record>,
+    /// Turns its payload into a type.
+    pub codec: Codec,
+    /// The state handlers may ask for.
+    pub extensions: Arc<Extensions>,
+    /// The consumer group.
+    pub group: Arc<str>,
+    /// The handler's name.
+    pub handler: &'static str,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+}
+
+struct Shared {
+    parts: DeliveryParts,
+    hooks: Mutex<Vec<CompletionHook>>,
+}
+
+/// Runs between a handler's return and the event's completion; may change the outcome. A handler's transaction commits here.
+pub type CompletionHook = Box<dyn FnOnce(Outcome) -> BoxFuture<'static, Outcome> + Send>;
+
+impl Delivery {
+    /// A delivery of these parts.
+    pub fn new(parts: DeliveryParts) -> Self {
+        Self { shared: Arc::new(Shared { parts, hooks: Mutex::new(Vec::new()) }) }
+    }
+
+    /// The record.
+    pub fn record(&self) -> &Record {
+        &self.shared.parts.record
+    }
+
+    /// The record's envelope.
+    pub fn envelope(&self) -> EnvelopeView<'_> {
+        EnvelopeView::new(&self.record().headers)
+    }
+
+    /// The codec of the consumer.
+    pub fn codec(&self) -> &Codec {
+        &self.shared.parts.codec
+    }
+
+    /// The consumer group.
+    pub fn group(&self) -> &str {
+        &self.shared.parts.group
+    }
+
+    /// The handler's name.
+    pub fn handler(&self) -> &'static str {
+        self.shared.parts.handler
+    }
+
+    /// Which attempt this is, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.shared.parts.attempt
+    }
+
+    /// State of type `T` given to the consumer's builder.
+    pub fn extension<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.shared.parts.extensions.get()
+    }
+
+    /// Run `hook` after the handler returns and before the event counts as complete. The last one registered runs first.
+    pub fn on_completion(&self, hook: CompletionHook) {
+        self.shared.hooks.lock().push(hook);
+    }
+
+    /// The hooks registered, first one first; each is handed out once.
+    pub(crate) fn take_completion_hooks(&self) -> Vec<CompletionHook> {
+        std::mem::take(&mut *self.shared.hooks.lock())
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Delivery")
+            .field("record", self.record())
+            .field("handler", &self.handler())
+            .field("attempt", &self.attempt())
+            .finish_non_exhaustive()
+    }
+}
+
+/// State that handlers may ask for, one value a type.
+#[derive(Clone, Default)]
+pub struct Extensions {
+    values: FxHashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+}
+
+impl Extensions {
+    /// Nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Keep `value`; one of the same type is replaced.
+    pub fn insert<T: Send + Sync + 'static>(&mut self, value: Arc<T>) {
+        self.values.insert(TypeId::of::<T>(), value);
+    }
+
+    /// The value of type `T`.
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.values.get(&TypeId::of::<T>()).cloned().and_then(|value| value.downcast().ok())
+    }
+}
+
+impl fmt::Debug for Extensions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Extensions").field("values", &self.values.len()).finish()
+    }
+}

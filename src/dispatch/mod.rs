@@ -1,0 +1,18 @@
+//! Dispatchers: annotated impl blocks whose methods handle events, as data.
+//!
+//! `#[dispatcher]` turns an impl block into [`Routes`]; everything else (matching, retries, spans, metrics) is library code
+//! that reads them. Tests and the command line can list a dispatcher's routes without running it.
+
+mod delivery;
+mod extract;
+mod policy;
+mod route;
+mod router;
+mod versions;
+
+pub use delivery::{CompletionHook, Delivery, DeliveryParts, Extensions};
+pub use extract::{FromDelivery, Message, RecordHeaders, State};
+pub use policy::{OnExhausted, Policy, RetryOverrides, RetryPolicy};
+pub use route::{Dispatcher, HandlerFuture, PayloadInfo, Route, RouteConflict, RouteInfo, Routes};
+pub use router::{RouteMatch, Router};
+pub use versions::Versions;

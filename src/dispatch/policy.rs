@@ -1,0 +1,153 @@
+//! How failures are treated: a consumer's defaults, and what a dispatcher or a handler says instead.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// When and how often a failed delivery is tried again.
+///
+/// The pause before attempt *n + 1* is drawn evenly from zero to `initial × 2^(n-1)`, capped at `max`
+/// ("full jitter": Brooker, *Exponential Backoff and Jitter*, AWS Architecture Blog, 2015).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RetryPolicy {
+    /// Attempts in all, the first included. Default: 10.
+    pub max_attempts: u32,
+    /// The bound of the first pause. Default: 100 ms.
+    pub initial: Duration,
+    /// The bound of every pause. Default: 30 s.
+    pub max: Duration,
+    /// No attempt begins later than this after the first. Default: 10 min.
+    pub max_age: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            max_attempts: 10,
+            initial: Duration::from_millis(100),
+            max: Duration::from_secs(30),
+            max_age: Duration::from_secs(600),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// The same policy with what `overrides` names replaced.
+    pub fn with(self, overrides: RetryOverrides) -> Self {
+        Self {
+            max_attempts: overrides.max_attempts.unwrap_or(self.max_attempts),
+            initial: overrides.initial.unwrap_or(self.initial),
+            max: overrides.max.unwrap_or(self.max),
+            max_age: overrides.max_age.unwrap_or(self.max_age),
+        }
+    }
+
+    /// The longest pause after `attempts` failed ones.
+    pub fn backoff_bound(&self, attempts: u32) -> Duration {
+        let doublings = attempts.saturating_sub(1).min(31);
+        self.initial.saturating_mul(1 << doublings).min(self.max)
+    }
+}
+
+/// What becomes of an event that failed for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OnExhausted {
+    /// It goes to the dead-letter topic, and its key goes on. The default.
+    DeadLetter,
+    /// The consumer stops and says why.
+    Stop,
+}
+
+/// The parts of a [`RetryPolicy`] that a block or a handler replaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct RetryOverrides {
+    /// Attempts in all.
+    pub max_attempts: Option<u32>,
+    /// The bound of the first pause.
+    pub initial: Option<Duration>,
+    /// The bound of every pause.
+    pub max: Option<Duration>,
+    /// No attempt begins later than this after the first.
+    pub max_age: Option<Duration>,
+}
+
+/// What a block or a handler says about failures; what it leaves out it inherits: the handler from its block, the block from
+/// the consumer's options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct Policy {
+    /// Retries.
+    pub retry: RetryOverrides,
+    /// What happens after the last one.
+    pub on_exhausted: Option<OnExhausted>,
+    /// How long one attempt may take.
+    pub timeout: Option<Duration>,
+}
+
+impl Policy {
+    /// Says nothing: everything is inherited.
+    pub const INHERIT: Self = Self {
+        retry: RetryOverrides { max_attempts: None, initial: None, max: None, max_age: None },
+        on_exhausted: None,
+        timeout: None,
+    };
+
+    /// Attempts in all, the first included.
+    pub const fn max_attempts(mut self, attempts: u32) -> Self {
+        self.retry.max_attempts = Some(attempts);
+        self
+    }
+
+    /// The bound of the first pause.
+    pub const fn initial(mut self, pause: Duration) -> Self {
+        self.retry.initial = Some(pause);
+        self
+    }
+
+    /// The bound of every pause.
+    pub const fn max(mut self, pause: Duration) -> Self {
+        self.retry.max = Some(pause);
+        self
+    }
+
+    /// No attempt begins later than this after the first.
+    pub const fn max_age(mut self, age: Duration) -> Self {
+        self.retry.max_age = Some(age);
+        self
+    }
+
+    /// What becomes of an event that failed for good.
+    pub const fn on_exhausted(mut self, action: OnExhausted) -> Self {
+        self.on_exhausted = Some(action);
+        self
+    }
+
+    /// How long one attempt may take.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_maximum() {
+        let policy = RetryPolicy::default();
+        assert_eq!(policy.backoff_bound(1), Duration::from_millis(100));
+        assert_eq!(policy.backoff_bound(3), Duration::from_millis(400));
+        assert_eq!(policy.backoff_bound(u32::MAX), Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_handler_replaces_only_what_it_names() {
+        let policy = RetryPolicy::default().with(Policy::INHERIT.max_attempts(3).retry);
+        assert_eq!(policy, RetryPolicy { max_attempts: 3, ..RetryPolicy::default() });
+    }
+}

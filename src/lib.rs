@@ -1,0 +1,20 @@
+//! Domain events on Kafka.
+
+pub mod causality;
+pub mod clock;
+pub mod dispatch;
+pub mod envelope;
+pub mod event;
+mod outcome;
+#[cfg(feature = "publisher")]
+pub mod publisher;
+pub mod schema;
+pub mod transport;
+
+pub use dispatch::{Delivery, Dispatcher, FromDelivery, Message, State};
+pub use event::{Event, Key, Stream};
+pub use outcome::{ErrorClass, HandlerError, IntoOutcome, Outcome, Result, ResultExt};
+
+#[doc(hidden)]
+#[path = "macro_support.rs"]
+pub mod __private;

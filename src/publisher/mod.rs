@@ -1,0 +1,5 @@
+//! Publishing.
+
+mod prepare;
+
+pub use prepare::{PreparedEvent, ReadyEvent};

@@ -1,0 +1,5 @@
+//! Kafka through librdkafka.
+
+mod options;
+
+pub use options::KafkaOptions;

@@ -1,0 +1,9 @@
+//! The seam to Kafka: records, and the clients that read and write them.
+
+#[cfg(feature = "kafka")]
+pub mod kafka;
+mod producer;
+mod record;
+
+pub use producer::{OutgoingRecord, ProduceError, Producer, Written};
+pub use record::{Header, Headers, Record};

@@ -1,0 +1,1 @@
+//! Programs that must, or must not, compile; see `tests/`.
