@@ -1,0 +1,59 @@
+SHELL := bash
+
+# Arguments for the program behind a target: make demo ARGS="--events 100000"
+ARGS ?=
+# The benchmark of `make bench`; empty runs all of them.
+BENCH ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test soak bench servers-up servers-down servers-status clean-servers lint fmt doc policy each-feature msrv
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Run the demo: no server needed; ARGS="--brokers HOST:PORT --database mysql://... --registry http://..." for real ones
+	@scripts/tools build
+	@cargo run --quiet --release --all-features --example demo -- $(ARGS)
+
+test: ## Run every test against real servers, which it brings up; STOP=1 stops them at the end
+	@STOP=$(STOP) scripts/test $(ARGS)
+
+soak: ## Run the long versions of the tests
+	@scripts/tools build
+	@scripts/with-servers cargo test --workspace --all-features --lib --bins --tests $(ARGS) -- --ignored
+
+bench: ## Run the benchmarks, or BENCH=NAME alone; one JSON object a line, also in target/bench/
+	@scripts/tools build
+	@mkdir -p target/bench
+	@set -o pipefail; scripts/with-servers cargo bench --all-features $(if $(BENCH),--bench $(BENCH),--benches) -- $(ARGS) | tee target/bench/$(or $(BENCH),all).jsonl
+
+servers-up: ## Start Kafka, MySQL and the registry and wait until they answer; ARGS=mariadb adds the second database
+	@scripts/servers up kafka mysql registry $(ARGS)
+
+servers-down: ## Stop the servers, keep their data
+	@scripts/servers down
+
+servers-status: ## Show what runs where
+	@scripts/servers status
+
+clean-servers: ## Stop the servers and delete their data
+	@scripts/servers clean
+
+lint: ## Check formatting, lints, documentation and scripts
+	@scripts/lint
+
+fmt: ## Format the code
+	@cargo fmt --all
+
+doc: ## Build the documentation
+	@scripts/tools build
+	@cargo doc --workspace --all-features --no-deps
+
+policy: ## Check the dependencies: licences, sources, duplicates, advisories
+	@scripts/policy $(ARGS)
+
+each-feature: ## Check that every feature builds alone
+	@scripts/each-feature
+
+msrv: ## Check that everything builds with the oldest Rust the manifest promises
+	@scripts/msrv
