@@ -8,10 +8,26 @@ use std::future::Future;
 use rand::RngExt as _;
 use uuid::Uuid;
 
+#[cfg(feature = "consumer")]
+use crate::dispatch::Delivery;
 use crate::envelope::EnvelopeView;
 
 tokio::task_local! {
-    static CURRENT: Causality;
+    static CURRENT: Cause;
+}
+
+/// What the task-local holds: reading a delivery's headers costs something, so it waits until someone publishes.
+#[derive(Clone)]
+enum Cause {
+    Stated(Causality),
+    #[cfg(feature = "consumer")]
+    Delivery(Delivery),
+}
+
+/// Run `poll` while `delivery` is being handled.
+#[cfg(feature = "consumer")]
+pub(crate) fn handling<T>(delivery: &Delivery, poll: impl FnOnce() -> T) -> T {
+    CURRENT.sync_scope(Cause::Delivery(delivery.clone()), poll)
 }
 
 /// The cause of what is published: correlation, causation and trace context.
@@ -40,12 +56,17 @@ impl Causality {
 
     /// The cause in force here; empty outside a handler.
     pub fn current() -> Self {
-        CURRENT.try_with(Clone::clone).unwrap_or_default()
+        let current = CURRENT.try_with(|cause| match cause {
+            Cause::Stated(causality) => causality.clone(),
+            #[cfg(feature = "consumer")]
+            Cause::Delivery(delivery) => Self::of(&delivery.envelope()),
+        });
+        current.unwrap_or_default()
     }
 
     /// Run `future` with this cause in force.
     pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
-        CURRENT.scope(self, future)
+        CURRENT.scope(Cause::Stated(self), future)
     }
 
     /// The correlation id of an event published now; its own id when nothing caused it.

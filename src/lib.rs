@@ -2,6 +2,8 @@
 
 pub mod causality;
 pub mod clock;
+#[cfg(feature = "consumer")]
+pub mod consumer;
 pub mod dispatch;
 pub mod envelope;
 pub mod event;

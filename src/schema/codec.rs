@@ -69,6 +69,12 @@ impl Codec {
         Ok(FramedPayload { bytes: datum.bytes.into(), schema_id: 0, data_schema: datum.schema.into() })
     }
 
+    /// The full name of the record a payload holds.
+    #[allow(clippy::unused_async)]
+    pub async fn record_name(&self, _payload: Option<&[u8]>) -> Result<Arc<str>, DecodeError> {
+        Ok("".into())
+    }
+
     /// Decode a payload.
     #[allow(clippy::unused_async)]
     pub async fn decode<E: Event>(&self, payload: Option<&[u8]>) -> Result<E, DecodeError> {

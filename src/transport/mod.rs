@@ -1,9 +1,11 @@
 //! The seam to Kafka: records, and the clients that read and write them.
 
+mod consumer;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 mod producer;
 mod record;
 
+pub use consumer::{CommitOffset, ConsumeError, ConsumerTransport, GroupEvent, TopicPartition, Wake};
 pub use producer::{OutgoingRecord, ProduceError, Producer, Written};
 pub use record::{Header, Headers, Record};

@@ -1,0 +1,133 @@
+//! Dead letters: what is given up is kept whole, with why.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::key::Work;
+use crate::envelope::rfc3339;
+use crate::outcome::HandlerError;
+use crate::transport::OutgoingRecord;
+
+/// Headers a dead letter carries beside the record's own. The first six are those of KIP-1191.
+pub mod header {
+    /// The topic the record was read from.
+    pub const TOPIC: &str = "__dlq.errors.topic";
+    /// The partition it was read from.
+    pub const PARTITION: &str = "__dlq.errors.partition";
+    /// Its offset there.
+    pub const OFFSET: &str = "__dlq.errors.offset";
+    /// The consumer group that gave it up.
+    pub const GROUP: &str = "__dlq.errors.group";
+    /// How often it was delivered.
+    pub const DELIVERY_COUNT: &str = "__dlq.errors.delivery.count";
+    /// The error's text.
+    pub const MESSAGE: &str = "__dlq.errors.message";
+    /// The handler that failed; absent when the record reached none.
+    pub const HANDLER: &str = "__dlq.tidings.handler";
+    /// The error's class: `terminal`, `undecodable`, `panic`, `timeout` or `retryable`.
+    pub const CLASS: &str = "__dlq.tidings.error.class";
+    /// The error and its causes.
+    pub const CHAIN: &str = "__dlq.tidings.error.chain";
+    /// Attempts made.
+    pub const ATTEMPTS: &str = "__dlq.tidings.attempts";
+    /// When it first failed, RFC 3339.
+    pub const FIRST_FAILURE: &str = "__dlq.tidings.first.failure";
+    /// When it was given up, RFC 3339.
+    pub const GIVEN_UP: &str = "__dlq.tidings.given.up";
+}
+
+/// The longest error text kept, in bytes: an error may quote a payload of any size.
+const MAX_ERROR_BYTES: usize = 4_096;
+
+/// Who gave a record up, and when.
+pub(crate) struct Circumstances<'a> {
+    pub(crate) group: &'a str,
+    pub(crate) handler: Option<&'static str>,
+    pub(crate) first_failure: DateTime<Utc>,
+    pub(crate) given_up: DateTime<Utc>,
+}
+
+/// The dead letter of `work`: raw key, value and headers untouched, and why behind them.
+pub(crate) fn dead_letter(
+    topic: &Arc<str>,
+    work: &Work,
+    error: &HandlerError,
+    why: &Circumstances<'_>,
+) -> OutgoingRecord {
+    let record = &work.record;
+    let mut headers = record.headers.clone();
+    let attempts = work.attempts.to_string();
+    headers.push_str(header::TOPIC, &record.topic);
+    headers.push_str(header::PARTITION, &record.partition.to_string());
+    headers.push_str(header::OFFSET, &record.offset.to_string());
+    headers.push_str(header::GROUP, why.group);
+    headers.push_str(header::DELIVERY_COUNT, &attempts);
+    headers.push_str(header::MESSAGE, bounded(&error.to_string()));
+    if let Some(handler) = why.handler {
+        headers.push_str(header::HANDLER, handler);
+    }
+    headers.push_str(header::CLASS, error.class().as_str());
+    headers.push_str(header::CHAIN, bounded(&error.chain()));
+    headers.push_str(header::ATTEMPTS, &attempts);
+    headers.push_str(header::FIRST_FAILURE, &rfc3339(why.first_failure));
+    headers.push_str(header::GIVEN_UP, &rfc3339(why.given_up));
+    OutgoingRecord {
+        topic: Arc::clone(topic),
+        partition: None,
+        key: record.key.clone(),
+        payload: record.payload.clone(),
+        headers,
+        timestamp_ms: record.timestamp_ms,
+    }
+}
+
+fn bounded(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_ERROR_BYTES)]
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::consumer::key::WorkRoute;
+    use crate::outcome::ErrorClass;
+    use crate::transport::{Headers, Record};
+
+    #[test]
+    fn a_dead_letter_keeps_everything_and_says_why() {
+        let mut headers = Headers::new();
+        headers.push([0xff], Some(b"raw"));
+        let record = Record {
+            topic: "accounts".into(),
+            partition: 3,
+            offset: 17,
+            timestamp_ms: Some(5),
+            key: Some(Bytes::from_static(&[0, 159])),
+            payload: Some(Bytes::from_static(b"\xffnot avro")),
+            headers,
+        };
+        let mut work = Work::new(record, WorkRoute::Route(0));
+        work.attempts = 4;
+        let error = HandlerError::new(ErrorClass::Panic, "é".repeat(MAX_ERROR_BYTES));
+        let time = DateTime::UNIX_EPOCH;
+        let why = Circumstances { group: "g", handler: Some("D::h"), first_failure: time, given_up: time };
+        let letter = dead_letter(&"g.dead-letters".into(), &work, &error, &why);
+        assert_eq!(letter.key.as_deref(), Some(&[0, 159][..]));
+        assert_eq!(letter.payload.as_deref(), Some(&b"\xffnot avro"[..]));
+        assert_eq!(letter.headers.iter().next().unwrap().name, [0xff]);
+        for (name, value) in [
+            (header::TOPIC, "accounts"),
+            (header::PARTITION, "3"),
+            (header::OFFSET, "17"),
+            (header::DELIVERY_COUNT, "4"),
+            (header::CLASS, "panic"),
+            (header::HANDLER, "D::h"),
+            (header::FIRST_FAILURE, "1970-01-01T00:00:00.000000Z"),
+        ] {
+            assert_eq!(letter.headers.get_str(name), Some(value), "{name}");
+        }
+        assert!(letter.headers.get_str(header::MESSAGE).unwrap().len() <= MAX_ERROR_BYTES);
+    }
+}

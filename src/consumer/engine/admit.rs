@@ -1,0 +1,134 @@
+//! From fetched records to keys' queues.
+
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::Engine;
+use crate::consumer::key::{Failure, KeyId, KeyQueue, Work, WorkRoute};
+use crate::consumer::stats::Counters;
+use crate::dispatch::RouteMatch;
+use crate::envelope::EnvelopeView;
+use crate::outcome::{ErrorClass, HandlerError};
+use crate::transport::{ConsumeError, ConsumerTransport, Record};
+
+/// The records taken from one partition before the next has its turn.
+const BATCH: usize = 512;
+
+#[derive(Debug, thiserror::Error)]
+#[error("{event} has no readable version, and more than one handler takes it; set the ce_schemaversion header")]
+struct AmbiguousRoute {
+    event: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the dispatcher's filter panicked")]
+struct FilterPanic;
+
+/// What is to be done with a record.
+enum Admission {
+    Skip,
+    Work(WorkRoute, Option<HandlerError>),
+}
+
+impl<T: ConsumerTransport> Engine<T> {
+    /// Take what was fetched, a batch a partition, as long as the byte budget lasts. Not taking is the back-pressure.
+    pub(super) fn fetch_records(&mut self) -> bool {
+        if self.stopping.is_some() || self.partitions.is_empty() {
+            return false;
+        }
+        let mut busy = false;
+        let count = self.partitions.len();
+        self.rotation = (self.rotation + 1) % count;
+        for step in 0..count {
+            if self.buffered_bytes >= self.parts.options.max_buffered_bytes {
+                break;
+            }
+            busy |= self.fetch_partition((self.rotation + step) % count);
+        }
+        busy
+    }
+
+    fn fetch_partition(&mut self, slot: usize) -> bool {
+        let Some(partition) = self.partitions[slot].as_ref().filter(|partition| !partition.draining) else {
+            return false;
+        };
+        let mut records = mem::take(&mut self.records);
+        if let Err(error) = self.transport.fetch(&partition.name, BATCH, &mut records) {
+            match error {
+                ConsumeError::Fetch { fatal: true, .. } => self.stop(Err(error.into())),
+                error => {
+                    tracing::warn!(group = &*self.parts.plan.group, %error, "reading a partition failed; it is tried again")
+                }
+            }
+        }
+        let busy = !records.is_empty();
+        for record in records.drain(..) {
+            self.admit(slot, record);
+        }
+        self.records = records;
+        busy
+    }
+
+    fn admit(&mut self, slot: usize, record: Record) {
+        let Some(partition) = self.partitions[slot].as_mut() else { return };
+        if !partition.offsets.begin(record.offset) {
+            return;
+        }
+        let (route, failure) = match self.classify(&record) {
+            Admission::Skip => {
+                Counters::add(&self.parts.counters.skipped, 1);
+                if let Some(partition) = self.partitions[slot].as_mut() {
+                    partition.offsets.complete(record.offset);
+                }
+                self.uncommitted += 1;
+                return;
+            }
+            Admission::Work(route, failure) => (route, failure),
+        };
+        let key = match &record.key {
+            Some(key) if !key.is_empty() => KeyId::Key(key.clone()),
+            _ => KeyId::Alone(record.offset),
+        };
+        let bytes = record.size();
+        let mut work = Work::new(record, route);
+        work.failure = failure.map(|error| Failure { error, sends: 0 });
+        self.buffered_bytes += bytes;
+        let has_place = self.in_flight < self.parts.options.max_in_flight;
+        let Some(partition) = self.partitions[slot].as_mut() else { return };
+        partition.buffered_bytes += bytes;
+        if let Some(queue) = partition.keys.get_mut(&key) {
+            queue.waiting.push_back(work);
+        } else if has_place && partition.ready.is_empty() {
+            self.run(slot, key, work);
+        } else {
+            partition.keys.insert(key.clone(), KeyQueue { waiting: [work].into(), ..KeyQueue::default() });
+            partition.ready.push_back(key);
+        }
+    }
+
+    fn classify(&self, record: &Record) -> Admission {
+        if record.payload.is_none() {
+            return Admission::Skip;
+        }
+        let Some(plan) = self.parts.plan.topics.get(&record.topic) else { return Admission::Skip };
+        let envelope = EnvelopeView::new(&record.headers);
+        let Some(event) = envelope.event() else { return Admission::Work(WorkRoute::Unrouted, None) };
+        match plan.route(event, envelope.schema_version_text()) {
+            RouteMatch::None => Admission::Skip,
+            RouteMatch::Ambiguous => {
+                let error = AmbiguousRoute { event: event.to_owned() };
+                Admission::Work(WorkRoute::Unrouted, Some(HandlerError::new(ErrorClass::Undecodable, error)))
+            }
+            RouteMatch::Route(index) => match &plan.routes[index].filter {
+                None => Admission::Work(WorkRoute::Route(index), None),
+                Some(filter) => match catch_unwind(AssertUnwindSafe(|| filter(envelope))) {
+                    Ok(true) => Admission::Work(WorkRoute::Route(index), None),
+                    Ok(false) => Admission::Skip,
+                    Err(_) => {
+                        Admission::Work(WorkRoute::Unrouted, Some(HandlerError::new(ErrorClass::Panic, FilterPanic)))
+                    }
+                },
+            },
+        }
+    }
+}

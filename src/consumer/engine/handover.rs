@@ -1,0 +1,250 @@
+//! Taking partitions over and giving them back; committing; stopping.
+
+use std::mem;
+use std::time::Duration;
+
+use super::Engine;
+use crate::consumer::error::StopReason;
+use crate::consumer::key::Work;
+use crate::consumer::partition::Partition;
+use crate::outcome::HandlerError;
+use crate::transport::{CommitOffset, ConsumeError, ConsumerTransport, TopicPartition};
+
+/// How long the commit before giving partitions back is waited for.
+const LAST_COMMIT: Duration = Duration::from_secs(5);
+
+/// Partitions on their way back to the group.
+#[derive(Debug)]
+pub(super) struct Revocation {
+    partitions: Vec<TopicPartition>,
+    /// When handlers that still run are cancelled.
+    drain_deadline: Duration,
+    /// When the commit is no longer waited for; `None` while draining.
+    commit_deadline: Option<Duration>,
+}
+
+/// The engine is on its way out.
+#[derive(Debug)]
+pub(super) struct Stopping {
+    drain_deadline: Duration,
+    commit_deadline: Option<Duration>,
+    result: Result<(), StopReason>,
+}
+
+impl<T: ConsumerTransport> Engine<T> {
+    pub(super) fn on_assigned(&mut self, partitions: Vec<TopicPartition>) {
+        tracing::info!(group = &*self.parts.plan.group, partitions = %list(&partitions), "partitions assigned");
+        if let Err(error) = self.transport.assign(&partitions) {
+            return self.stop(Err(error.into()));
+        }
+        if self.stopping.is_some() {
+            return;
+        }
+        for name in partitions {
+            let epoch = self.next_epoch;
+            self.next_epoch += 1;
+            let partition = Some(Partition::new(name.clone(), epoch));
+            let slot = match self.partitions.iter().position(Option::is_none) {
+                Some(free) => {
+                    self.partitions[free] = partition;
+                    free
+                }
+                None => {
+                    self.partitions.push(partition);
+                    self.partitions.len() - 1
+                }
+            };
+            self.slots.insert(name, slot);
+        }
+    }
+
+    pub(super) fn on_revoked(&mut self, partitions: Vec<TopicPartition>) {
+        tracing::info!(group = &*self.parts.plan.group, partitions = %list(&partitions), "partitions revoked");
+        for name in &partitions {
+            if let Some(partition) = self.named(name) {
+                partition.draining = true;
+            }
+        }
+        let drain_deadline = self.now + self.parts.options.drain_timeout;
+        self.revocations.push_back(Revocation { partitions, drain_deadline, commit_deadline: None });
+    }
+
+    /// They are somebody else's already: nothing may be committed, and what runs is redone there.
+    pub(super) fn on_lost(&mut self, partitions: &[TopicPartition]) {
+        tracing::warn!(group = &*self.parts.plan.group, partitions = %list(partitions), "partitions lost; their events are redelivered elsewhere");
+        self.drop_partitions(partitions);
+        if let Err(error) = self.transport.unassign(partitions) {
+            self.stop(Err(error.into()));
+        }
+    }
+
+    pub(super) fn on_committed(&mut self, result: Result<(), ConsumeError>) {
+        self.commits_under_way = self.commits_under_way.saturating_sub(1);
+        if let Err(error) = result {
+            tracing::warn!(group = &*self.parts.plan.group, %error, "a commit failed; the next one repeats it");
+            self.partitions.iter_mut().flatten().for_each(Partition::forget_commit);
+            self.uncommitted += 1;
+        }
+    }
+
+    pub(super) fn commit_if_due(&mut self) {
+        let options = &self.parts.options;
+        let due = self.uncommitted >= options.commit_count || self.now >= self.last_commit + options.commit_interval;
+        // One at a time: a slow broker gets fewer commits, not a queue of them.
+        if self.uncommitted > 0 && due && self.commits_under_way == 0 {
+            let offsets = self.partitions.iter_mut().flatten().filter_map(Partition::take_commit).collect();
+            self.commit(offsets);
+            self.uncommitted = 0;
+            self.last_commit = self.now;
+        }
+    }
+
+    fn commit(&mut self, offsets: Vec<CommitOffset>) {
+        if offsets.is_empty() {
+            return;
+        }
+        match self.transport.commit(&offsets) {
+            Ok(()) => self.commits_under_way += 1,
+            Err(error) => {
+                tracing::warn!(group = &*self.parts.plan.group, %error, "a commit could not be sent; the next one repeats it");
+                self.partitions.iter_mut().flatten().for_each(Partition::forget_commit);
+                self.uncommitted += 1;
+            }
+        }
+    }
+
+    /// Stop: let running handlers end, commit, leave.
+    pub(super) fn stop(&mut self, result: Result<(), StopReason>) {
+        match &mut self.stopping {
+            // The first error is the reason; an orderly stop does not hide it.
+            Some(stopping) => {
+                if stopping.result.is_ok() {
+                    stopping.result = result;
+                }
+            }
+            None => {
+                self.partitions.iter_mut().flatten().for_each(|partition| partition.draining = true);
+                let drain_deadline = self.now + self.parts.options.drain_timeout;
+                self.stopping = Some(Stopping { drain_deadline, commit_deadline: None, result });
+            }
+        }
+    }
+
+    pub(super) fn exhausted(&self, work: &Work, error: &HandlerError) -> StopReason {
+        StopReason::Exhausted {
+            topic: work.record.topic.to_string(),
+            partition: work.record.partition,
+            offset: work.record.offset,
+            error: error.chain(),
+        }
+    }
+
+    /// Move revocations and the stop on. The result once the engine has stopped.
+    pub(super) fn advance_handover(&mut self) -> Option<Result<(), StopReason>> {
+        if self.stopping.is_some() {
+            return self.advance_stop();
+        }
+        while let Some(mut revocation) = self.revocations.pop_front() {
+            if !self.advance_revocation(&mut revocation) {
+                self.revocations.push_front(revocation);
+                break;
+            }
+        }
+        None
+    }
+
+    fn advance_revocation(&mut self, revocation: &mut Revocation) -> bool {
+        let deadline = match revocation.commit_deadline {
+            Some(deadline) => deadline,
+            None => {
+                let names = &revocation.partitions;
+                let running: usize = names
+                    .iter()
+                    .filter_map(|name| self.slots.get(name))
+                    .filter_map(|slot| self.partitions[*slot].as_ref())
+                    .map(|partition| partition.running)
+                    .sum();
+                if running > 0 && self.now < revocation.drain_deadline {
+                    return false;
+                }
+                if running > 0 {
+                    tracing::warn!(
+                        group = &*self.parts.plan.group,
+                        running,
+                        "handlers outran the drain timeout; they are cancelled and their events redelivered"
+                    );
+                }
+                let mut offsets = Vec::new();
+                for name in &revocation.partitions {
+                    if let Some(partition) = self.named(name) {
+                        partition.abort();
+                        offsets.extend(partition.take_commit());
+                    }
+                }
+                self.commit(offsets);
+                *revocation.commit_deadline.insert(self.now + LAST_COMMIT)
+            }
+        };
+        if self.commits_under_way > 0 && self.now < deadline {
+            return false;
+        }
+        self.drop_partitions(&revocation.partitions);
+        if let Err(error) = self.transport.unassign(&revocation.partitions) {
+            self.stop(Err(error.into()));
+        }
+        true
+    }
+
+    fn advance_stop(&mut self) -> Option<Result<(), StopReason>> {
+        let running: usize = self.partitions.iter().flatten().map(|partition| partition.running).sum();
+        let stopping = self.stopping.as_mut()?;
+        let deadline = match stopping.commit_deadline {
+            Some(deadline) => deadline,
+            None if running > 0 && self.now < stopping.drain_deadline => return None,
+            None => {
+                let deadline = *stopping.commit_deadline.insert(self.now + LAST_COMMIT);
+                if running > 0 {
+                    tracing::warn!(
+                        group = &*self.parts.plan.group,
+                        running,
+                        "handlers outran the drain timeout; they are cancelled and their events redelivered"
+                    );
+                }
+                self.partitions.iter_mut().flatten().for_each(Partition::abort);
+                let offsets = self.partitions.iter_mut().flatten().filter_map(Partition::take_commit).collect();
+                self.commit(offsets);
+                deadline
+            }
+        };
+        if self.commits_under_way > 0 && self.now < deadline {
+            return None;
+        }
+        // librdkafka does not close while a revocation is unanswered.
+        for revocation in mem::take(&mut self.revocations) {
+            if let Err(error) = self.transport.unassign(&revocation.partitions) {
+                tracing::warn!(%error, "could not give partitions back while stopping");
+            }
+        }
+        self.stopping.take().map(|stopping| stopping.result)
+    }
+
+    /// Forget partitions and what was held for them. Completions still under way are fenced by their epoch.
+    fn drop_partitions(&mut self, names: &[TopicPartition]) {
+        for name in names {
+            let Some(slot) = self.slots.remove(name) else { continue };
+            if let Some(mut partition) = self.partitions[slot].take() {
+                partition.abort();
+                self.buffered_bytes -= partition.buffered_bytes;
+            }
+        }
+    }
+
+    fn named(&mut self, name: &TopicPartition) -> Option<&mut Partition> {
+        let slot = *self.slots.get(name)?;
+        self.partitions[slot].as_mut()
+    }
+}
+
+fn list(partitions: &[TopicPartition]) -> String {
+    partitions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}

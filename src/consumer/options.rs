@@ -1,0 +1,139 @@
+//! A consumer's options.
+
+use std::time::Duration;
+
+use crate::dispatch::{OnExhausted, RetryPolicy};
+use crate::transport::kafka::KafkaOptions;
+
+/// How a consumer reads, handles and gives up.
+///
+/// ```
+/// use std::time::Duration;
+/// use tidings::consumer::ConsumerOptions;
+/// use tidings::transport::kafka::KafkaOptions;
+///
+/// let options = ConsumerOptions::new("leaderboards")
+///     .kafka(KafkaOptions::new("broker-1:9092"))
+///     .max_in_flight(64)
+///     .handler_timeout(Duration::from_secs(5));
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct ConsumerOptions {
+    pub(crate) service: String,
+    pub(crate) kafka: KafkaOptions,
+    pub(crate) max_in_flight: usize,
+    pub(crate) max_buffered_bytes: usize,
+    pub(crate) commit_interval: Duration,
+    pub(crate) commit_count: usize,
+    pub(crate) drain_timeout: Duration,
+    pub(crate) handler_timeout: Duration,
+    pub(crate) startup_timeout: Duration,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) on_exhausted: OnExhausted,
+    pub(crate) dead_letter_topic: Option<String>,
+    pub(crate) create_dead_letter_topic: bool,
+}
+
+impl ConsumerOptions {
+    /// The options of the service called `service`; its name begins the names of its groups.
+    pub fn new(service: impl Into<String>) -> Self {
+        Self { service: service.into(), ..Self::default() }
+    }
+
+    /// How to reach the brokers. Default: `localhost:9092`.
+    pub fn kafka(mut self, kafka: KafkaOptions) -> Self {
+        self.kafka = kafka;
+        self
+    }
+
+    /// Handlers that run at once in a group. Default: 256.
+    pub fn max_in_flight(mut self, handlers: usize) -> Self {
+        self.max_in_flight = handlers.max(1);
+        self
+    }
+
+    /// Bytes of records a group holds at most, waiting ones included; a single record may pass it. Default: 64 MiB.
+    /// When it is reached nothing more is fetched, and nothing that was fetched is thrown away.
+    pub fn max_buffered_bytes(mut self, bytes: usize) -> Self {
+        self.max_buffered_bytes = bytes.max(1);
+        self
+    }
+
+    /// The longest time between two commits while there is something to commit. Default: 1 s. A crash delivers again what
+    /// was completed since the last one.
+    pub fn commit_interval(mut self, interval: Duration) -> Self {
+        self.commit_interval = interval;
+        self
+    }
+
+    /// Completed records that make a commit due before the interval has passed. Default: 50,000.
+    pub fn commit_count(mut self, records: usize) -> Self {
+        self.commit_count = records.max(1);
+        self
+    }
+
+    /// How long running handlers may go on when their partition is revoked, or when the consumer shuts down; then they are
+    /// cancelled and their events delivered again. Default: 20 s.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
+        self
+    }
+
+    /// How long one attempt of a handler may take; then it is cancelled and counts as failed. Default: 60 s.
+    pub fn handler_timeout(mut self, timeout: Duration) -> Self {
+        self.handler_timeout = timeout;
+        self
+    }
+
+    /// How long the checks at startup may take, such as reaching a broker. Default: 15 s.
+    pub fn startup_timeout(mut self, timeout: Duration) -> Self {
+        self.startup_timeout = timeout;
+        self
+    }
+
+    /// When and how often failed events are tried again. A dispatcher's or a handler's own policy wins.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// What becomes of an event that failed for good. Default: [`OnExhausted::DeadLetter`].
+    pub fn on_exhausted(mut self, action: OnExhausted) -> Self {
+        self.on_exhausted = action;
+        self
+    }
+
+    /// The topic of dead letters. Default: the group's name and `.dead-letters`.
+    pub fn dead_letter_topic(mut self, topic: impl Into<String>) -> Self {
+        self.dead_letter_topic = Some(topic.into());
+        self
+    }
+
+    /// Whether the dead-letter topic is created at startup when it is missing. Default: `true`; when `false`, a missing one is
+    /// an error at startup.
+    pub fn create_dead_letter_topic(mut self, create: bool) -> Self {
+        self.create_dead_letter_topic = create;
+        self
+    }
+}
+
+impl Default for ConsumerOptions {
+    fn default() -> Self {
+        Self {
+            service: "service".to_owned(),
+            kafka: KafkaOptions::default(),
+            max_in_flight: 256,
+            max_buffered_bytes: 64 * 1024 * 1024,
+            commit_interval: Duration::from_secs(1),
+            commit_count: 50_000,
+            drain_timeout: Duration::from_secs(20),
+            handler_timeout: Duration::from_secs(60),
+            startup_timeout: Duration::from_secs(15),
+            retry: RetryPolicy::default(),
+            on_exhausted: OnExhausted::DeadLetter,
+            dead_letter_topic: None,
+            create_dead_letter_topic: true,
+        }
+    }
+}

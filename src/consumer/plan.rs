@@ -1,0 +1,153 @@
+//! What a group reads and who handles it: dispatchers with their types erased.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::engine::Pace;
+use super::options::ConsumerOptions;
+use super::retry::FailurePolicy;
+use crate::dispatch::{Delivery, Dispatcher, HandlerFuture, RouteConflict, RouteInfo, RouteMatch, Router};
+use crate::envelope::EnvelopeView;
+
+/// Says from the envelope whether a dispatcher wants an event, without decoding it.
+pub(crate) type Filter = Arc<dyn Fn(EnvelopeView<'_>) -> bool + Send + Sync>;
+
+/// A route whose dispatcher's type is erased.
+pub(crate) struct BoundRoute {
+    pub(crate) info: RouteInfo,
+    pub(crate) policy: FailurePolicy,
+    pub(crate) filter: Option<Filter>,
+    /// `{Dispatcher}::{handler}`, for logs, headers and metrics.
+    pub(crate) handler: &'static str,
+    /// Whether its attempts are polled on the poll thread first.
+    pub(crate) pace: Pace,
+    handle: Box<dyn Fn(Delivery) -> HandlerFuture + Send + Sync>,
+}
+
+impl BoundRoute {
+    pub(crate) fn handle(&self, delivery: Delivery) -> HandlerFuture {
+        (self.handle)(delivery)
+    }
+}
+
+impl fmt::Debug for BoundRoute {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("BoundRoute")
+            .field("info", &self.info)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who handles a topic's events, in one group.
+#[derive(Debug)]
+pub(crate) struct TopicPlan {
+    router: Router,
+    pub(crate) routes: Vec<BoundRoute>,
+}
+
+impl TopicPlan {
+    pub(crate) fn route(&self, event: &str, version: Option<&str>) -> RouteMatch {
+        self.router.route(event, version)
+    }
+}
+
+/// A consumer group: its topics, and who handles their events.
+#[derive(Debug)]
+pub(crate) struct GroupPlan {
+    pub(crate) group: Arc<str>,
+    pub(crate) dead_letter_topic: Arc<str>,
+    pub(crate) topics: FxHashMap<Arc<str>, TopicPlan>,
+}
+
+/// A dispatcher's routes, bound to the dispatcher.
+pub(crate) struct BoundDispatcher {
+    pub(crate) name: &'static str,
+    pub(crate) source: &'static str,
+    pub(crate) routes: Vec<BoundRoute>,
+}
+
+/// Bind `dispatcher` to its routes.
+///
+/// # Errors
+/// Two of its routes overlap.
+pub(crate) fn bind<D: Dispatcher>(
+    dispatcher: D,
+    options: &ConsumerOptions,
+    filter: Option<&Filter>,
+) -> Result<BoundDispatcher, RouteConflict> {
+    let routes = D::routes();
+    routes.check()?;
+    let dispatcher = Arc::new(dispatcher);
+    let bound = routes.into_iter().map(|route| {
+        let dispatcher = Arc::clone(&dispatcher);
+        let handle = route.handle;
+        BoundRoute {
+            policy: FailurePolicy {
+                retry: options.retry.with(route.info.policy.retry),
+                on_exhausted: route.info.policy.on_exhausted.unwrap_or(options.on_exhausted),
+                timeout: route.info.policy.timeout.unwrap_or(options.handler_timeout),
+            },
+            filter: filter.cloned(),
+            handler: handler_name(D::NAME, route.info.handler),
+            info: route.info,
+            pace: Pace::default(),
+            handle: Box::new(move |delivery| handle(Arc::clone(&dispatcher), delivery)),
+        }
+    });
+    Ok(BoundDispatcher { name: D::NAME, source: D::SOURCE, routes: bound.collect() })
+}
+
+/// Once a route and process, so that names can be copied freely on the hot path.
+fn handler_name(dispatcher: &str, method: &str) -> &'static str {
+    Box::leak(format!("{dispatcher}::{method}").into_boxed_str())
+}
+
+impl GroupPlan {
+    /// The plan of `dispatchers`, which share a group.
+    ///
+    /// # Errors
+    /// Two of them take the same version of an event from the same source.
+    pub(crate) fn new(
+        group: &str,
+        options: &ConsumerOptions,
+        dispatchers: Vec<BoundDispatcher>,
+    ) -> Result<Self, RouteConflict> {
+        let mut by_topic: FxHashMap<Arc<str>, Vec<BoundRoute>> = FxHashMap::default();
+        for dispatcher in dispatchers {
+            by_topic.entry(dispatcher.source.into()).or_default().extend(dispatcher.routes);
+        }
+        for routes in by_topic.values() {
+            check_disjoint(routes)?;
+        }
+        let topics = by_topic
+            .into_iter()
+            .map(|(topic, routes)| {
+                (topic, TopicPlan { router: Router::new(routes.iter().map(|route| &route.info)), routes })
+            })
+            .collect();
+        let dead_letter_topic = options.dead_letter_topic.clone().unwrap_or_else(|| format!("{group}.dead-letters"));
+        Ok(Self { group: group.into(), dead_letter_topic: dead_letter_topic.into(), topics })
+    }
+}
+
+fn check_disjoint(routes: &[BoundRoute]) -> Result<(), RouteConflict> {
+    for (index, right) in routes.iter().enumerate() {
+        let overlapping = |left: &&BoundRoute| {
+            left.info.event == right.info.event && left.info.versions.overlap(&right.info.versions)
+        };
+        if let Some(left) = routes[..index].iter().find(overlapping) {
+            return Err(RouteConflict {
+                event: right.info.event,
+                left: left.handler,
+                left_versions: left.info.versions.clone(),
+                right: right.handler,
+                right_versions: right.info.versions.clone(),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! What the engine does about an outcome.
+
+use std::time::Duration;
+
+use crate::dispatch::{OnExhausted, RetryPolicy};
+use crate::outcome::{ErrorClass, HandlerError, Outcome};
+
+/// What a handler's failures lead to: the consumer's options with what block and handler replaced.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FailurePolicy {
+    pub(crate) retry: RetryPolicy,
+    pub(crate) on_exhausted: OnExhausted,
+    pub(crate) timeout: Duration,
+}
+
+/// What to do with a delivery after an attempt.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    Complete,
+    RetryAfter(Duration, HandlerError),
+    DeadLetter(HandlerError),
+    Stop(HandlerError),
+}
+
+/// How often, and for how long, a delivery has been tried.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tried {
+    /// Attempts that count, the last included.
+    pub(crate) attempts: u32,
+    /// Failures in all; the pause grows with them.
+    pub(crate) failures: u32,
+    /// Time since the first began.
+    pub(crate) age: Duration,
+}
+
+impl FailurePolicy {
+    /// Decide. `jitter` draws evenly from zero to its argument.
+    pub(crate) fn decide(&self, outcome: Outcome, tried: Tried, jitter: impl Fn(Duration) -> Duration) -> Decision {
+        match outcome {
+            Outcome::Done => Decision::Complete,
+            Outcome::DeadLetter { error } => Decision::DeadLetter(error),
+            Outcome::Retry { error, .. } if error.is_terminal() => Decision::DeadLetter(error),
+            // Nothing is wrong with the event, so however long it takes, it is not given up.
+            Outcome::Retry { error, .. } if error.class() == ErrorClass::Unavailable => {
+                Decision::RetryAfter(jitter(self.retry.backoff_bound(tried.failures)), error)
+            }
+            Outcome::Retry { error, after } => {
+                let pause = after.unwrap_or_else(|| jitter(self.retry.backoff_bound(tried.failures)));
+                let exhausted =
+                    tried.attempts >= self.retry.max_attempts || tried.age.saturating_add(pause) > self.retry.max_age;
+                match self.on_exhausted {
+                    _ if !exhausted => Decision::RetryAfter(pause, error),
+                    OnExhausted::DeadLetter => Decision::DeadLetter(error),
+                    OnExhausted::Stop => Decision::Stop(error),
+                }
+            }
+        }
+    }
+}
+
+/// Evenly from zero to `bound`.
+pub(crate) fn full_jitter(bound: Duration) -> Duration {
+    use rand::RngExt as _;
+    bound.mul_f64(rand::rng().random_range(0.0..=1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> FailurePolicy {
+        FailurePolicy {
+            retry: RetryPolicy::default(),
+            on_exhausted: OnExhausted::DeadLetter,
+            timeout: Duration::from_secs(1),
+        }
+    }
+
+    fn failed() -> Outcome {
+        Outcome::from(HandlerError::from("away"))
+    }
+
+    fn decide(policy: FailurePolicy, outcome: Outcome, attempts: u32, age: u64) -> Decision {
+        policy.decide(outcome, Tried { attempts, failures: attempts, age: Duration::from_secs(age) }, |bound| bound)
+    }
+
+    #[test]
+    fn a_failure_is_retried_with_a_growing_pause_until_attempts_run_out() {
+        assert!(
+            matches!(decide(policy(), failed(), 1, 0), Decision::RetryAfter(pause, _) if pause == Duration::from_millis(100))
+        );
+        assert!(
+            matches!(decide(policy(), failed(), 9, 0), Decision::RetryAfter(pause, _) if pause == Duration::from_millis(25_600))
+        );
+        assert!(matches!(decide(policy(), failed(), 10, 0), Decision::DeadLetter(_)));
+    }
+
+    #[test]
+    fn an_event_is_not_retried_past_its_age() {
+        assert!(matches!(decide(policy(), failed(), 2, 600), Decision::DeadLetter(_)));
+    }
+
+    #[test]
+    fn a_policy_may_stop_the_consumer_instead() {
+        let policy = FailurePolicy { on_exhausted: OnExhausted::Stop, ..policy() };
+        assert!(matches!(decide(policy, failed(), 10, 0), Decision::Stop(_)));
+    }
+
+    #[test]
+    fn a_terminal_failure_is_not_retried() {
+        let outcome = Outcome::Retry { error: HandlerError::from("never").terminal(), after: None };
+        assert!(matches!(decide(policy(), outcome, 1, 0), Decision::DeadLetter(_)));
+    }
+
+    #[test]
+    fn an_event_is_never_given_up_because_the_registry_is_away() {
+        let outcome = Outcome::from(HandlerError::new(ErrorClass::Unavailable, "registry away"));
+        assert!(matches!(decide(policy(), outcome, 10_000, 1_000_000), Decision::RetryAfter(..)));
+    }
+
+    #[test]
+    fn jitter_stays_within_its_bound() {
+        for _ in 0..1_000 {
+            assert!(full_jitter(Duration::from_millis(7)) <= Duration::from_millis(7));
+        }
+    }
+}

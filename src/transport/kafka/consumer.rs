@@ -1,0 +1,269 @@
+//! A member of a Kafka consumer group.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Message as _, Offset};
+use rustc_hash::FxHashMap;
+
+use super::KafkaOptions;
+use super::native::PartitionQueue;
+use crate::transport::{CommitOffset, ConsumeError, ConsumerTransport, GroupEvent, Record, TopicPartition, Wake};
+
+/// How long leaving a partition to another queue may take.
+const SEEK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What tidings sets that librdkafka would set otherwise; the user's own properties win.
+pub(crate) fn consumer_defaults(max_buffered_bytes: usize) -> Vec<(&'static str, String)> {
+    vec![
+        ("enable.auto.commit", "false".into()),
+        ("enable.auto.offset.store", "false".into()),
+        ("auto.offset.reset", "earliest".into()),
+        ("allow.auto.create.topics", "false".into()),
+        ("partition.assignment.strategy", "cooperative-sticky".into()),
+        // How long a partition with a full queue is left alone. The default of 1,000 ms costs four fifths of the speed.
+        ("fetch.queue.backoff.ms", "10".into()),
+        ("fetch.error.backoff.ms", "100".into()),
+        // The bound is a queue's, and each partition has one; the default of 64 MiB would be that much a partition.
+        ("queued.max.messages.kbytes", (max_buffered_bytes / 1024 / 8).max(1024).to_string()),
+        ("socket.nagle.disable", "true".into()),
+    ]
+}
+
+/// What the client's callbacks leave for the poll thread. They only record: librdkafka calls them in the middle of its own work.
+#[derive(Default)]
+struct Inbox {
+    events: Mutex<VecDeque<GroupEvent>>,
+    closing: AtomicBool,
+}
+
+struct Context {
+    inbox: Arc<Inbox>,
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+                tracing::error!(target: "librdkafka", facility, "{message}");
+            }
+            RDKafkaLogLevel::Warning => tracing::warn!(target: "librdkafka", facility, "{message}"),
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+                tracing::info!(target: "librdkafka", facility, "{message}")
+            }
+            RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", facility, "{message}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let fatal = error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal);
+        let problem = ConsumeError::Operation { operation: "reach the brokers", reason: reason.to_owned() };
+        let event = if fatal { GroupEvent::Failed(problem) } else { GroupEvent::Warning(problem) };
+        self.inbox.events.lock().push_back(event);
+    }
+}
+
+impl ConsumerContext for Context {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        let named = partition_names(partitions);
+        if self.inbox.closing.load(Ordering::Acquire) {
+            // Nobody polls for events any more, and librdkafka does not close before the partitions are given back.
+            if error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS {
+                if let Err(error) = consumer.unassign() {
+                    tracing::warn!(%error, "could not give the partitions back while closing");
+                }
+            }
+            return;
+        }
+        let event = match error {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => GroupEvent::Assigned(named),
+            _ if consumer.assignment_lost() => GroupEvent::Lost(named),
+            _ => GroupEvent::Revoked(named),
+        };
+        self.inbox.events.lock().push_back(event);
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        // No offset to commit is not a failure: there was nothing to do.
+        let result = match result {
+            Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) | Ok(()) => Ok(()),
+            Err(error) => Err(failed("commit offsets", &error)),
+        };
+        self.inbox.events.lock().push_back(GroupEvent::Committed(result));
+    }
+}
+
+/// A member of a Kafka consumer group.
+pub(crate) struct KafkaConsumer {
+    // Partitions' queues go before the client: fields drop in this order.
+    queues: FxHashMap<TopicPartition, PartitionQueue<Context>>,
+    consumer: Arc<BaseConsumer<Context>>,
+    inbox: Arc<Inbox>,
+    bell: Arc<Bell>,
+    wake: Wake,
+}
+
+/// A flag one thread waits for.
+#[derive(Default)]
+struct Bell {
+    rung: Mutex<bool>,
+    condition: Condvar,
+}
+
+impl KafkaConsumer {
+    /// A member of `group`, not yet subscribed.
+    pub(crate) fn new(options: &KafkaOptions, group: &str, max_buffered_bytes: usize) -> Result<Self, ConsumeError> {
+        let inbox = Arc::new(Inbox::default());
+        let defaults = consumer_defaults(max_buffered_bytes);
+        let defaults: Vec<_> = defaults.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let mut config = options.to_client_config(&defaults);
+        config.set("group.id", group);
+        config.set_log_level(RDKafkaLogLevel::Info);
+        let context = Context { inbox: Arc::clone(&inbox) };
+        let mut consumer: BaseConsumer<Context> =
+            config.create_with_context(context).map_err(|error| ConsumeError::Client { reason: error.to_string() })?;
+        let bell = Arc::new(Bell::default());
+        let ring = Arc::clone(&bell);
+        let wake: Wake = Arc::new(move || {
+            *ring.rung.lock() = true;
+            ring.condition.notify_one();
+        });
+        let on_event = Arc::clone(&wake);
+        consumer.set_nonempty_callback(move || on_event());
+        Ok(Self { queues: FxHashMap::default(), consumer: Arc::new(consumer), inbox, bell, wake })
+    }
+
+    /// A message on the main queue would bypass its partition's queue: have it fetched again.
+    fn put_back(&self, topic: &str, partition: i32, offset: i64) {
+        tracing::warn!(topic, partition, offset, "a record came outside its partition's queue; it is fetched again");
+        if let Err(error) = self.consumer.seek(topic, partition, Offset::Offset(offset), SEEK_TIMEOUT) {
+            let reason = error.to_string();
+            let partition = TopicPartition { topic: topic.into(), partition };
+            let failed = ConsumeError::Fetch { partition, reason, fatal: true };
+            self.inbox.events.lock().push_back(GroupEvent::Failed(failed));
+        }
+    }
+}
+
+impl ConsumerTransport for KafkaConsumer {
+    fn subscribe(&mut self, topics: &[Arc<str>]) -> Result<(), ConsumeError> {
+        let topics: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
+        self.consumer.subscribe(&topics).map_err(|error| failed("subscribe", &error))
+    }
+
+    fn poll(&mut self) -> Option<GroupEvent> {
+        if let Some(event) = self.inbox.events.lock().pop_front() {
+            return Some(event);
+        }
+        match self.consumer.poll(Duration::ZERO) {
+            None => {}
+            Some(Ok(message)) => self.put_back(message.topic(), message.partition(), message.offset()),
+            Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
+                let reason = code.to_string();
+                return Some(GroupEvent::Failed(ConsumeError::Operation { operation: "consume", reason }));
+            }
+            Some(Err(error)) => return Some(GroupEvent::Warning(failed("consume", &error))),
+        }
+        self.inbox.events.lock().pop_front()
+    }
+
+    fn assign(&mut self, partitions: &[TopicPartition]) -> Result<(), ConsumeError> {
+        for partition in partitions {
+            let queue =
+                PartitionQueue::split(&self.consumer, partition, &self.wake).ok_or_else(|| ConsumeError::Fetch {
+                    partition: partition.clone(),
+                    reason: "there is no such partition".to_owned(),
+                    fatal: true,
+                })?;
+            self.queues.insert(partition.clone(), queue);
+        }
+        let list = partition_list(partitions);
+        // A user may choose an eager assignor; it hands over everything at once and takes it back so.
+        let assigned = match self.consumer.rebalance_protocol() {
+            RebalanceProtocol::Eager => self.consumer.assign(&list),
+            _ => self.consumer.incremental_assign(&list),
+        };
+        assigned.map_err(|error| failed("take partitions", &error))
+    }
+
+    fn unassign(&mut self, partitions: &[TopicPartition]) -> Result<(), ConsumeError> {
+        for partition in partitions {
+            self.queues.remove(partition);
+        }
+        let unassigned = match self.consumer.rebalance_protocol() {
+            RebalanceProtocol::Eager => self.consumer.unassign(),
+            _ => self.consumer.incremental_unassign(&partition_list(partitions)),
+        };
+        unassigned.map_err(|error| failed("give partitions back", &error))
+    }
+
+    fn fetch(
+        &mut self,
+        partition: &TopicPartition,
+        most: usize,
+        records: &mut Vec<Record>,
+    ) -> Result<(), ConsumeError> {
+        let Some(queue) = self.queues.get_mut(partition) else { return Ok(()) };
+        queue.fetch(most, records).map_err(|error| ConsumeError::Fetch {
+            partition: partition.clone(),
+            // Starting over by itself would skip or repeat history; an operator must choose.
+            fatal: matches!(error.code, RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::TopicAuthorizationFailed),
+            reason: error.reason,
+        })
+    }
+
+    fn commit(&mut self, offsets: &[CommitOffset]) -> Result<(), ConsumeError> {
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        for CommitOffset { partition, offset, metadata } in offsets {
+            let mut element = list.add_partition(&partition.topic, partition.partition);
+            element.set_offset(Offset::Offset(*offset)).map_err(|error| failed("commit offsets", &error))?;
+            element.set_metadata(metadata);
+        }
+        self.consumer.commit(&list, CommitMode::Async).map_err(|error| failed("commit offsets", &error))
+    }
+
+    fn wait(&mut self, timeout: Duration) {
+        let mut rung = self.bell.rung.lock();
+        if !*rung {
+            self.bell.condition.wait_for(&mut rung, timeout);
+        }
+        *rung = false;
+    }
+
+    fn wake(&self) -> Wake {
+        Arc::clone(&self.wake)
+    }
+
+    fn close(self) {
+        self.inbox.closing.store(true, Ordering::Release);
+        drop(self);
+    }
+}
+
+fn failed(operation: &'static str, error: &KafkaError) -> ConsumeError {
+    ConsumeError::Operation { operation, reason: error.to_string() }
+}
+
+fn partition_names(list: &TopicPartitionList) -> Vec<TopicPartition> {
+    list.elements()
+        .iter()
+        .map(|element| TopicPartition { topic: element.topic().into(), partition: element.partition() })
+        .collect()
+}
+
+fn partition_list(partitions: &[TopicPartition]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for partition in partitions {
+        list.add_partition(&partition.topic, partition.partition);
+    }
+    list
+}

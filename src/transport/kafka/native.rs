@@ -1,0 +1,177 @@
+//! The calls into librdkafka that have no safe form: batches from a partition's own queue, and header names as bytes.
+//!
+//! `rdkafka` reads a queue one message a call, and its header accessors panic on a name that is not UTF-8. Both matter: the
+//! first for speed, the second because anyone who may write to the topic could stop its consumers.
+#![allow(unsafe_code, reason = "the one module that calls rdkafka-sys; see each SAFETY comment")]
+
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::ptr;
+use std::slice;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka_sys as sys;
+
+use super::super::{Headers, Record, TopicPartition, Wake};
+
+/// The messages one call can bring.
+const BATCH: usize = 512;
+
+/// A partition's own queue.
+pub(super) struct PartitionQueue<C: ConsumerContext + 'static> {
+    queue: *mut sys::rd_kafka_queue_t,
+    // The callback's argument: it must stay where it is while the queue lives.
+    _wake: Box<Wake>,
+    partition: TopicPartition,
+    batch: Vec<*mut sys::rd_kafka_message_t>,
+    // The queue must go before the client.
+    _consumer: Arc<BaseConsumer<C>>,
+}
+
+// SAFETY: librdkafka's queues may be used from any thread; `&mut self` on every use keeps it to one at a time.
+unsafe impl<C: ConsumerContext + 'static> Send for PartitionQueue<C> {}
+
+/// A problem that came in a message's place.
+pub(super) struct MessageError {
+    pub(super) code: RDKafkaErrorCode,
+    pub(super) reason: String,
+}
+
+impl<C: ConsumerContext + 'static> PartitionQueue<C> {
+    /// Give `partition` a queue of its own that wakes `wake` when it stops being empty. `None` when there is no such partition.
+    pub(super) fn split(consumer: &Arc<BaseConsumer<C>>, partition: &TopicPartition, wake: &Wake) -> Option<Self> {
+        let topic = CString::new(&*partition.topic).ok()?;
+        let wake = Box::new(Arc::clone(wake));
+        // SAFETY: the client lives (we hold it), the name is a C string, and the queue is checked before use. The callback's
+        // argument is boxed and outlives the queue: `drop` takes the callback away first.
+        let queue = unsafe {
+            let queue =
+                sys::rd_kafka_queue_get_partition(consumer.client().native_ptr(), topic.as_ptr(), partition.partition);
+            if queue.is_null() {
+                return None;
+            }
+            sys::rd_kafka_queue_forward(queue, ptr::null_mut());
+            sys::rd_kafka_queue_cb_event_enable(queue, Some(nonempty), ptr::from_ref(&*wake).cast_mut().cast());
+            queue
+        };
+        Some(Self {
+            queue,
+            _wake: wake,
+            partition: partition.clone(),
+            batch: vec![ptr::null_mut(); BATCH],
+            _consumer: Arc::clone(consumer),
+        })
+    }
+
+    /// Move up to `most` waiting messages into `records`. Does not block.
+    pub(super) fn fetch(&mut self, most: usize, records: &mut Vec<Record>) -> Result<(), MessageError> {
+        let mut failure = None;
+        let mut left = most;
+        while left > 0 {
+            let size = left.min(BATCH);
+            // SAFETY: the array has room for `size` pointers, and the queue lives.
+            let count = unsafe { sys::rd_kafka_consume_batch_queue(self.queue, 0, self.batch.as_mut_ptr(), size) };
+            let Ok(count) = usize::try_from(count) else { break };
+            for &message in &self.batch[..count] {
+                // SAFETY: librdkafka wrote `count` valid messages, and each is read and destroyed once.
+                unsafe {
+                    match read_message(&*message, &self.partition) {
+                        Ok(record) => records.push(record),
+                        Err(error) => failure = Some(error),
+                    }
+                    sys::rd_kafka_message_destroy(message);
+                }
+            }
+            if count < size {
+                break;
+            }
+            left -= count;
+        }
+        failure.map_or(Ok(()), Err)
+    }
+}
+
+impl<C: ConsumerContext + 'static> Drop for PartitionQueue<C> {
+    fn drop(&mut self) {
+        // SAFETY: the queue is ours and lives; without the callback nothing refers to `_wake` any more.
+        unsafe {
+            sys::rd_kafka_queue_cb_event_enable(self.queue, None, ptr::null_mut());
+            sys::rd_kafka_queue_destroy(self.queue);
+        }
+    }
+}
+
+unsafe extern "C" fn nonempty(_client: *mut sys::rd_kafka_t, opaque: *mut c_void) {
+    // SAFETY: `opaque` is the boxed `Wake` of a queue that lives; see `split`.
+    let wake = unsafe { &*opaque.cast::<Wake>() };
+    wake();
+}
+
+/// Copy a message. The copy is one allocation each for key, payload and headers, and frees librdkafka's fetch buffer, which
+/// otherwise stays as long as its slowest message.
+///
+/// # Safety
+/// `message` is valid, of a topic and partition as named.
+unsafe fn read_message(message: &sys::rd_kafka_message_t, partition: &TopicPartition) -> Result<Record, MessageError> {
+    if message.err != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+        let code = RDKafkaErrorCode::from(message.err);
+        // SAFETY: the message is valid; librdkafka returns a C string or null.
+        let reason = unsafe { text(sys::rd_kafka_message_errstr(message)) };
+        return Err(MessageError { code, reason: reason.unwrap_or_else(|| code.to_string()) });
+    }
+    // SAFETY: in a message without an error, `payload` and `key` are null or valid for their lengths.
+    let (payload, key) = unsafe { (bytes(message.payload, message.len), bytes(message.key, message.key_len)) };
+    let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+    // SAFETY: the message is valid.
+    let timestamp = unsafe { sys::rd_kafka_message_timestamp(message, &raw mut kind) };
+    let known = kind != sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+    Ok(Record {
+        topic: Arc::clone(&partition.topic),
+        partition: partition.partition,
+        offset: message.offset,
+        timestamp_ms: known.then_some(timestamp),
+        key: key.map(Bytes::copy_from_slice),
+        payload: payload.map(Bytes::copy_from_slice),
+        // SAFETY: the message is valid.
+        headers: unsafe { read_headers(message) },
+    })
+}
+
+/// # Safety
+/// `message` is valid.
+unsafe fn read_headers(message: &sys::rd_kafka_message_t) -> Headers {
+    let mut list = ptr::null_mut();
+    // SAFETY: the message is valid, and `list` is only read when the call says it was written.
+    let found = unsafe { sys::rd_kafka_message_headers(message, &raw mut list) };
+    if found != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+        return Headers::new();
+    }
+    let mut headers = Headers::with_capacity(768);
+    for index in 0.. {
+        let (mut name, mut value, mut size) = (ptr::null::<c_char>(), ptr::null::<c_void>(), 0_usize);
+        // SAFETY: the list belongs to the message, which lives; past its end the call returns an error.
+        let found = unsafe { sys::rd_kafka_header_get_all(list, index, &raw mut name, &raw mut value, &raw mut size) };
+        if found != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            break;
+        }
+        // SAFETY: the name is a C string, and the value null or valid for `size` bytes, while the message lives.
+        unsafe { headers.push(CStr::from_ptr(name).to_bytes(), bytes(value, size)) };
+    }
+    headers
+}
+
+/// # Safety
+/// `start` is null or valid for `length` bytes for as long as the result is used.
+unsafe fn bytes<'a>(start: *const c_void, length: usize) -> Option<&'a [u8]> {
+    // SAFETY: as the caller says.
+    (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start.cast(), length) })
+}
+
+/// # Safety
+/// `start` is null or a C string.
+unsafe fn text(start: *const c_char) -> Option<String> {
+    // SAFETY: as the caller says.
+    (!start.is_null()).then(|| unsafe { CStr::from_ptr(start) }.to_string_lossy().into_owned())
+}
