@@ -3,6 +3,7 @@
 mod attempt;
 mod completions;
 mod dead_letter;
+mod driver;
 mod engine;
 mod error;
 mod key;

@@ -85,20 +85,31 @@ pub(crate) fn bind<D: Dispatcher>(
     let bound = routes.into_iter().map(|route| {
         let dispatcher = Arc::clone(&dispatcher);
         let handle = route.handle;
-        BoundRoute {
-            policy: FailurePolicy {
-                retry: options.retry.with(route.info.policy.retry),
-                on_exhausted: route.info.policy.on_exhausted.unwrap_or(options.on_exhausted),
-                timeout: route.info.policy.timeout.unwrap_or(options.handler_timeout),
-            },
-            filter: filter.cloned(),
-            handler: handler_name(D::NAME, route.info.handler),
-            info: route.info,
-            pace: Pace::default(),
-            handle: Box::new(move |delivery| handle(Arc::clone(&dispatcher), delivery)),
-        }
+        bound_route(D::NAME, route.info, options, filter, move |delivery| handle(Arc::clone(&dispatcher), delivery))
     });
     Ok(BoundDispatcher { name: D::NAME, source: D::SOURCE, routes: bound.collect() })
+}
+
+/// A route of `dispatcher` that `handle` runs.
+pub(crate) fn bound_route(
+    dispatcher: &str,
+    info: RouteInfo,
+    options: &ConsumerOptions,
+    filter: Option<&Filter>,
+    handle: impl Fn(Delivery) -> HandlerFuture + Send + Sync + 'static,
+) -> BoundRoute {
+    BoundRoute {
+        policy: FailurePolicy {
+            retry: options.retry.with(info.policy.retry),
+            on_exhausted: info.policy.on_exhausted.unwrap_or(options.on_exhausted),
+            timeout: info.policy.timeout.unwrap_or(options.handler_timeout),
+        },
+        filter: filter.cloned(),
+        handler: handler_name(dispatcher, info.handler),
+        info,
+        pace: Pace::default(),
+        handle: Box::new(handle),
+    }
 }
 
 /// Once a route and process, so that names can be copied freely on the hot path.

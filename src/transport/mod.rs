@@ -3,6 +3,7 @@
 mod consumer;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+pub mod memory;
 mod producer;
 mod record;
 

@@ -215,3 +215,6 @@ impl<T: ConsumerTransport> Engine<T> {
         self.partitions.get_mut(slot)?.as_mut().filter(|partition| partition.epoch == epoch)
     }
 }
+
+#[cfg(test)]
+mod tests;

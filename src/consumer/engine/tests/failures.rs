@@ -1,0 +1,158 @@
+//! Failures: retries, dead letters, panics, timeouts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::rig::{Rig, key_of, options};
+use crate::consumer::dead_letter_header as header;
+use crate::consumer::error::StopReason;
+use crate::dispatch::{OnExhausted, Policy};
+use crate::outcome::{ErrorClass, HandlerError, Outcome};
+use crate::transport::Headers;
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_event_holds_only_its_key() {
+    let rig = Rig::start(options(), |delivery| async move {
+        if key_of(&delivery) == "bad" && delivery.attempt() < 4 {
+            HandlerError::from("away").into()
+        } else {
+            Outcome::Done
+        }
+    });
+    rig.publish(0, "bad");
+    rig.publish(0, "bad");
+    rig.publish(0, "good");
+    rig.until("the good key is done", |rig| rig.handled_of("good") == [2]).await;
+    rig.until("the bad key recovers", |rig| rig.handled_of("bad") == [0, 1]).await;
+    // Offset 1 is a delivery of its own, with three failures of its own.
+    assert_eq!((rig.stats().retried, rig.stats().dead_lettered), (6, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_caught_and_holds_only_its_key() {
+    let rig = Rig::start(options(), |delivery| async move {
+        assert!(key_of(&delivery) != "bad" || delivery.attempt() > 1, "no such player");
+        Outcome::Done
+    });
+    rig.publish(0, "bad");
+    rig.publish(0, "good");
+    rig.until("both are done", |rig| rig.handled.lock().len() == 2).await;
+    assert_eq!(rig.handled.lock()[0].0, "good");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_fails_for_good_is_dead_lettered_and_its_key_goes_on() {
+    let policy = Policy::INHERIT.max_attempts(3);
+    let rig = Rig::start_with(options(), policy, None, |delivery| async move {
+        if delivery.record().offset == 0 { HandlerError::from("away").into() } else { Outcome::Done }
+    });
+    rig.publish(0, "42");
+    rig.publish(0, "42");
+    rig.until("both are settled", |rig| rig.broker.committed("accounts", 0) == Some(2)).await;
+    assert_eq!(rig.handled_of("42"), [1]);
+    let letters = rig.letters.written.lock();
+    let headers = &letters[0].headers;
+    assert_eq!(&*letters[0].topic, "tests.Tests.dead-letters");
+    assert_eq!(headers.get_str(header::ATTEMPTS), Some("3"));
+    assert_eq!(headers.get_str(header::HANDLER), Some("Tests::handler"));
+    assert_eq!(headers.get_str(header::MESSAGE), Some("away"));
+    assert_eq!(letters[0].payload.as_deref(), Some(&b"payload"[..]));
+    assert_eq!(rig.stats().dead_lettered, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_offset_waits_until_the_dead_letter_is_written() {
+    let rig = Rig::start(options(), |_| async { Outcome::dead_letter("no use") });
+    rig.letters.refusals.lock().extend([(); 5]);
+    rig.publish(0, "42");
+    rig.publish(0, "42");
+    rig.until("the refusals are used up", |rig| {
+        assert!(
+            rig.broker.committed("accounts", 0).is_none_or(|offset| offset == 0)
+                || rig.letters.refusals.lock().is_empty()
+        );
+        rig.letters.refusals.lock().is_empty()
+    })
+    .await;
+    rig.until("both are committed", |rig| rig.broker.committed("accounts", 0) == Some(2)).await;
+    assert_eq!(rig.letters.written.lock().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_takes_too_long_is_cancelled_and_tried_again() {
+    let policy = Policy::INHERIT.timeout(Duration::from_secs(2));
+    let rig = Rig::start_with(options(), policy, None, |delivery| async move {
+        if delivery.attempt() == 1 {
+            std::future::pending::<()>().await;
+        }
+        Outcome::Done
+    });
+    rig.publish(0, "42");
+    rig.until("the second attempt succeeds", |rig| rig.handled_of("42") == [0]).await;
+    assert_eq!(rig.stats().retried, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_counts_as_no_attempt() {
+    let policy = Policy::INHERIT.max_attempts(2);
+    let calls = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&calls);
+    let rig = Rig::start_with(options(), policy, None, move |delivery| {
+        let call = counted.fetch_add(1, Ordering::Relaxed);
+        async move {
+            assert_eq!(delivery.attempt(), 1);
+            if call < 50 { HandlerError::new(ErrorClass::Unavailable, "registry away").into() } else { Outcome::Done }
+        }
+    });
+    rig.publish(0, "42");
+    rig.until("it is handled", |rig| rig.handled_of("42") == [0]).await;
+    assert_eq!((calls.load(Ordering::Relaxed), rig.stats().dead_lettered), (51, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_may_stop_the_consumer_and_loses_nothing() {
+    let policy = Policy::INHERIT.max_attempts(1).on_exhausted(OnExhausted::Stop);
+    let rig = Rig::start_with(options(), policy, None, |delivery| async move {
+        if delivery.record().offset == 1 { HandlerError::from("away").into() } else { Outcome::Done }
+    });
+    rig.publish(0, "1");
+    rig.publish(0, "2");
+    let broker = rig.broker.clone();
+    let reason = rig.task.await.unwrap().unwrap_err();
+    assert!(matches!(reason, StopReason::Exhausted { offset: 1, .. }), "{reason}");
+    assert_eq!(broker.committed("accounts", 0), Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_handles_is_skipped_and_counted() {
+    let rig = Rig::start(options(), |_| async { Outcome::Done });
+    rig.publish_event(0, "42", "accounts.SomethingElse");
+    rig.broker.append("accounts", 0, Some(b"42"), None, Headers::new());
+    rig.publish(0, "42");
+    rig.until("all is committed", |rig| rig.broker.committed("accounts", 0) == Some(3)).await;
+    assert_eq!((rig.stats().skipped, rig.stats().handled), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_decides_from_the_envelope_alone() {
+    let rig = Rig::start_with(
+        options(),
+        Policy::INHERIT,
+        Some(Arc::new(|envelope| envelope.id() != Some("0-no"))),
+        |_| async { Outcome::Done },
+    );
+    rig.publish(0, "no");
+    rig.publish(0, "yes");
+    rig.until("all is committed", |rig| rig.broker.committed("accounts", 0) == Some(2)).await;
+    assert_eq!(rig.handled.lock().clone(), [("yes".to_owned(), 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_that_panics_loses_nothing() {
+    let rig =
+        Rig::start_with(options(), Policy::INHERIT, Some(Arc::new(|_| panic!("a bug"))), |_| async { Outcome::Done });
+    rig.publish(0, "42");
+    rig.until("it is committed", |rig| rig.broker.committed("accounts", 0) == Some(1)).await;
+    assert_eq!(rig.letters.written.lock()[0].headers.get_str(header::CLASS), Some("panic"));
+}

@@ -1,0 +1,126 @@
+//! Handovers: revoked, lost and assigned partitions, commits, shutdown.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::rig::{Rig, options};
+use crate::consumer::error::StopReason;
+use crate::outcome::Outcome;
+
+fn gated(
+    gate: &Arc<Semaphore>,
+) -> impl Fn(crate::Delivery) -> futures_util::future::BoxFuture<'static, Outcome> + Send + Sync + use<> {
+    let gate = Arc::clone(gate);
+    move |_| {
+        let gate = Arc::clone(&gate);
+        Box::pin(async move {
+            gate.acquire().await.unwrap().forget();
+            Outcome::Done
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoked_partition_drains_commits_and_only_then_goes() {
+    let gate = Arc::new(Semaphore::new(0));
+    let rig = Rig::start(options().commit_interval(Duration::from_secs(3600)), gated(&gate));
+    rig.publish(0, "1");
+    rig.publish(0, "1");
+    rig.until("it runs", |rig| rig.stats().in_flight == 1).await;
+    rig.broker.revoke("accounts", &[0]);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!((rig.stats().assigned, rig.broker.committed("accounts", 0)), (2, None));
+    gate.add_permits(1);
+    rig.until("it is given back", |rig| rig.stats().assigned == 1).await;
+    // What ran was finished and committed; what waited was not started.
+    assert_eq!(rig.broker.committed("accounts", 0), Some(1));
+    assert_eq!(rig.handled_of("1"), [0]);
+    assert_eq!(rig.stats().buffered_bytes, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stuck_handler_holds_a_rebalance_no_longer_than_the_drain_timeout() {
+    let gate = Arc::new(Semaphore::new(0));
+    let rig = Rig::start(options(), gated(&gate));
+    rig.publish(0, "1");
+    rig.until("it runs", |rig| rig.stats().in_flight == 1).await;
+    rig.broker.revoke("accounts", &[0]);
+    rig.until("it is given back", |rig| rig.stats().assigned == 1).await;
+    rig.until("its handler is cancelled", |rig| rig.stats().in_flight == 0).await;
+    assert_eq!(rig.broker.committed("accounts", 0).unwrap_or(0), 0);
+    assert!(rig.handled.lock().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_partition_is_never_committed() {
+    let gate = Arc::new(Semaphore::new(0));
+    let rig = Rig::start(options(), gated(&gate));
+    rig.publish(0, "1");
+    rig.until("it runs", |rig| rig.stats().in_flight == 1).await;
+    rig.broker.lose("accounts", &[0]);
+    rig.until("it is gone", |rig| rig.stats().assigned == 1).await;
+    gate.add_permits(1);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(rig.broker.committed("accounts", 0), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_comes_back_redelivers_what_was_not_committed() {
+    let gate = Arc::new(Semaphore::new(0));
+    let rig = Rig::start(options(), gated(&gate));
+    rig.publish(0, "1");
+    rig.until("it runs", |rig| rig.stats().in_flight == 1).await;
+    rig.broker.lose("accounts", &[0]);
+    rig.until("it is gone", |rig| rig.stats().assigned == 1).await;
+    rig.broker.assign("accounts", &[0]);
+    gate.add_permits(1);
+    rig.until("it is handled again", |rig| rig.broker.committed("accounts", 0) == Some(1)).await;
+    // Once: the first run was cancelled, and its completion fenced.
+    assert_eq!(rig.handled_of("1"), [0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_finishes_what_runs_and_commits_it() {
+    let gate = Arc::new(Semaphore::new(0));
+    let rig = Rig::start(options().commit_interval(Duration::from_secs(3600)), gated(&gate));
+    rig.publish(0, "1");
+    rig.publish(1, "2");
+    rig.until("both run", |rig| rig.stats().in_flight == 2).await;
+    rig.shut_down();
+    gate.add_permits(2);
+    let broker = rig.broker.clone();
+    rig.task.await.unwrap().unwrap();
+    assert_eq!((broker.committed("accounts", 0), broker.committed("accounts", 1)), (Some(1), Some(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_commit_is_repeated() {
+    let rig = Rig::start(options(), |_| async { Outcome::Done });
+    rig.broker.fail_commits(3);
+    rig.publish(0, "1");
+    rig.until("it is committed", |rig| rig.broker.committed("accounts", 0) == Some(1)).await;
+    assert_eq!(rig.broker.commits(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn commits_are_batched() {
+    let rig = Rig::start(options(), |_| async { Outcome::Done });
+    for number in 0..10_000 {
+        rig.publish(number % 2, &number.to_string());
+    }
+    rig.until("all is committed", |rig| {
+        rig.broker.committed("accounts", 0) == Some(5_000) && rig.broker.committed("accounts", 1) == Some(5_000)
+    })
+    .await;
+    assert!(rig.broker.commits() < 10, "{}", rig.broker.commits());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_fails_for_good_stops_the_consumer_and_says_why() {
+    let rig = Rig::start(options(), |_| async { Outcome::Done });
+    rig.broker.fail("the broker does not know us");
+    let reason = rig.task.await.unwrap().unwrap_err();
+    assert!(matches!(&reason, StopReason::Consume(_)) && reason.to_string().contains("does not know us"), "{reason}");
+}

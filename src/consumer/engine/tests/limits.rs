@@ -1,0 +1,81 @@
+//! Limits: handlers in flight, bytes held, fairness.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::rig::{Rig, key_of, options};
+use crate::outcome::Outcome;
+
+#[tokio::test(start_paused = true)]
+async fn no_more_handlers_run_than_allowed() {
+    let running = Arc::new(AtomicUsize::new(0));
+    let most = Arc::new(AtomicUsize::new(0));
+    let (now, peak) = (Arc::clone(&running), Arc::clone(&most));
+    let rig = Rig::start(options().max_in_flight(7), move |_| {
+        let (now, peak) = (Arc::clone(&now), Arc::clone(&peak));
+        async move {
+            peak.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            now.fetch_sub(1, Ordering::Relaxed);
+            Outcome::Done
+        }
+    });
+    for key in 0..100 {
+        rig.publish(key % 2, &key.to_string());
+    }
+    rig.until("all is done", |rig| rig.stats().handled == 100).await;
+    // The eighth is polled once before it is known that it has to wait.
+    assert_eq!(most.load(Ordering::Relaxed), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_buffer_stops_fetching_and_loses_nothing() {
+    let rig = Rig::start(options().max_in_flight(1).max_buffered_bytes(4_000), |_| async {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Outcome::Done
+    });
+    for key in 0..5_000 {
+        rig.publish(0, &key.to_string());
+    }
+    let most = AtomicUsize::new(0);
+    rig.until("all is done", |rig| {
+        most.fetch_max(usize::try_from(rig.stats().buffered_bytes).unwrap(), Ordering::Relaxed);
+        rig.stats().handled == 5_000
+    })
+    .await;
+    // A batch may pass the budget, by its own size.
+    assert!(most.load(Ordering::Relaxed) < 4_000 + 512 * 1_500, "{most:?}");
+    assert_eq!(rig.handled.lock().len(), 5_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hot_key_leaves_the_places_to_the_others() {
+    let rig = Rig::start(options().max_in_flight(4), |_| async {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        Outcome::Done
+    });
+    for number in 0..100 {
+        rig.publish(0, "hot");
+        rig.publish(0, &format!("key-{number}"));
+    }
+    rig.until("the others are done", |rig| rig.handled.lock().iter().filter(|(key, _)| key != "hot").count() == 100)
+        .await;
+    // Three places for the others: they take a third of what the hot key takes.
+    assert!(rig.handled_of("hot").len() < 40, "{}", rig.handled_of("hot").len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_partition_does_not_starve_another() {
+    let rig = Rig::start(options().max_in_flight(2), |delivery| async move {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(!key_of(&delivery).is_empty());
+        Outcome::Done
+    });
+    for number in 0..1_000 {
+        rig.publish(0, &format!("busy-{number}"));
+    }
+    rig.publish(1, "lonely");
+    rig.until("the lonely one is done", |rig| rig.handled_of("lonely") == [0]).await;
+    assert!(rig.stats().handled < 20, "{}", rig.stats().handled);
+}

@@ -1,0 +1,7 @@
+//! The engine on the in-memory broker, in paused time.
+
+mod failures;
+mod handovers;
+mod limits;
+mod order;
+mod rig;

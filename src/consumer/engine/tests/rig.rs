@@ -1,0 +1,187 @@
+//! What the engine's tests share: a broker, one route whose handler is a closure, and a record of what was handled.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use crate::clock::SystemClock;
+use crate::consumer::driver::turn_in_task;
+use crate::consumer::engine::{Engine, Parts};
+use crate::consumer::error::StopReason;
+use crate::consumer::options::ConsumerOptions;
+use crate::consumer::plan::{BoundDispatcher, Filter, GroupPlan, bound_route};
+use crate::consumer::stats::{ConsumerStats, Counters};
+use crate::dispatch::{Delivery, Extensions, PayloadInfo, Policy, RouteInfo, Versions};
+use crate::envelope::header;
+use crate::outcome::Outcome;
+use crate::schema::Codec;
+use crate::transport::memory::{MemoryBroker, MemoryConsumer};
+use crate::transport::{ConsumerTransport as _, Headers, OutgoingRecord, ProduceError, Producer, Written};
+
+pub(super) const TOPIC: &str = "accounts";
+pub(super) const EVENT: &str = "accounts.UserUpdated";
+
+/// Keeps dead letters; refuses the first `refusals`.
+#[derive(Debug, Default)]
+pub(super) struct Letters {
+    pub(super) written: Mutex<Vec<OutgoingRecord>>,
+    pub(super) refusals: Mutex<VecDeque<()>>,
+}
+
+impl Producer for Letters {
+    fn send(&self, record: OutgoingRecord) -> BoxFuture<'static, Result<Written, ProduceError>> {
+        let result = match self.refusals.lock().pop_front() {
+            Some(()) => Err(ProduceError::Refused {
+                topic: Arc::clone(&record.topic),
+                reason: "told to".into(),
+                retryable: true,
+            }),
+            None => {
+                self.written.lock().push(record);
+                Ok(Written { partition: 0, offset: Some(0) })
+            }
+        };
+        async { result }.boxed()
+    }
+
+    fn flush(&self, _deadline: Duration) -> BoxFuture<'static, usize> {
+        async { 0 }.boxed()
+    }
+
+    fn purge(&self) {}
+}
+
+pub(super) struct Rig {
+    pub(super) broker: MemoryBroker,
+    pub(super) letters: Arc<Letters>,
+    pub(super) handled: Arc<Mutex<Vec<(String, i64)>>>,
+    counters: Arc<Counters>,
+    shutdown: Arc<AtomicBool>,
+    wake: crate::transport::Wake,
+    pub(super) task: JoinHandle<Result<(), StopReason>>,
+}
+
+pub(super) fn options() -> ConsumerOptions {
+    ConsumerOptions::new("tests").drain_timeout(Duration::from_secs(5))
+}
+
+impl Rig {
+    /// An engine whose handler is `handler`; what it completes is recorded. All of the topic's two partitions are assigned.
+    pub(super) fn start<F, R>(options: ConsumerOptions, handler: F) -> Self
+    where
+        F: Fn(Delivery) -> R + Send + Sync + 'static,
+        R: Future<Output = Outcome> + Send + 'static,
+    {
+        Self::start_with(options, Policy::INHERIT, None, handler)
+    }
+
+    pub(super) fn start_with<F, R>(options: ConsumerOptions, policy: Policy, filter: Option<Filter>, handler: F) -> Self
+    where
+        F: Fn(Delivery) -> R + Send + Sync + 'static,
+        R: Future<Output = Outcome> + Send + 'static,
+    {
+        let broker = MemoryBroker::new();
+        broker.create_topic(TOPIC, 2);
+        let handled = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&handled);
+        let handle = move |delivery: Delivery| {
+            let log = Arc::clone(&log);
+            let key = delivery
+                .record()
+                .key
+                .as_deref()
+                .map(|key| String::from_utf8_lossy(key).into_owned())
+                .unwrap_or_default();
+            let offset = delivery.record().offset;
+            let outcome = handler(delivery);
+            async move {
+                let outcome = outcome.await;
+                if matches!(outcome, Outcome::Done) {
+                    log.lock().push((key, offset));
+                }
+                outcome
+            }
+            .boxed()
+        };
+        let info = RouteInfo {
+            event: EVENT,
+            versions: Versions::Any,
+            handler: "handler",
+            docs: "",
+            policy,
+            payload: PayloadInfo { event: EVENT, version: "1.0.0", schema: "" },
+        };
+        let route = bound_route("Tests", info, &options, filter.as_ref(), handle);
+        let dispatcher = BoundDispatcher { name: "Tests", source: TOPIC, routes: vec![route] };
+        let letters = Arc::new(Letters::default());
+        let counters = Arc::new(Counters::default());
+        let shutdown = Arc::new(AtomicBool::new(false));
+        let transport = MemoryConsumer::new(&broker);
+        let (bell, wake) = (transport.bell(), transport.wake());
+        let parts = Parts {
+            plan: GroupPlan::new("tests.Tests", &options, vec![dispatcher]).unwrap(),
+            options,
+            clock: Arc::new(SystemClock::new()),
+            codec: Codec::default(),
+            extensions: Arc::new(Extensions::new()),
+            producer: Arc::clone(&letters) as Arc<dyn Producer>,
+            runtime: Handle::current(),
+            counters: Arc::clone(&counters),
+            shutdown: Arc::clone(&shutdown),
+        };
+        let engine = Engine::new(transport, parts).unwrap();
+        broker.assign(TOPIC, &[0, 1]);
+        let task = tokio::spawn(turn_in_task(engine, bell));
+        Self { broker, letters, handled, counters, shutdown, wake, task }
+    }
+
+    /// Append an event of `key` to a partition.
+    pub(super) fn publish(&self, partition: i32, key: &str) -> i64 {
+        self.publish_event(partition, key, EVENT)
+    }
+
+    pub(super) fn publish_event(&self, partition: i32, key: &str, event: &str) -> i64 {
+        let mut headers = Headers::new();
+        headers.push_str(header::TYPE, event);
+        headers.push_str(header::SCHEMA_VERSION, "1.0.0");
+        headers.push_str(header::ID, &format!("{partition}-{key}"));
+        self.broker.append(TOPIC, partition, Some(key.as_bytes()), Some(b"payload"), headers)
+    }
+
+    pub(super) fn stats(&self) -> ConsumerStats {
+        self.counters.read()
+    }
+
+    /// Wait until `condition` holds. Time is paused, so it passes only while nothing else can run.
+    pub(super) async fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
+        for _ in 0..100_000 {
+            if condition(self) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("never: {what}; handled {:?}, {:?}", self.handled.lock(), self.stats());
+    }
+
+    pub(super) fn shut_down(&self) {
+        self.shutdown.store(true, Ordering::Release);
+        (self.wake)();
+    }
+
+    /// What was handled of `key`, in order.
+    pub(super) fn handled_of(&self, key: &str) -> Vec<i64> {
+        self.handled.lock().iter().filter(|(handled, _)| handled == key).map(|(_, offset)| *offset).collect()
+    }
+}
+
+pub(super) fn key_of(delivery: &Delivery) -> String {
+    String::from_utf8_lossy(delivery.record().key.as_deref().unwrap_or_default()).into_owned()
+}

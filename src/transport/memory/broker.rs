@@ -1,0 +1,118 @@
+//! Topics, their records and the offsets committed, in memory.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::transport::{ConsumeError, GroupEvent, Headers, Record, TopicPartition};
+
+/// Topics, their records and the offsets committed. A cheap handle.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryBroker {
+    pub(super) shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) state: Mutex<State>,
+    /// Rings when there may be something to read.
+    pub(super) bell: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) records: BTreeMap<TopicPartition, Vec<Record>>,
+    pub(super) committed: BTreeMap<TopicPartition, i64>,
+    pub(super) events: VecDeque<GroupEvent>,
+    pub(super) commit_failures: usize,
+    pub(super) commits: usize,
+}
+
+impl MemoryBroker {
+    /// No topics.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Create a topic. Its partitions keep what they hold when it exists already.
+    pub fn create_topic(&self, topic: &str, partitions: i32) {
+        let mut state = self.shared.state.lock();
+        for partition in 0..partitions {
+            state.records.entry(TopicPartition { topic: topic.into(), partition }).or_default();
+        }
+    }
+
+    /// Append a record; returns its offset. An unknown partition is created.
+    pub fn append(
+        &self,
+        topic: &str,
+        partition: i32,
+        key: Option<&[u8]>,
+        payload: Option<&[u8]>,
+        headers: Headers,
+    ) -> i64 {
+        let name = TopicPartition { topic: topic.into(), partition };
+        let mut state = self.shared.state.lock();
+        let records = state.records.entry(name).or_default();
+        let offset = records.last().map_or(0, |record| record.offset + 1);
+        records.push(Record {
+            topic: topic.into(),
+            partition,
+            offset,
+            timestamp_ms: None,
+            key: key.map(Bytes::copy_from_slice),
+            payload: payload.map(Bytes::copy_from_slice),
+            headers,
+        });
+        drop(state);
+        self.shared.bell.notify_one();
+        offset
+    }
+
+    /// The offset committed for a partition: the first that is not complete.
+    pub fn committed(&self, topic: &str, partition: i32) -> Option<i64> {
+        self.shared.state.lock().committed.get(&TopicPartition { topic: topic.into(), partition }).copied()
+    }
+
+    /// How many commits were made.
+    pub fn commits(&self) -> usize {
+        self.shared.state.lock().commits
+    }
+
+    /// Let the next `commits` fail.
+    pub fn fail_commits(&self, commits: usize) {
+        self.shared.state.lock().commit_failures = commits;
+    }
+
+    /// Hand partitions to the consumer.
+    pub fn assign(&self, topic: &str, partitions: &[i32]) {
+        self.push(GroupEvent::Assigned(named(topic, partitions)));
+    }
+
+    /// Ask the consumer to give partitions back.
+    pub fn revoke(&self, topic: &str, partitions: &[i32]) {
+        self.push(GroupEvent::Revoked(named(topic, partitions)));
+    }
+
+    /// Take partitions from the consumer, as when its session timed out.
+    pub fn lose(&self, topic: &str, partitions: &[i32]) {
+        self.push(GroupEvent::Lost(named(topic, partitions)));
+    }
+
+    /// Make the client fail for good.
+    pub fn fail(&self, reason: &str) {
+        self.push(GroupEvent::Failed(ConsumeError::Operation { operation: "consume", reason: reason.to_owned() }));
+    }
+
+    fn push(&self, event: GroupEvent) {
+        self.shared.state.lock().events.push_back(event);
+        self.shared.bell.notify_one();
+    }
+}
+
+fn named(topic: &str, partitions: &[i32]) -> Vec<TopicPartition> {
+    partitions.iter().map(|partition| TopicPartition { topic: topic.into(), partition: *partition }).collect()
+}

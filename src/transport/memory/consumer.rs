@@ -1,0 +1,107 @@
+//! A member of a group on the in-memory broker.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::MemoryBroker;
+use crate::transport::{CommitOffset, ConsumeError, ConsumerTransport, GroupEvent, Record, TopicPartition, Wake};
+
+/// A member of a group on the in-memory broker. It is driven by a task, not a thread: [`MemoryConsumer::bell`] is what the
+/// task waits for, and [`ConsumerTransport::wait`] returns at once.
+#[derive(Debug)]
+pub struct MemoryConsumer {
+    broker: MemoryBroker,
+    positions: BTreeMap<TopicPartition, i64>,
+    commit_results: usize,
+    failed_commits: usize,
+}
+
+impl MemoryConsumer {
+    /// A member on `broker`.
+    pub fn new(broker: &MemoryBroker) -> Self {
+        Self { broker: broker.clone(), positions: BTreeMap::new(), commit_results: 0, failed_commits: 0 }
+    }
+
+    /// Rings when there may be something to do.
+    pub fn bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.broker.shared.bell)
+    }
+}
+
+impl ConsumerTransport for MemoryConsumer {
+    fn subscribe(&mut self, _topics: &[Arc<str>]) -> Result<(), ConsumeError> {
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Option<GroupEvent> {
+        if self.failed_commits > 0 {
+            self.failed_commits -= 1;
+            let reason = "the commit was made to fail".to_owned();
+            return Some(GroupEvent::Committed(Err(ConsumeError::Operation { operation: "commit offsets", reason })));
+        }
+        if self.commit_results > 0 {
+            self.commit_results -= 1;
+            return Some(GroupEvent::Committed(Ok(())));
+        }
+        self.broker.shared.state.lock().events.pop_front()
+    }
+
+    fn assign(&mut self, partitions: &[TopicPartition]) -> Result<(), ConsumeError> {
+        let state = self.broker.shared.state.lock();
+        for partition in partitions {
+            self.positions.insert(partition.clone(), state.committed.get(partition).copied().unwrap_or(0));
+        }
+        Ok(())
+    }
+
+    fn unassign(&mut self, partitions: &[TopicPartition]) -> Result<(), ConsumeError> {
+        for partition in partitions {
+            self.positions.remove(partition);
+        }
+        Ok(())
+    }
+
+    fn fetch(
+        &mut self,
+        partition: &TopicPartition,
+        most: usize,
+        records: &mut Vec<Record>,
+    ) -> Result<(), ConsumeError> {
+        let Some(position) = self.positions.get_mut(partition) else { return Ok(()) };
+        let state = self.broker.shared.state.lock();
+        let log = state.records.get(partition).map(Vec::as_slice).unwrap_or_default();
+        let start = log.partition_point(|record| record.offset < *position);
+        for record in log[start..].iter().take(most) {
+            records.push(record.clone());
+            *position = record.offset + 1;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, offsets: &[CommitOffset]) -> Result<(), ConsumeError> {
+        let mut state = self.broker.shared.state.lock();
+        state.commits += 1;
+        if state.commit_failures > 0 {
+            state.commit_failures -= 1;
+            self.failed_commits += 1;
+            return Ok(());
+        }
+        for offset in offsets {
+            state.committed.insert(offset.partition.clone(), offset.offset);
+        }
+        self.commit_results += 1;
+        Ok(())
+    }
+
+    fn wait(&mut self, _timeout: Duration) {}
+
+    fn wake(&self) -> Wake {
+        let bell = self.bell();
+        Arc::new(move || bell.notify_one())
+    }
+
+    fn close(self) {}
+}
