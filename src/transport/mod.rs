@@ -5,5 +5,5 @@ pub mod kafka;
 mod producer;
 mod record;
 
-pub use producer::{OutgoingRecord, ProduceError, Producer, Written};
+pub use producer::{Acks, DeliveryObserver, OutgoingRecord, ProduceError, Producer, UnknownAcks, Written};
 pub use record::{Header, Headers, Record};

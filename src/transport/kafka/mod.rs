@@ -1,5 +1,18 @@
 //! Kafka through librdkafka.
 
+mod client_context;
+mod delivery;
+#[cfg(feature = "embedded")]
+mod embedded;
+mod error;
 mod options;
+mod produce_error;
+mod producer;
+mod producer_options;
 
+#[cfg(feature = "embedded")]
+pub use embedded::{EmbeddedCluster, EmbeddedError};
+pub use error::KafkaError;
 pub use options::KafkaOptions;
+pub use producer::KafkaProducer;
+pub use producer_options::{Compression, ProducerOptions, Profile};
