@@ -11,6 +11,7 @@ mod outcome;
 #[cfg(feature = "publisher")]
 pub mod publisher;
 pub mod schema;
+pub mod telemetry;
 pub mod transport;
 
 pub use dispatch::{Delivery, Dispatcher, FromDelivery, Message, State};

@@ -8,5 +8,5 @@ mod producer;
 mod record;
 
 pub use consumer::{CommitOffset, ConsumeError, ConsumerTransport, GroupEvent, TopicPartition, Wake};
-pub use producer::{OutgoingRecord, ProduceError, Producer, Written};
+pub use producer::{Acks, DeliveryObserver, OutgoingRecord, ProduceError, Producer, UnknownAcks, Written};
 pub use record::{Header, Headers, Record};

@@ -1,11 +1,13 @@
 //! The seam through which records are written.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 
 use super::Headers;
 
@@ -37,6 +39,81 @@ impl fmt::Debug for OutgoingRecord {
     }
 }
 
+impl OutgoingRecord {
+    /// The bytes of key, payload and headers, as Kafka counts them: with room for the lengths written between them.
+    pub fn size(&self) -> usize {
+        let field = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len) + 5;
+        let headers = self.headers.iter().map(|header| header.name.len() + header.value.map_or(0, <[u8]>::len) + 6);
+        field(&self.key) + field(&self.payload) + headers.sum::<usize>() + 32
+    }
+}
+
+/// Who must have a record before it counts as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Acks {
+    /// Nobody: written when it was handed to the socket. It may be lost. Written `none` or `0`.
+    None,
+    /// The partition's leader. It may be lost with that broker, and repeated or reordered by a retry. Written `leader` or `1`.
+    Leader,
+    /// All replicas in sync; idempotent, so neither repeated nor reordered. Written `all` or `-1`.
+    #[default]
+    All,
+}
+
+impl Acks {
+    /// The value of the client property `acks`.
+    pub const fn as_property(self) -> &'static str {
+        match self {
+            Self::None => "0",
+            Self::Leader => "1",
+            Self::All => "all",
+        }
+    }
+}
+
+impl fmt::Display for Acks {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::None => "none",
+            Self::Leader => "leader",
+            Self::All => "all",
+        })
+    }
+}
+
+/// A text that names no acknowledgement.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no acknowledgement: write none, leader or all")]
+pub struct UnknownAcks(String);
+
+impl FromStr for Acks {
+    type Err = UnknownAcks;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "none" | "0" => Ok(Self::None),
+            "leader" | "1" => Ok(Self::Leader),
+            "all" | "-1" => Ok(Self::All),
+            _ => Err(UnknownAcks(text.to_owned())),
+        }
+    }
+}
+
+impl TryFrom<String> for Acks {
+    type Error = UnknownAcks;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Acks> for String {
+    fn from(acks: Acks) -> Self {
+        acks.to_string()
+    }
+}
+
 /// Where a record was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
@@ -64,9 +141,15 @@ pub enum ProduceError {
         /// The record's size, in bytes.
         bytes: usize,
     },
-    /// The topic or the partition does not exist.
+    /// The topic does not exist.
     #[error("topic {topic} does not exist; create it with `tidings topics ensure`")]
     UnknownTopic {
+        /// The topic.
+        topic: Arc<str>,
+    },
+    /// The topic has no such partition.
+    #[error("topic {topic} does not have the partition the record names")]
+    UnknownPartition {
         /// The topic.
         topic: Arc<str>,
     },
@@ -105,4 +188,27 @@ pub trait Producer: Send + Sync + fmt::Debug + 'static {
 
     /// Drop what is queued and in flight; their futures resolve to [`ProduceError::Purged`].
     fn purge(&self);
+}
+
+/// Is told how each record ended, whether or not someone awaits it. Called on the client's own thread: do not block.
+pub trait DeliveryObserver: Send + Sync + 'static {
+    /// A record was acknowledged, as far as the producer's acks go.
+    fn written(&self, topic: &str);
+
+    /// A record that had been taken into the queue was not written.
+    fn failed(&self, topic: &str, headers: &Headers, error: &ProduceError);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acks_are_read_by_name_and_by_kafkas_number() {
+        for (text, acks) in [("none", Acks::None), ("1", Acks::Leader), ("all", Acks::All), ("-1", Acks::All)] {
+            assert_eq!(text.parse(), Ok(acks));
+        }
+        assert!("quorum".parse::<Acks>().is_err());
+        assert_eq!(Acks::All.to_string().parse(), Ok(Acks::All));
+    }
 }

@@ -15,7 +15,7 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Message as _, Offset};
 use rustc_hash::FxHashMap;
 
-use super::KafkaOptions;
+use super::{KafkaOptions, client_context};
 use super::native::PartitionQueue;
 use crate::transport::{CommitOffset, ConsumeError, ConsumerTransport, GroupEvent, Record, TopicPartition, Wake};
 
@@ -52,16 +52,7 @@ struct Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        match level {
-            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
-                tracing::error!(target: "librdkafka", facility, "{message}");
-            }
-            RDKafkaLogLevel::Warning => tracing::warn!(target: "librdkafka", facility, "{message}"),
-            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
-                tracing::info!(target: "librdkafka", facility, "{message}")
-            }
-            RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", facility, "{message}"),
-        }
+        client_context::log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -127,7 +118,7 @@ impl KafkaConsumer {
         let defaults: Vec<_> = defaults.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let mut config = options.to_client_config(&defaults);
         config.set("group.id", group);
-        config.set_log_level(RDKafkaLogLevel::Info);
+        config.set_log_level(client_context::log_level());
         let context = Context { inbox: Arc::clone(&inbox) };
         let mut consumer: BaseConsumer<Context> =
             config.create_with_context(context).map_err(|error| ConsumeError::Client { reason: error.to_string() })?;

@@ -1,9 +1,22 @@
 //! Kafka through librdkafka.
 
+mod client_context;
 #[cfg(feature = "consumer")]
 pub(crate) mod consumer;
+mod delivery;
+#[cfg(feature = "embedded")]
+mod embedded;
+mod error;
 #[cfg(feature = "consumer")]
 mod native;
 mod options;
+mod produce_error;
+mod producer;
+mod producer_options;
 
+#[cfg(feature = "embedded")]
+pub use embedded::{EmbeddedCluster, EmbeddedError};
+pub use error::KafkaError;
 pub use options::KafkaOptions;
+pub use producer::KafkaProducer;
+pub use producer_options::{Compression, ProducerOptions, Profile};

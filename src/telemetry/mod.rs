@@ -1,0 +1,3 @@
+//! Names of metrics, spans and their attributes.
+
+pub mod names;
