@@ -1,20 +1,27 @@
 //! Consumers: typed, per-key-ordered handlers of other services' events.
 
 mod attempt;
+mod builder;
 mod completions;
 mod dead_letter;
 mod driver;
 mod engine;
 mod error;
 mod key;
+mod listing;
 mod offsets;
 mod options;
 mod partition;
 mod plan;
 mod retry;
+mod running;
+mod startup;
 mod stats;
 
+pub use builder::{ConsumerBuilder, DispatchSettings};
 pub use dead_letter::header as dead_letter_header;
 pub use error::{BuildError, RunError, StopReason};
+pub use listing::{ROUTES_VARIABLE, RouteListing};
 pub use options::ConsumerOptions;
+pub use running::{Consumer, ConsumerHandle};
 pub use stats::ConsumerStats;

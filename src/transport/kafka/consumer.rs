@@ -15,8 +15,8 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Message as _, Offset};
 use rustc_hash::FxHashMap;
 
-use super::{KafkaOptions, client_context};
 use super::native::PartitionQueue;
+use super::{KafkaOptions, client_context};
 use crate::transport::{CommitOffset, ConsumeError, ConsumerTransport, GroupEvent, Record, TopicPartition, Wake};
 
 /// How long leaving a partition to another queue may take.

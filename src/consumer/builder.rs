@@ -1,0 +1,173 @@
+//! Building a consumer.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::error::BuildError;
+use super::listing::{self, RouteListing};
+use super::options::ConsumerOptions;
+use super::plan::{BoundDispatcher, Filter, GroupPlan, bind};
+use super::running::{Consumer, Group};
+use super::startup;
+use crate::clock::{Clock, SystemClock};
+use crate::dispatch::{Dispatcher, Extensions};
+use crate::envelope::EnvelopeView;
+use crate::schema::Codec;
+
+/// Builds a [`Consumer`]; see [`Consumer::builder`].
+#[must_use]
+pub struct ConsumerBuilder {
+    options: ConsumerOptions,
+    codec: Codec,
+    clock: Arc<dyn Clock>,
+    extensions: Extensions,
+    dispatchers: Vec<(String, BoundDispatcher)>,
+    error: Option<BuildError>,
+}
+
+/// How one dispatcher takes part: its group, its filter.
+#[derive(Default)]
+#[must_use]
+pub struct DispatchSettings {
+    group: Option<String>,
+    filter: Option<Filter>,
+}
+
+impl DispatchSettings {
+    /// The consumer group. Default: `{service}.{Dispatcher}`, so that every dispatcher sees every event. Dispatchers that name
+    /// one group share its work: they are read by one client, and no two may take the same version of an event.
+    pub fn group(mut self, group: impl Into<String>) -> Self {
+        self.group = Some(group.into());
+        self
+    }
+
+    /// Skip events for which `wanted` is false. It sees the envelope; the payload is not decoded.
+    pub fn filter(mut self, wanted: impl Fn(EnvelopeView<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.filter = Some(Arc::new(wanted));
+        self
+    }
+}
+
+impl fmt::Debug for DispatchSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("DispatchSettings")
+            .field("group", &self.group)
+            .field("filter", &self.filter.is_some())
+            .finish()
+    }
+}
+
+impl ConsumerBuilder {
+    pub(super) fn new(options: ConsumerOptions) -> Self {
+        Self {
+            options,
+            codec: Codec::default(),
+            clock: Arc::new(SystemClock::new()),
+            extensions: Extensions::new(),
+            dispatchers: Vec::new(),
+            error: None,
+        }
+    }
+
+    /// How payloads are decoded: a codec of the schema registry. Default: schemas known in this process only.
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.codec = codec;
+        self
+    }
+
+    /// Where the time is taken from. Default: the machine's clock.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// A value handlers can take as [`State<T>`](crate::State).
+    pub fn state<T: Send + Sync + 'static>(mut self, value: impl Into<Arc<T>>) -> Self {
+        self.extensions.insert(value.into());
+        self
+    }
+
+    /// Let `dispatcher` handle the events of its source.
+    pub fn dispatch<D: Dispatcher>(self, dispatcher: D) -> Self {
+        self.dispatch_with(dispatcher, |settings| settings)
+    }
+
+    /// Let `dispatcher` handle the events of its source, as `settings` say.
+    pub fn dispatch_with<D: Dispatcher>(
+        mut self,
+        dispatcher: D,
+        settings: impl FnOnce(DispatchSettings) -> DispatchSettings,
+    ) -> Self {
+        let settings = settings(DispatchSettings::default());
+        let group = settings.group.unwrap_or_else(|| format!("{}.{}", self.options.service, D::NAME));
+        match bind(dispatcher, &self.options, settings.filter.as_ref()) {
+            Ok(bound) => self.dispatchers.push((group, bound)),
+            Err(conflict) => self.error = self.error.or(Some(conflict.into())),
+        }
+        self
+    }
+
+    /// What the dispatchers given so far handle.
+    pub fn routes(&self) -> Vec<RouteListing> {
+        let of_dispatcher = |(group, dispatcher): &(String, BoundDispatcher)| {
+            dispatcher.routes.iter().map(|route| RouteListing::new(group, dispatcher, route)).collect::<Vec<_>>()
+        };
+        self.dispatchers.iter().flat_map(of_dispatcher).collect()
+    }
+
+    /// Check the routes, the brokers and the topics.
+    ///
+    /// With `TIDINGS_ROUTES=FILE` in the environment it writes [`routes`](Self::routes) there as JSON instead, touches no
+    /// broker, and fails with [`BuildError::RoutesWritten`]: that is how `tidings routes` asks a service.
+    ///
+    /// # Errors
+    /// Two handlers take the same events, a topic is missing, or no broker answers.
+    pub async fn build(self) -> Result<Consumer, BuildError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        if self.dispatchers.is_empty() {
+            return Err(BuildError::NoDispatcher);
+        }
+        if let Some(path) = listing::requested() {
+            return Err(listing::write(path, &self.routes()));
+        }
+        for (_, dispatcher) in &self.dispatchers {
+            dispatcher.routes.iter().for_each(|route| self.codec.learn(route.info.payload.schema));
+        }
+        let plans = plans(&self.options, self.dispatchers)?;
+        let mut groups = Vec::with_capacity(plans.len());
+        for plan in plans {
+            startup::check_topics(&plan, &self.options).await?;
+            let producer = startup::dead_letter_producer(&plan, &self.options)?;
+            groups.push(Group { plan, producer });
+        }
+        Ok(Consumer::new(self.options, self.codec, self.clock, Arc::new(self.extensions), groups))
+    }
+}
+
+/// One plan a group, in the order the groups were first named.
+fn plans(options: &ConsumerOptions, dispatchers: Vec<(String, BoundDispatcher)>) -> Result<Vec<GroupPlan>, BuildError> {
+    let mut groups: Vec<(String, Vec<BoundDispatcher>)> = Vec::new();
+    for (group, dispatcher) in dispatchers {
+        match groups.iter_mut().find(|(name, _)| *name == group) {
+            Some((_, members)) => members.push(dispatcher),
+            None => groups.push((group, vec![dispatcher])),
+        }
+    }
+    groups.into_iter().map(|(group, members)| Ok(GroupPlan::new(&group, options, members)?)).collect()
+}
+
+impl fmt::Debug for ConsumerBuilder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ConsumerBuilder")
+            .field("options", &self.options)
+            .field(
+                "dispatchers",
+                &self.dispatchers.iter().map(|(group, dispatcher)| (group, dispatcher.name)).collect::<Vec<_>>(),
+            )
+            .finish_non_exhaustive()
+    }
+}
