@@ -7,6 +7,8 @@ pub mod consumer;
 pub mod dispatch;
 pub mod envelope;
 pub mod event;
+#[cfg(feature = "publisher")]
+mod milliseconds;
 mod outcome;
 #[cfg(feature = "publisher")]
 pub mod publisher;
