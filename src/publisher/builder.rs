@@ -9,7 +9,7 @@ use super::{DroppedEvent, Publisher, PublisherError, PublisherOptions, Recorder}
 use crate::clock::{Clock, SystemClock};
 use crate::schema::Codec;
 use crate::transport::Producer;
-use crate::transport::kafka::{TopicSpec, topics};
+use crate::transport::kafka::{TopicSpec, topic_name, topics};
 
 /// Makes a [`Publisher`].
 #[must_use = "a builder does nothing until `build` is called"]
@@ -79,7 +79,9 @@ impl PublisherBuilder {
     /// The service's name cannot be a topic's; the topic is missing or differs from its declaration; no broker answers within
     /// [`connect_deadline`](PublisherOptions::connect_deadline).
     pub async fn build(self) -> Result<Publisher, PublisherError> {
-        check_name(&self.options.service)?;
+        if let Some(reason) = topic_name::fault(&self.options.service) {
+            return Err(PublisherError::Service { service: self.options.service, reason });
+        }
         let service: Arc<str> = self.options.service.as_str().into();
         let limit = if self.options.check_topic && self.producer.is_none() { self.check_topic().await? } else { None };
         let observe = Arc::new(Observe::new(Arc::clone(&service), self.on_drop));
@@ -97,36 +99,8 @@ impl PublisherBuilder {
     }
 }
 
-/// Kafka's rule for topic names.
-fn check_name(service: &str) -> Result<(), PublisherError> {
-    let allowed = |character: char| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-');
-    let reason = match service {
-        "" => "it is empty",
-        "." | ".." => "Kafka keeps it for itself",
-        name if name.len() > 249 => "it is longer than 249 bytes",
-        name if !name.chars().all(allowed) => "it may contain ASCII letters, digits, `.`, `_` and `-` only",
-        _ => return Ok(()),
-    };
-    Err(PublisherError::Service { service: service.to_owned(), reason })
-}
-
 impl fmt::Debug for PublisherBuilder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("PublisherBuilder").field("options", &self.options).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_services_name_must_be_a_topics() {
-        for name in ["accounts", "a.b_c-1"] {
-            assert!(check_name(name).is_ok(), "{name}");
-        }
-        for name in ["", ".", "a b", "a/b", "é", &"a".repeat(250), "a\0b"] {
-            assert!(check_name(name).is_err(), "{name}");
-        }
     }
 }

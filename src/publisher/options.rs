@@ -134,6 +134,11 @@ impl PublisherOptions {
         self
     }
 
+    /// How the brokers are reached.
+    pub fn kafka_options(&self) -> &KafkaOptions {
+        &self.kafka
+    }
+
     /// A producer's options for events acknowledged by `acks`, to a topic that takes `limit` bytes.
     pub(super) fn producer(&self, acks: Acks, limit: u32) -> ProducerOptions {
         let options = ProducerOptions::new()

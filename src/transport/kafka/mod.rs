@@ -15,6 +15,7 @@ mod produce_error;
 mod producer;
 mod producer_options;
 mod topic_error;
+pub(crate) mod topic_name;
 mod topic_spec;
 pub mod topics;
 

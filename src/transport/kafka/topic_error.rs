@@ -12,6 +12,14 @@ pub enum TopicError {
         /// The topic.
         topic: String,
     },
+    /// The topic's name is not allowed.
+    #[error("`{topic}` cannot be a topic's name: {reason}")]
+    Name {
+        /// The name.
+        topic: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The topic has another number of partitions. They are never changed silently: keys would move, and their events with
     /// them out of order.
     #[error(

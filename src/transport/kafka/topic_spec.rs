@@ -83,6 +83,9 @@ impl TopicSpec {
     /// # Errors
     /// The text is not TOML, lacks `partitions`, or says something unknown.
     pub fn from_toml(source: &str, text: &str) -> Result<Self, TopicError> {
+        if let Some(reason) = super::topic_name::fault(source) {
+            return Err(TopicError::Name { topic: source.to_owned(), reason });
+        }
         let malformed = |reason: String| TopicError::Declaration { source_name: source.to_owned(), reason };
         let mut topic: Self = toml::from_str(text).map_err(|error| malformed(error.to_string()))?;
         if topic.partitions == 0 || i32::try_from(topic.partitions).is_err() {
