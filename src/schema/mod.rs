@@ -16,3 +16,6 @@ pub use error::{DecodeError, EncodeError};
 #[cfg(feature = "registry")]
 pub use registry::{ConfluentRegistry, RegistryAuthorization, RegistryOptions, RegistryOptionsError};
 pub use registry::{LocalRegistry, RegisteredSchema, Registration, RegistryError, SchemaRegistry};
+
+#[cfg(test)]
+mod tests;
