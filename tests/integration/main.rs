@@ -10,6 +10,8 @@ mod publisher;
 #[cfg(feature = "publisher")]
 #[path = "../embedded/reader.rs"]
 mod reader;
+#[cfg(feature = "registry")]
+mod schema;
 #[cfg(feature = "publisher")]
 mod topics;
 
