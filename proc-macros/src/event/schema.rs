@@ -30,9 +30,9 @@ pub(crate) struct Field {
 #[derive(Debug)]
 pub(crate) enum Shape {
     Primitive { name: String, logical: Option<String> },
-    Array(Box<Shape>),
-    Map(Box<Shape>),
-    Union(Vec<Shape>),
+    Array(Box<Self>),
+    Map(Box<Self>),
+    Union(Vec<Self>),
     Enum { full_name: String, has_default: bool, place: Place },
     Fixed { full_name: String, logical: Option<String> },
     Record(Record),
@@ -53,7 +53,7 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct Fault {
     pub(crate) message: String,
-    pub(crate) place: Option<Place>,
+    pub(crate) place: Place,
 }
 
 impl Schema {
