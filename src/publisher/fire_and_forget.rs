@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
@@ -15,8 +14,6 @@ use tracing::Span;
 use super::observe::Observe;
 use super::{PendingReceipt, PublishError, PublisherOptions, ReadyEvent};
 use crate::transport::kafka::{KafkaProducer, topics};
-use crate::transport::{Acks, OutgoingRecord, ProduceError, Producer};
-use crate::transport::kafka::{KafkaError, KafkaProducer, topics};
 use crate::transport::{Acks, ProduceError, Producer};
 
 /// Kafka's default `max.message.bytes`, assumed where the broker does not tell.
