@@ -29,22 +29,12 @@ pub(crate) struct Field {
 /// A type.
 #[derive(Debug)]
 pub(crate) enum Shape {
-    Primitive {
-        name: String,
-        logical: Option<String>,
-    },
-    Array(Box<Shape>),
-    Map(Box<Shape>),
-    Union(Vec<Shape>),
-    Enum {
-        full_name: String,
-        has_default: bool,
-        place: Place,
-    },
-    Fixed {
-        full_name: String,
-        logical: Option<String>,
-    },
+    Primitive { name: String, logical: Option<String> },
+    Array(Box<Self>),
+    Map(Box<Self>),
+    Union(Vec<Self>),
+    Enum { full_name: String, has_default: bool, place: Place },
+    Fixed { full_name: String, logical: Option<String> },
     Record(Record),
     /// A named type defined above.
     Reference(String),
@@ -63,7 +53,7 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct Fault {
     pub(crate) message: String,
-    pub(crate) place: Option<Place>,
+    pub(crate) place: Place,
 }
 
 impl Schema {
