@@ -44,10 +44,10 @@ fn check_block(block: &Block, diagnostics: &mut Diagnostics) {
 fn check_receiver(handler: &Handler, diagnostics: &mut Diagnostics) {
     let help = "handlers take `&self`: deliveries of different keys run at the same time and share the dispatcher";
     match handler.signature.receiver() {
-        Some(Receiver { kind: ReceiverKind::Reference(_, None, None), .. }) => {},
+        Some(Receiver { kind: ReceiverKind::Reference(_, None, None), .. }) => {}
         // Its lifetime is a generic parameter, which is reported as such.
-        Some(Receiver { kind: ReceiverKind::Reference(_, Some(lifetime), None), .. })
-            if lifetime.ident != "static" => {},
+        Some(Receiver { kind: ReceiverKind::Reference(_, Some(lifetime), None), .. }) if lifetime.ident != "static" => {
+        }
         Some(receiver @ Receiver { kind: ReceiverKind::Reference(_, _, Some(_)), .. }) => {
             diagnostics.error(
                 receiver,

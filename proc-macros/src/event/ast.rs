@@ -92,7 +92,10 @@ impl<'a> Event<'a> {
                     "schema" => format!("{example}/{ident}.avsc"),
                     _ => example.to_owned(),
                 };
-                diagnostics.error(attribute, format!("`#[event(..)]` of `{ident}` lacks `{key}`\nhelp: `{key} = \"{value}\"`"));
+                diagnostics.error(
+                    attribute,
+                    format!("`#[event(..)]` of `{ident}` lacks `{key}`\nhelp: `{key} = \"{value}\"`"),
+                );
             }
         }
     }

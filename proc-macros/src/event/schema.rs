@@ -29,12 +29,22 @@ pub(crate) struct Field {
 /// A type.
 #[derive(Debug)]
 pub(crate) enum Shape {
-    Primitive { name: String, logical: Option<String> },
+    Primitive {
+        name: String,
+        logical: Option<String>,
+    },
     Array(Box<Self>),
     Map(Box<Self>),
     Union(Vec<Self>),
-    Enum { full_name: String, has_default: bool, place: Place },
-    Fixed { full_name: String, logical: Option<String> },
+    Enum {
+        full_name: String,
+        has_default: bool,
+        place: Place,
+    },
+    Fixed {
+        full_name: String,
+        logical: Option<String>,
+    },
     Record(Record),
     /// A named type defined above.
     Reference(String),
