@@ -34,6 +34,15 @@ pub struct ReadyEvent {
     pub payload: Bytes,
     /// The topic: the publishing service's name.
     pub topic: Arc<str>,
+    /// The event's name.
+    pub(crate) event: &'static str,
+}
+
+impl ReadyEvent {
+    /// The event's name.
+    pub fn name(&self) -> &'static str {
+        self.event
+    }
 }
 
 impl PreparedEvent {
@@ -57,6 +66,11 @@ impl PreparedEvent {
     /// The event's id.
     pub fn id(&self) -> Uuid {
         self.id
+    }
+
+    /// The event's name.
+    pub fn name(&self) -> &'static str {
+        self.event
     }
 
     /// The event's stream.
@@ -92,6 +106,6 @@ impl PreparedEvent {
             traceparent: self.causality.next_traceparent(),
             tracestate: self.causality.tracestate,
         };
-        Ok(ReadyEvent { envelope, payload: framed.bytes, topic: Arc::clone(service) })
+        Ok(ReadyEvent { envelope, payload: framed.bytes, topic: Arc::clone(service), event: self.event })
     }
 }

@@ -4,6 +4,7 @@ mod consumer;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod memory;
+pub mod murmur2;
 mod producer;
 mod record;
 

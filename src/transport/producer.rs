@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, ready};
 use serde::{Deserialize, Serialize};
 
 use super::Headers;
@@ -177,11 +178,46 @@ pub enum ProduceError {
     },
 }
 
+impl ProduceError {
+    /// A word for metrics: the same kind of failure has the same word.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::QueueFull { .. } => "queue_full",
+            Self::TooLarge { .. } => "too_large",
+            Self::UnknownTopic { .. } => "unknown_topic",
+            Self::UnknownPartition { .. } => "unknown_partition",
+            Self::Purged { .. } => "purged",
+            Self::Fatal { .. } => "fatal",
+            Self::Refused { .. } => "refused",
+        }
+    }
+
+    /// Whether writing the same record again, with the same producer, may succeed.
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::QueueFull { .. } | Self::UnknownTopic { .. } => true,
+            Self::Refused { retryable, .. } => *retryable,
+            Self::TooLarge { .. } | Self::UnknownPartition { .. } | Self::Purged { .. } | Self::Fatal { .. } => false,
+        }
+    }
+}
+
 /// Writes records.
 pub trait Producer: Send + Sync + fmt::Debug + 'static {
-    /// Take `record` into the queue now, in the order of the calls, and resolve when it is acknowledged. Does not block: a full
-    /// queue resolves to [`ProduceError::QueueFull`].
-    fn send(&self, record: OutgoingRecord) -> BoxFuture<'static, Result<Written, ProduceError>>;
+    /// Take `record` into the queue now, in the order of the calls. The future resolves when it is acknowledged or has
+    /// failed; dropping it does not take the record back. Does not block.
+    ///
+    /// # Errors
+    /// The record was not taken: the queue is full, or it could never be written.
+    fn enqueue(
+        &self,
+        record: &OutgoingRecord,
+    ) -> Result<BoxFuture<'static, Result<Written, ProduceError>>, ProduceError>;
+
+    /// As [`enqueue`](Self::enqueue), with one error for both.
+    fn send(&self, record: OutgoingRecord) -> BoxFuture<'static, Result<Written, ProduceError>> {
+        self.enqueue(&record).unwrap_or_else(|error| ready(Err(error)).boxed())
+    }
 
     /// Resolve when all records taken so far are acknowledged or failed, or after `deadline`. Returns how many are left.
     fn flush(&self, deadline: Duration) -> BoxFuture<'static, usize>;

@@ -68,6 +68,9 @@ impl EmbeddedCluster {
     /// It exists, or its name or number of partitions is not allowed.
     pub fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), EmbeddedError> {
         let failed = |reason: String| EmbeddedError::Topic { topic: topic.to_owned(), reason };
+        if let Some(reason) = super::topic_name::fault(topic) {
+            return Err(failed(reason.to_owned()));
+        }
         let (reply, replied) = mpsc::channel();
         let request = Request::CreateTopic {
             topic: topic.to_owned(),

@@ -1,5 +1,6 @@
 //! Kafka through librdkafka.
 
+mod admin;
 mod client_context;
 #[cfg(feature = "consumer")]
 pub(crate) mod consumer;
@@ -13,10 +14,16 @@ mod options;
 mod produce_error;
 mod producer;
 mod producer_options;
+mod topic_error;
+pub(crate) mod topic_name;
+mod topic_spec;
+pub mod topics;
 
 #[cfg(feature = "embedded")]
 pub use embedded::{EmbeddedCluster, EmbeddedError};
 pub use error::KafkaError;
 pub use options::KafkaOptions;
 pub use producer::KafkaProducer;
-pub use producer_options::{Compression, ProducerOptions, Profile};
+pub use producer_options::{Compression, ProducerOptions, Profile, UnknownProfile};
+pub use topic_error::TopicError;
+pub use topic_spec::{Retention, TopicSpec, UnknownRetention};

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, ready};
+use futures_util::future::BoxFuture;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError as RdKafkaError;
+use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig};
 use tokio::sync::Notify;
@@ -90,7 +90,10 @@ impl KafkaProducer {
 }
 
 impl Producer for KafkaProducer {
-    fn send(&self, record: OutgoingRecord) -> BoxFuture<'static, Result<Written, ProduceError>> {
+    fn enqueue(
+        &self,
+        record: &OutgoingRecord,
+    ) -> Result<BoxFuture<'static, Result<Written, ProduceError>>, ProduceError> {
         let client = &self.handle.client;
         let deliveries = client.context();
         let acknowledgement = Acknowledgement::new(Arc::clone(&record.topic), record.size());
@@ -101,17 +104,14 @@ impl Producer for KafkaProducer {
         outgoing.timestamp = record.timestamp_ms;
         outgoing.headers = to_native(&record.headers);
         deliveries.outstanding.fetch_add(1, Ordering::AcqRel);
-        match client.send(outgoing) {
-            Ok(()) => Acknowledged(acknowledgement).boxed(),
-            Err((error, _)) => {
-                deliveries.one_done();
-                if let (None, Some(reason)) = (deliveries.events.fatal(), self.fatal_error()) {
-                    deliveries.events.record(rdkafka::error::RDKafkaErrorCode::Fatal, &reason);
-                }
-                let error = produce_error(&error, &record.topic, acknowledgement.bytes, &deliveries.events);
-                ready(Err(error)).boxed()
-            }
+        let Err((error, _)) = client.send(outgoing) else { return Ok(Acknowledged(acknowledgement).boxed()) };
+        deliveries.one_done();
+        if deliveries.events.fatal().is_none()
+            && let Some(reason) = self.fatal_error()
+        {
+            deliveries.events.record(RDKafkaErrorCode::Fatal, &reason);
         }
+        Err(produce_error(&error, &record.topic, acknowledgement.bytes, &deliveries.events))
     }
 
     fn flush(&self, deadline: Duration) -> BoxFuture<'static, usize> {

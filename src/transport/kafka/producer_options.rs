@@ -160,6 +160,11 @@ impl ProducerOptions {
         self
     }
 
+    /// Batches and records that fit a topic whose `max.message.bytes` is `limit`.
+    pub fn fitting(self, limit: u32) -> Self {
+        self.batch_bytes(limit.min(1_000_000)).max_record_bytes(limit.max(1_000_000))
+    }
+
     /// Whether a record that fails stops the producer instead of being skipped. Needs acks from all. Default: off.
     pub fn gapless(mut self, gapless: bool) -> Self {
         self.gapless = gapless;

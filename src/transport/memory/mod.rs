@@ -2,6 +2,8 @@
 
 mod broker;
 mod consumer;
+mod producer;
 
 pub use broker::MemoryBroker;
 pub use consumer::MemoryConsumer;
+pub use producer::MemoryProducer;

@@ -37,7 +37,10 @@ pub(super) struct Letters {
 }
 
 impl Producer for Letters {
-    fn send(&self, record: OutgoingRecord) -> BoxFuture<'static, Result<Written, ProduceError>> {
+    fn enqueue(
+        &self,
+        record: &OutgoingRecord,
+    ) -> Result<BoxFuture<'static, Result<Written, ProduceError>>, ProduceError> {
         let result = match self.refusals.lock().pop_front() {
             Some(()) => Err(ProduceError::Refused {
                 topic: Arc::clone(&record.topic),
@@ -45,11 +48,11 @@ impl Producer for Letters {
                 retryable: true,
             }),
             None => {
-                self.written.lock().push(record);
+                self.written.lock().push(record.clone());
                 Ok(Written { partition: 0, offset: Some(0) })
             }
         };
-        async { result }.boxed()
+        Ok(async { result }.boxed())
     }
 
     fn flush(&self, _deadline: Duration) -> BoxFuture<'static, usize> {

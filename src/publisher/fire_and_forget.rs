@@ -1,0 +1,155 @@
+//! Straight to Kafka, with the acknowledgement the caller asks for.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+use tokio::sync::OnceCell;
+use tracing::Span;
+
+use super::observe::Observe;
+use super::{PendingReceipt, PublishError, PublisherOptions, ReadyEvent};
+use crate::transport::kafka::{KafkaError, KafkaProducer, topics};
+use crate::transport::{Acks, OutgoingRecord, ProduceError, Producer};
+
+/// Kafka's default `max.message.bytes`, assumed where the broker does not tell.
+const DEFAULT_LIMIT: u32 = 1_048_588;
+/// What a batch of one adds to its record, in bytes.
+const BATCH_OVERHEAD: usize = 61;
+/// How often room is looked for in a full queue.
+const ROOM: Duration = Duration::from_millis(2);
+
+/// The producers, one for each kind of acknowledgement, made when first used.
+pub(super) struct FireAndForget {
+    topic: Arc<str>,
+    options: PublisherOptions,
+    observe: Arc<Observe>,
+    limit: OnceCell<u32>,
+    producers: Mutex<[Option<Arc<dyn Producer>>; 3]>,
+}
+
+impl FireAndForget {
+    pub(super) fn new(
+        topic: Arc<str>,
+        options: PublisherOptions,
+        observe: Arc<Observe>,
+        limit: Option<u32>,
+        producer: Option<Arc<dyn Producer>>,
+    ) -> Self {
+        let fixed = producer.is_some();
+        let limit = limit.or(fixed.then_some(DEFAULT_LIMIT));
+        Self {
+            topic,
+            options,
+            observe,
+            limit: OnceCell::new_with(limit),
+            producers: Mutex::new([producer.clone(), producer.clone(), producer]),
+        }
+    }
+
+    pub(super) fn observe(&self) -> &Observe {
+        &self.observe
+    }
+
+    /// The largest batch the topic takes, in bytes; asked for once.
+    pub(super) async fn limit(&self) -> u32 {
+        let ask = async || {
+            let name = self.topic.to_string();
+            match topics::show(&self.options.kafka, &[name], self.options.connect_deadline).await {
+                Ok(states) => states.first().and_then(|state| state.max_message_bytes).unwrap_or(DEFAULT_LIMIT),
+                Err(error) => {
+                    tracing::warn!(
+                        topic = &*self.topic,
+                        error = &error as &dyn std::error::Error,
+                        limit = DEFAULT_LIMIT,
+                        "the topic's max.message.bytes is not known; Kafka's default is assumed"
+                    );
+                    DEFAULT_LIMIT
+                }
+            }
+        };
+        *self.limit.get_or_init(ask).await
+    }
+
+    /// Refuse an event that its topic would refuse.
+    pub(super) async fn check_size(&self, event: &ReadyEvent, bytes: usize) -> Result<(), PublishError> {
+        let (bytes, limit) = (bytes + BATCH_OVERHEAD, self.limit().await as usize);
+        if bytes <= limit {
+            return Ok(());
+        }
+        let topic = Arc::clone(&event.topic);
+        Err(PublishError::TooLarge { event: event.name(), id: event.envelope.id, topic, bytes, limit })
+    }
+
+    /// Take `event` into the queue, waiting for room there until the deadline.
+    pub(super) async fn enqueue(
+        &self,
+        event: ReadyEvent,
+        acks: Acks,
+        span: Span,
+    ) -> Result<PendingReceipt, PublishError> {
+        let started = Instant::now();
+        let (name, id) = (event.name(), event.envelope.id);
+        let record = record(&event);
+        self.check_size(&event, record.size()).await?;
+        let producer = self.producer(acks).await?;
+        let written = loop {
+            match producer.enqueue(&record) {
+                Ok(written) => break written,
+                Err(ProduceError::QueueFull { .. }) if started.elapsed() < self.options.send_deadline => {
+                    tokio::time::sleep(ROOM).await;
+                }
+                Err(source) => return Err(PublishError::NotWritten { event: name, id, source }),
+            }
+        };
+        let duration = self.observe.duration.clone();
+        Ok(PendingReceipt { id, event: name, started, duration, span, written })
+    }
+
+    async fn producer(&self, acks: Acks) -> Result<Arc<dyn Producer>, KafkaError> {
+        if let Some(producer) = &self.producers.lock()[acks as usize] {
+            return Ok(Arc::clone(producer));
+        }
+        let options = self.options.producer(acks, self.limit().await);
+        let mut producers = self.producers.lock();
+        if let Some(producer) = &producers[acks as usize] {
+            return Ok(Arc::clone(producer));
+        }
+        let observer = Arc::clone(&self.observe);
+        let producer: Arc<dyn Producer> =
+            Arc::new(KafkaProducer::observed(&self.options.kafka, &options, Some(observer))?);
+        producers[acks as usize] = Some(Arc::clone(&producer));
+        Ok(producer)
+    }
+
+    /// Wait for all acknowledgements, at most until the deadline; then throw away what is left, and say how many those were.
+    pub(super) async fn close(&self, deadline: Duration) -> usize {
+        let producers = std::mem::take(&mut *self.producers.lock());
+        let flush = producers.iter().flatten().map(|producer| producer.flush(deadline));
+        let left = join_all(flush).await.iter().sum();
+        for producer in producers.iter().flatten() {
+            producer.purge();
+        }
+        left
+    }
+}
+
+fn record(event: &ReadyEvent) -> OutgoingRecord {
+    OutgoingRecord {
+        topic: Arc::clone(&event.topic),
+        partition: None,
+        key: Some(Bytes::copy_from_slice(event.envelope.key.as_bytes())),
+        payload: Some(event.payload.clone()),
+        headers: event.envelope.to_headers(),
+        timestamp_ms: Some(event.envelope.time.timestamp_millis()),
+    }
+}
+
+impl fmt::Debug for FireAndForget {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("FireAndForget").field("topic", &self.topic).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,196 @@
+//! The handle a service publishes with.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tracing::Span;
+use tracing::field::Empty;
+
+use super::fire_and_forget::FireAndForget;
+use super::{
+    DeliveryMode, PendingReceipt, PreparedEvent, PublishError, PublisherBuilder, PublisherOptions, ReadyEvent, Receipt,
+    Recorder,
+};
+use crate::clock::Clock;
+use crate::event::Event;
+use crate::schema::Codec;
+use crate::transport::Acks;
+
+/// Publishes a service's events to the topic of its name. A cheap handle.
+#[derive(Debug, Clone)]
+pub struct Publisher {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    service: Arc<str>,
+    options: PublisherOptions,
+    codec: Codec,
+    clock: Arc<dyn Clock>,
+    direct: FireAndForget,
+    recorder: Option<Arc<dyn Recorder>>,
+    closed: AtomicBool,
+}
+
+impl Publisher {
+    /// A publisher of `options`, to be completed.
+    pub fn builder(options: PublisherOptions) -> PublisherBuilder {
+        PublisherBuilder::new(options)
+    }
+
+    pub(super) fn new(
+        service: Arc<str>,
+        options: PublisherOptions,
+        codec: Codec,
+        clock: Arc<dyn Clock>,
+        direct: FireAndForget,
+        recorder: Option<Arc<dyn Recorder>>,
+    ) -> Self {
+        let closed = AtomicBool::new(false);
+        Self { inner: Arc::new(Inner { service, options, codec, clock, direct, recorder, closed }) }
+    }
+
+    /// Publish `event` the way the publisher's [mode](DeliveryMode) says: straight to Kafka with the mode's acks, or
+    /// recorded first, in a transaction of its own.
+    ///
+    /// # Errors
+    /// It was not published; see [`PublishError`].
+    pub async fn publish<E: Event>(&self, event: &E) -> Result<Receipt, PublishError> {
+        let mode = self.mode();
+        match (mode, &self.inner.recorder) {
+            (DeliveryMode::Direct { acks }, _) => self.send(event, acks).await,
+            (_, Some(recorder)) => {
+                let prepared = self.prepare(event)?;
+                let id = prepared.id();
+                recorder.record(prepared).await.map_err(PublishError::NotRecorded)?;
+                Ok(Receipt::new(id, None))
+            }
+            (_, None) => {
+                let advice = "give the builder a recorder, or publish inside a transaction";
+                Err(PublishError::Mode { mode, advice })
+            }
+        }
+    }
+
+    /// Send `event` straight to Kafka and wait until it is acknowledged: fire-and-forget. With [`Acks::None`] that is when it
+    /// was handed to the socket. Waits for room in the queue and for the acknowledgement, each at most until the
+    /// [send deadline](PublisherOptions::send_deadline).
+    ///
+    /// # Errors
+    /// It was not published, and was counted and reported as dropped; or the publisher's mode is not direct.
+    pub async fn send<E: Event>(&self, event: &E, acks: Acks) -> Result<Receipt, PublishError> {
+        self.enqueue(event, acks).await?.await
+    }
+
+    /// Take `event` into the queue, to be sent straight to Kafka, and hand out its receipt to be awaited: many events can
+    /// be under way at once. Events taken one after the other keep that order. Waits only for room in the queue, at most
+    /// until the [send deadline](PublisherOptions::send_deadline), and for the registry when an event's schema is new to it.
+    ///
+    /// # Errors
+    /// It was not taken, and was counted and reported as dropped; or the publisher's mode is not direct.
+    pub async fn enqueue<E: Event>(&self, event: &E, acks: Acks) -> Result<PendingReceipt, PublishError> {
+        let mode = self.mode();
+        if !matches!(mode, DeliveryMode::Direct { .. }) {
+            let advice = "`send` and `enqueue` would go round it; use `publish`, or publish inside a transaction";
+            return Err(PublishError::Mode { mode, advice });
+        }
+        let prepared = self.prepare(event).inspect_err(|error| self.dropped("", E::NAME, error))?;
+        self.enqueue_prepared(prepared, acks).await
+    }
+
+    /// Stop taking events, and wait until all that were taken are acknowledged, at most until `deadline`; what is left then
+    /// is thrown away, counted and reported as dropped. Returns how many those are.
+    pub async fn close(&self, deadline: Duration) -> usize {
+        self.inner.closed.store(true, Ordering::Release);
+        self.inner.direct.close(deadline).await
+    }
+
+    /// The service's name, which is also its topic's.
+    pub fn service(&self) -> &Arc<str> {
+        &self.inner.service
+    }
+
+    /// Which way events go.
+    pub fn mode(&self) -> DeliveryMode {
+        self.inner.options.mode
+    }
+
+    /// What it was told.
+    pub fn options(&self) -> &PublisherOptions {
+        &self.inner.options
+    }
+
+    /// What encodes payloads.
+    pub fn codec(&self) -> &Codec {
+        &self.inner.codec
+    }
+
+    /// The clock that events are dated by.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
+    }
+
+    /// Take `event` for publishing, encoded, with its id and its cause.
+    pub(crate) fn prepare<E: Event>(&self, event: &E) -> Result<PreparedEvent, PublishError> {
+        Ok(PreparedEvent::new(event, &self.inner.codec, &*self.inner.clock)?)
+    }
+
+    /// Complete `event` with its schema's id, and refuse it if its topic would.
+    pub(crate) async fn ready(&self, event: PreparedEvent) -> Result<ReadyEvent, PublishError> {
+        let Inner { service, codec, clock, .. } = &*self.inner;
+        Ok(event.ready(service, codec, &**clock).await?)
+    }
+
+    /// Take a prepared event into the queue, straight to Kafka.
+    pub(crate) async fn enqueue_prepared(
+        &self,
+        event: PreparedEvent,
+        acks: Acks,
+    ) -> Result<PendingReceipt, PublishError> {
+        let (id, name, span) = (event.id(), event.name(), self.span(&event));
+        let taken = async {
+            if self.inner.closed.load(Ordering::Acquire) {
+                return Err(PublishError::Closed);
+            }
+            let ready = self.ready(event).await?;
+            self.inner.direct.enqueue(ready, acks, span).await
+        };
+        taken.await.inspect_err(|error| self.dropped(&id.to_string(), name, error))
+    }
+
+    /// The largest batch the topic takes, in bytes; asked for once.
+    pub(crate) async fn max_message_bytes(&self) -> u32 {
+        self.inner.direct.limit().await
+    }
+
+    fn dropped(&self, id: &str, event: &str, error: &PublishError) {
+        // The callers of `publish` know what a `NotWritten` is about; the callback wants what happened.
+        let told: &(dyn Error + 'static) =
+            error.source().filter(|_| matches!(error, PublishError::NotWritten { .. })).unwrap_or(error);
+        self.inner.direct.observe().dropped(id, event, error.kind(), told);
+    }
+
+    fn span(&self, event: &PreparedEvent) -> Span {
+        let span = tracing::info_span!(
+            "send",
+            otel.name = Empty,
+            otel.kind = "producer",
+            messaging.system = "kafka",
+            messaging.operation.name = "send",
+            messaging.operation.type = "send",
+            messaging.destination.name = Empty,
+            messaging.destination.partition.id = Empty,
+            messaging.message.id = Empty,
+            error.type = Empty,
+        );
+        if !span.is_disabled() {
+            span.record("otel.name", tracing::field::display(format_args!("send {}", self.inner.service)));
+            span.record("messaging.destination.name", &*self.inner.service);
+            span.record("messaging.message.id", tracing::field::display(event.id()));
+        }
+        span
+    }
+}

@@ -1,0 +1,86 @@
+//! Counts what becomes of events, and tells of those that were dropped.
+
+use std::fmt;
+use std::sync::Arc;
+
+use metrics::{Counter, Histogram};
+
+use crate::envelope::header;
+use crate::telemetry::names;
+use crate::transport::{DeliveryObserver, Headers, ProduceError};
+
+/// An event that was to be published and was not.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct DroppedEvent<'a> {
+    /// The event's id; empty where it failed before it had one.
+    pub id: &'a str,
+    /// The event's name.
+    pub event: &'a str,
+    /// The topic.
+    pub topic: &'a str,
+    /// A word for what failed: the value of the metric's `error.type`.
+    pub kind: &'static str,
+    /// What failed.
+    pub error: &'a (dyn std::error::Error + 'static),
+}
+
+pub(super) type OnDrop = Arc<dyn Fn(&DroppedEvent<'_>) + Send + Sync>;
+
+/// Counts and tells, for one topic.
+#[derive(Clone)]
+pub(super) struct Observe {
+    topic: Arc<str>,
+    sent: Counter,
+    pub(super) duration: Histogram,
+    on_drop: Option<OnDrop>,
+}
+
+impl Observe {
+    pub(super) fn new(topic: Arc<str>, on_drop: Option<OnDrop>) -> Self {
+        let labels = [
+            (names::SYSTEM, names::KAFKA.to_owned()),
+            (names::OPERATION_NAME, names::SEND.to_owned()),
+            (names::DESTINATION, topic.to_string()),
+        ];
+        let sent = metrics::counter!(names::SENT_MESSAGES, &labels);
+        let duration = metrics::histogram!(names::OPERATION_DURATION, &labels);
+        Self { topic, sent, duration, on_drop }
+    }
+
+    /// Count a dropped event and tell of it.
+    pub(super) fn dropped(&self, id: &str, event: &str, kind: &'static str, error: &(dyn std::error::Error + 'static)) {
+        let topic = &*self.topic;
+        metrics::counter!(names::DROPPED_EVENTS, names::DESTINATION => topic.to_owned(), names::ERROR_TYPE => kind)
+            .increment(1);
+        tracing::warn!(topic, event, id, error.type = kind, error, "an event was dropped");
+        if let Some(on_drop) = &self.on_drop {
+            on_drop(&DroppedEvent { id, event, topic, kind, error });
+        }
+    }
+}
+
+impl DeliveryObserver for Observe {
+    fn written(&self, _: &str) {
+        self.sent.increment(1);
+    }
+
+    fn failed(&self, topic: &str, headers: &Headers, error: &ProduceError) {
+        metrics::counter!(
+            names::SENT_MESSAGES,
+            names::SYSTEM => names::KAFKA,
+            names::OPERATION_NAME => names::SEND,
+            names::DESTINATION => topic.to_owned(),
+            names::ERROR_TYPE => error.kind(),
+        )
+        .increment(1);
+        let text = |name| headers.get_str(name).unwrap_or_default();
+        self.dropped(text(header::ID), text(header::TYPE), error.kind(), error);
+    }
+}
+
+impl fmt::Debug for Observe {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Observe").field("topic", &self.topic).finish_non_exhaustive()
+    }
+}
