@@ -4,7 +4,9 @@
 //! it always means.
 
 pub use crate::dispatch::{Delivery, Dispatcher, FromDelivery, Message, State};
-pub use crate::event::{Event, Key};
+#[cfg(not(feature = "macros"))]
+pub use crate::event::Event;
+pub use crate::event::Key;
 pub use crate::outcome::{HandlerError, IntoOutcome, Outcome, Result, ResultExt};
 #[cfg(feature = "macros")]
 pub use crate::{Event, dispatcher, on};

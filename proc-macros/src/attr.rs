@@ -82,18 +82,16 @@ fn equals(key: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<()>
 /// `key = "text"`.
 pub(crate) fn string(key: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<LitStr> {
     equals(key, input, example)?;
-    let wrong = |error: syn::Error| {
-        syn::Error::new(error.span(), format!("`{key}` takes a string literal\nhelp: `{example}`"))
-    };
+    let wrong =
+        |error: syn::Error| syn::Error::new(error.span(), format!("`{key}` takes a string literal\nhelp: `{example}`"));
     input.parse::<LitStr>().map_err(wrong)
 }
 
 /// `key = 5`.
 pub(crate) fn integer(key: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<LitInt> {
     equals(key, input, example)?;
-    let wrong = |error: syn::Error| {
-        syn::Error::new(error.span(), format!("`{key}` takes a whole number\nhelp: `{example}`"))
-    };
+    let wrong =
+        |error: syn::Error| syn::Error::new(error.span(), format!("`{key}` takes a whole number\nhelp: `{example}`"));
     input.parse::<LitInt>().map_err(wrong)
 }
 

@@ -21,11 +21,7 @@ pub(crate) fn assert_snapshot(name: &str, expansion: TokenStream) {
         std::fs::write(&path, &actual).unwrap();
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(
-        expected, actual,
-        "{} is out of date: TIDINGS_BLESS=1 cargo test -p tidings-macros",
-        path.display()
-    );
+    assert_eq!(expected, actual, "{} is out of date: TIDINGS_BLESS=1 cargo test -p tidings-macros", path.display());
 }
 
 fn with_root_replaced(tokens: TokenStream, root: &str) -> TokenStream {
@@ -33,10 +29,10 @@ fn with_root_replaced(tokens: TokenStream, root: &str) -> TokenStream {
         TokenTree::Literal(literal) if literal.to_string().contains(root) => {
             let text: syn::LitStr = syn::parse_str(&literal.to_string()).unwrap();
             TokenTree::Literal(Literal::string(&text.value().replace(root, "$WORKSPACE")))
-        },
+        }
         TokenTree::Group(group) => {
             TokenTree::Group(Group::new(group.delimiter(), with_root_replaced(group.stream(), root)))
-        },
+        }
         other => other,
     };
     tokens.into_iter().map(replaced).collect()
@@ -44,9 +40,45 @@ fn with_root_replaced(tokens: TokenStream, root: &str) -> TokenStream {
 
 /// Names of the prelude that a user may have given to something else.
 const CAPTURABLE: &[&str] = &[
-    "Result", "Ok", "Err", "Option", "Some", "None", "Box", "Vec", "String", "Arc", "Cow", "Send", "Sync", "Into", "From", "Clone",
-    "Default", "Future", "Pin", "Duration", "str", "bool", "u32", "u64", "tidings", "std", "core", "assert", "panic",
-    "unreachable", "include_str", "concat", "Event", "Key", "Dispatcher", "IntoOutcome", "FromDelivery", "Outcome", "Policy",
+    "Result",
+    "Ok",
+    "Err",
+    "Option",
+    "Some",
+    "None",
+    "Box",
+    "Vec",
+    "String",
+    "Arc",
+    "Cow",
+    "Send",
+    "Sync",
+    "Into",
+    "From",
+    "Clone",
+    "Default",
+    "Future",
+    "Pin",
+    "Duration",
+    "str",
+    "bool",
+    "u32",
+    "u64",
+    "tidings",
+    "std",
+    "core",
+    "assert",
+    "panic",
+    "unreachable",
+    "include_str",
+    "concat",
+    "Event",
+    "Key",
+    "Dispatcher",
+    "IntoOutcome",
+    "FromDelivery",
+    "Outcome",
+    "Policy",
 ];
 
 /// The generated part names such things by an absolute path only. User code may name them as it likes, so the check begins at
@@ -77,17 +109,17 @@ fn check_tokens(tokens: TokenStream, checked: &mut usize) {
                     "`{ident}` is not behind a path"
                 );
                 behind_path = false;
-            },
+            }
             TokenTree::Group(group) => {
                 check_tokens(group.stream(), checked);
                 behind_path = false;
-            },
+            }
             TokenTree::Punct(punct) => {
                 // A method call or a path.
                 let doubled = punct.as_char() == ':'
                     && matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == ':');
                 behind_path = punct.as_char() == '.' || doubled || (behind_path && punct.as_char() == ':');
-            },
+            }
             TokenTree::Literal(_) => behind_path = false,
         }
     }

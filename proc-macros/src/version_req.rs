@@ -95,16 +95,15 @@ mod tests {
     fn requirement() -> impl Strategy<Value = String> {
         let numbers = (0_u64..3, proptest::option::of(0_u64..3), proptest::option::of(0_u64..3));
         let prerelease = proptest::option::weighted(0.3, proptest::sample::select(&PRERELEASES[..]));
-        let comparator =
-            (0_usize..8, numbers, prerelease).prop_map(|(operator, (major, minor, patch), prerelease)| {
-                let operator = ["", "=", ">", ">=", "<", "<=", "~", "^"][operator];
-                match (minor, patch, prerelease) {
-                    (None, ..) => format!("{operator}{major}"),
-                    (Some(minor), None, _) => format!("{operator}{major}.{minor}"),
-                    (Some(minor), Some(patch), None) => format!("{operator}{major}.{minor}.{patch}"),
-                    (Some(minor), Some(patch), Some(pre)) => format!("{operator}{major}.{minor}.{patch}-{pre}"),
-                }
-            });
+        let comparator = (0_usize..8, numbers, prerelease).prop_map(|(operator, (major, minor, patch), prerelease)| {
+            let operator = ["", "=", ">", ">=", "<", "<=", "~", "^"][operator];
+            match (minor, patch, prerelease) {
+                (None, ..) => format!("{operator}{major}"),
+                (Some(minor), None, _) => format!("{operator}{major}.{minor}"),
+                (Some(minor), Some(patch), None) => format!("{operator}{major}.{minor}.{patch}"),
+                (Some(minor), Some(patch), Some(pre)) => format!("{operator}{major}.{minor}.{patch}-{pre}"),
+            }
+        });
         let list = proptest::collection::vec(comparator, 1..4).prop_map(|comparators| comparators.join(", "));
         prop_oneof![9 => list, 1 => Just("any".to_owned())]
     }

@@ -134,7 +134,11 @@ impl ConsumerBuilder {
             return Err(listing::write(path, &self.routes()));
         }
         for (_, dispatcher) in &self.dispatchers {
-            dispatcher.routes.iter().for_each(|route| self.codec.learn(route.info.payload.schema));
+            for route in &dispatcher.routes {
+                self.codec
+                    .learn(route.info.payload.schema)
+                    .map_err(|source| BuildError::Schema { event: route.info.event, source })?;
+            }
         }
         let plans = plans(&self.options, self.dispatchers)?;
         let mut groups = Vec::with_capacity(plans.len());

@@ -22,6 +22,15 @@ pub enum BuildError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A handler's payload type has no usable schema.
+    #[error("the payload of {event} has no usable schema")]
+    Schema {
+        /// The event's name.
+        event: &'static str,
+        /// What is wrong.
+        #[source]
+        source: crate::schema::RegistryError,
+    },
     /// The Kafka client could not be made.
     #[error("cannot start the consumer group {group}")]
     Client {

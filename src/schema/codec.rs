@@ -269,6 +269,17 @@ impl Codec {
         Ok(plan)
     }
 
+    /// The full name of the record in a payload, such as `accounts.UserUpdated`: what the event is when its headers do not say.
+    /// Ready at once where the writer's schema is known.
+    ///
+    /// # Errors
+    /// The payload is in another format, its schema is unknown, or the registry is away.
+    pub async fn record_name(&self, payload: Option<&[u8]>) -> Result<Arc<str>, DecodeError> {
+        let (id, _) = split(payload)?;
+        let writer = self.writer(id).await?;
+        Ok(usable(id, &writer)?.contract.name().into())
+    }
+
     /// Decode a payload of any schema as JSON, for people to read.
     ///
     /// # Errors

@@ -42,11 +42,11 @@ impl Block {
             Ok(other) => {
                 reject_item(&other, diagnostics);
                 return None;
-            },
+            }
             Err(error) => {
                 diagnostics.push(error);
                 return None;
-            },
+            }
         };
         if let Some((path, _)) = &item.trait_ {
             let message = "`#[dispatcher]` goes on an inherent impl block, not on the impl of a trait\n\

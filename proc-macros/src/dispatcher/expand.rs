@@ -144,12 +144,12 @@ fn outcome(krate: &Path, handler: &Handler, call: &TokenStream) -> TokenStream {
         ReturnType::Default => {
             let span = at(handler.signature.ident.span());
             quote_spanned!(span=> #krate::IntoOutcome::into_outcome(#call))
-        },
+        }
         ReturnType::Type(_, ty) if mentions(ty.to_token_stream(), &|ident| ident == "impl") => {
             quote_spanned!(at(ty.span())=> #krate::IntoOutcome::into_outcome(#call))
-        },
+        }
         ReturnType::Type(_, ty) => {
             quote_spanned!(at(ty.span())=> <#ty as #krate::IntoOutcome>::into_outcome(#call))
-        },
+        }
     }
 }

@@ -26,10 +26,8 @@ impl BlockOptions {
             Self { source: None, name: None, policy: PolicyOptions::default(), krate: parse_quote!(::tidings) };
         let mut source_seen = false;
         let parser = |input: ParseStream<'_>| {
-            let mut reader = OptionReader::new(
-                "#[dispatcher]",
-                &["source", "name", "retry", "on_exhausted", "timeout", "crate"],
-            );
+            let mut reader =
+                OptionReader::new("#[dispatcher]", &["source", "name", "retry", "on_exhausted", "timeout", "crate"]);
             reader.read(input, diagnostics, |key, input, diagnostics| {
                 if key == "source" {
                     source_seen = true;
@@ -96,7 +94,7 @@ impl HandlerOptions {
                 Err(error) => {
                     diagnostics.error_at(error.span(), MISSING);
                     None
-                },
+                }
             };
             if event.is_some() && !input.is_empty() && !input.peek(Token![,]) {
                 diagnostics.error_at(input.span(), "expected `,`");

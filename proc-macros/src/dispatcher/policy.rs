@@ -60,7 +60,7 @@ impl PolicyOptions {
                     literal.span(),
                     format!("unknown `on_exhausted` action {other:?}; expected {known}"),
                 ));
-            },
+            }
         });
         Ok(())
     }
@@ -73,8 +73,10 @@ impl PolicyOptions {
         let list;
         parenthesized!(list in input);
         if list.is_empty() {
-            diagnostics
-                .error(key, "`retry` says nothing\nhelp: `retry(max_attempts = 5)`, or leave it out to inherit all of it");
+            diagnostics.error(
+                key,
+                "`retry` says nothing\nhelp: `retry(max_attempts = 5)`, or leave it out to inherit all of it",
+            );
         }
         let mut reader = OptionReader::new("retry", &["max_attempts", "initial", "max", "max_age"]);
         reader.read(&list, diagnostics, |key, input, _| {

@@ -58,18 +58,17 @@ impl<'a> Visit<'a> for Lifetimes<'a> {
 fn check_receiver(handler: &Handler, diagnostics: &mut Diagnostics) {
     let help = "handlers take `&self`: deliveries of different keys run at the same time and share the dispatcher";
     match handler.signature.receiver() {
-        Some(Receiver { kind: ReceiverKind::Reference(_, None, None), .. }) => {},
+        Some(Receiver { kind: ReceiverKind::Reference(_, None, None), .. }) => {}
         Some(receiver @ Receiver { kind: ReceiverKind::Reference(_, _, Some(_)), .. }) => {
             diagnostics.error(
                 receiver,
                 format!("{help}\nhelp: change state behind a `Mutex`, an atomic or a channel instead of `&mut self`"),
             );
-        },
+        }
         Some(receiver) => diagnostics.error(receiver, format!("{help}\nhelp: write `&self`")),
         None => {
-            diagnostics
-                .error(&handler.signature.ident, format!("{help}\nhelp: make `&self` the first parameter"));
-        },
+            diagnostics.error(&handler.signature.ident, format!("{help}\nhelp: make `&self` the first parameter"));
+        }
     }
 }
 

@@ -93,7 +93,8 @@ impl<'a> Event<'a> {
                     "schema" => format!("{example}/{ident}.avsc"),
                     _ => example.to_owned(),
                 };
-                diagnostics.error(ident, format!("`#[event(..)]` of `{ident}` lacks `{key}`\nhelp: `{key} = \"{value}\"`"));
+                diagnostics
+                    .error(ident, format!("`#[event(..)]` of `{ident}` lacks `{key}`\nhelp: `{key} = \"{value}\"`"));
             }
         }
     }
@@ -154,7 +155,7 @@ impl<'a> Event<'a> {
                                help: write a struct for each event; an enum can be the type of a field";
                 diagnostics.error(ident, message);
                 return;
-            },
+            }
         };
         let Fields::Named(fields) = fields else {
             let message = format!(
@@ -202,7 +203,10 @@ fn read_list(
     apply: impl FnMut(&Ident, ParseStream<'_>, &mut Diagnostics) -> syn::Result<()>,
 ) {
     let Meta::List(list) = &attribute.meta else {
-        diagnostics.error(attribute, "`#[event]` takes a list: on the struct `#[event(name = \"…\", …)]`, on a field `#[event(key)]`");
+        diagnostics.error(
+            attribute,
+            "`#[event]` takes a list: on the struct `#[event(name = \"…\", …)]`, on a field `#[event(key)]`",
+        );
         return;
     };
     let parser = |input: ParseStream<'_>| {
@@ -216,7 +220,10 @@ fn read_list(
 
 /// A stream is named `entity/id` and splits at its first slash.
 fn check_entity(name: &str) -> Result<(), String> {
-    if name.is_empty() || name.contains('/') || name.chars().any(|character| character.is_whitespace() || character.is_control()) {
+    if name.is_empty()
+        || name.contains('/')
+        || name.chars().any(|character| character.is_whitespace() || character.is_control())
+    {
         return Err(format!(
             "{name:?} cannot be an entity: streams are called `entity/id`, so it is not empty and has no slash or space\n\
              help: `entity = \"Account\"`"

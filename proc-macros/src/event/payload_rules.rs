@@ -23,23 +23,23 @@ fn visit(shape: &Shape, place: &Place, breaches: &mut Vec<Breach>) {
             if let Some(message) = forbidden_logical_type(name, logical) {
                 report(message, place);
             }
-        },
+        }
         Shape::Fixed { logical: Some(logical), .. } => {
             if let Some(message) = forbidden_logical_type("fixed", logical) {
                 report(message, place);
             }
-        },
+        }
         Shape::Enum { has_default: false, full_name, place } => {
             let message = format!(
                 "the enum `{full_name}` has no default, so a reader that does not know a new symbol cannot read the event\n\
                  help: add \"default\": one of its symbols, such as \"UNKNOWN\""
             );
             report(message, place);
-        },
+        }
         Shape::Array(part) | Shape::Map(part) => visit(part, place, breaches),
         Shape::Union(branches) => branches.iter().for_each(|branch| visit(branch, place, breaches)),
         Shape::Record(record) => visit_record(record, breaches),
-        Shape::Primitive { .. } | Shape::Fixed { .. } | Shape::Enum { .. } | Shape::Reference(_) => {},
+        Shape::Primitive { .. } | Shape::Fixed { .. } | Shape::Enum { .. } | Shape::Reference(_) => {}
     }
 }
 
@@ -58,11 +58,13 @@ fn forbidden_logical_type(base: &str, logical: &str) -> Option<String> {
         ),
         "timestamp-millis" | "timestamp-nanos" | "local-timestamp-millis" | "local-timestamp-nanos" => {
             let micros = logical.replace("millis", "micros").replace("nanos", "micros");
-            format!("timestamps are in microseconds, not \"{logical}\"\nhelp: {{\"type\": \"long\", \"logicalType\": \"{micros}\"}}")
-        },
+            format!(
+                "timestamps are in microseconds, not \"{logical}\"\nhelp: {{\"type\": \"long\", \"logicalType\": \"{micros}\"}}"
+            )
+        }
         "uuid" if base != "string" => {
             format!("a UUID is a string here, not {base:?}\nhelp: {{\"type\": \"string\", \"logicalType\": \"uuid\"}}")
-        },
+        }
         _ => return None,
     };
     Some(fault)
@@ -76,7 +78,9 @@ pub(crate) fn check_optional(shape: &Shape, default: Option<&serde_json::Value>,
     let message = if !branches.first().is_some_and(Shape::is_null) {
         format!("an optional field has \"null\" as its first branch, as a default of null belongs to that one\n{help}")
     } else if default.is_none() {
-        format!("an optional field has a default, so that readers and writers without the field understand each other\n{help}")
+        format!(
+            "an optional field has a default, so that readers and writers without the field understand each other\n{help}"
+        )
     } else if default.is_some_and(|value| !value.is_null()) {
         format!("the default of an optional field is null, which is its first branch\n{help}")
     } else {

@@ -29,12 +29,22 @@ pub(crate) struct Field {
 /// A type.
 #[derive(Debug)]
 pub(crate) enum Shape {
-    Primitive { name: String, logical: Option<String> },
+    Primitive {
+        name: String,
+        logical: Option<String>,
+    },
     Array(Box<Shape>),
     Map(Box<Shape>),
     Union(Vec<Shape>),
-    Enum { full_name: String, has_default: bool, place: Place },
-    Fixed { full_name: String, logical: Option<String> },
+    Enum {
+        full_name: String,
+        has_default: bool,
+        place: Place,
+    },
+    Fixed {
+        full_name: String,
+        logical: Option<String>,
+    },
     Record(Record),
     /// A named type defined above.
     Reference(String),
@@ -104,7 +114,7 @@ impl Shape {
             },
             Self::Enum { full_name, .. } | Self::Fixed { full_name, .. } | Self::Reference(full_name) => {
                 last_part(full_name).to_owned()
-            },
+            }
             Self::Record(record) => last_part(&record.full_name).to_owned(),
         }
     }

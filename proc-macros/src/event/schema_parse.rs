@@ -24,7 +24,9 @@ pub(crate) fn parse(text: &str) -> Result<Record, Fault> {
     let mut reader = Reader { text, defined: BTreeSet::new() };
     match reader.shape(raw, "", 0)? {
         Shape::Record(record) => Ok(record),
-        _ => Err(reader.fault(raw, "its top level is not a record: a payload is a record, so that fields can be added")),
+        _ => {
+            Err(reader.fault(raw, "its top level is not a record: a payload is a record, so that fields can be added"))
+        }
     }
 }
 
@@ -63,7 +65,7 @@ impl<'a> Reader<'a> {
                 let (full_name, _) = self.define(raw, &object, namespace)?;
                 let has_default = object.contains_key("default");
                 Ok(Shape::Enum { full_name, has_default, place: self.place(raw) })
-            },
+            }
             "fixed" => Ok(Shape::Fixed { full_name: self.define(raw, &object, namespace)?.0, logical }),
             other => self.named(raw, other, namespace, logical),
         }
@@ -84,13 +86,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A primitive type, or a named one defined above.
-    fn named(
-        &self,
-        raw: &'a RawValue,
-        name: &str,
-        namespace: &str,
-        logical: Option<String>,
-    ) -> Result<Shape, Fault> {
+    fn named(&self, raw: &'a RawValue, name: &str, namespace: &str, logical: Option<String>) -> Result<Shape, Fault> {
         if PRIMITIVES.contains(&name) {
             return Ok(Shape::Primitive { name: name.to_owned(), logical });
         }
@@ -121,7 +117,7 @@ impl<'a> Reader<'a> {
                 _ => {
                     let message = "a field needs a \"name\": a letter or `_`, then letters, digits or `_`";
                     return Err(self.fault(entry, message));
-                },
+                }
             };
             if fields.iter().any(|field| field.name == name) {
                 return Err(self.fault(entry, &format!("there is more than one field {name:?}")));
@@ -151,7 +147,8 @@ impl<'a> Reader<'a> {
     }
 
     fn object(&self, raw: &'a RawValue) -> Result<Object<'a>, Fault> {
-        serde_json::from_str(raw.get()).map_err(|_| self.fault(raw, "this is not a type: expected a name, a list or an object"))
+        serde_json::from_str(raw.get())
+            .map_err(|_| self.fault(raw, "this is not a type: expected a name, a list or an object"))
     }
 
     fn fault(&self, raw: &RawValue, message: &str) -> Fault {

@@ -137,7 +137,7 @@ fn apply_rule(rule: &str, field: &str) -> String {
             let pascal = capitalised();
             let first = pascal.chars().next().map(|first| first.to_ascii_lowercase());
             first.into_iter().chain(pascal.chars().skip(1)).collect()
-        },
+        }
         "kebab-case" => field.replace('_', "-"),
         "SCREAMING-KEBAB-CASE" => field.to_ascii_uppercase().replace('_', "-"),
         _ => field.to_owned(),
@@ -156,7 +156,10 @@ mod tests {
     use super::*;
 
     fn name_under(rule: &str) -> String {
-        let container: syn::DeriveInput = parse_quote!(#[serde(rename_all = #rule, deny_unknown_fields)] struct A;);
+        let container: syn::DeriveInput = parse_quote!(
+            #[serde(rename_all = #rule, deny_unknown_fields)]
+            struct A;
+        );
         let mut diagnostics = Diagnostics::new();
         let container = ContainerNames::parse(&container.attrs, &mut diagnostics);
         FieldNames::parse(&parse_quote!(user_id), &[], &container, &mut diagnostics).name
@@ -180,7 +183,8 @@ mod tests {
 
     #[test]
     fn a_field_keeps_its_own_name_over_the_rule_of_the_struct() {
-        let field: syn::Field = parse_quote!(#[serde(default = "d", rename(serialize = "id", deserialize = "id"))] user_id: i64);
+        let field: syn::Field =
+            parse_quote!(#[serde(default = "d", rename(serialize = "id", deserialize = "id"))] user_id: i64);
         let container = ContainerNames { rename_all: Some(parse_quote!("camelCase")), ..ContainerNames::default() };
         let mut diagnostics = Diagnostics::new();
         let names = FieldNames::parse(field.ident.as_ref().unwrap(), &field.attrs, &container, &mut diagnostics);

@@ -26,7 +26,7 @@ pub(crate) fn check(event: &Event<'_>, diagnostics: &mut Diagnostics) -> Option<
             let fault = schema_parse::describe(&label, &fault);
             diagnostics.error(source.literal(), format!("`{label}` is not the schema of a payload: {fault}"));
             return None;
-        },
+        }
     };
     let schema = Schema { label, record };
     check_names(event, &schema, diagnostics);
@@ -39,7 +39,7 @@ fn load(source: &SchemaSource, diagnostics: &mut Diagnostics) -> Option<(SchemaT
     let literal = match source {
         SchemaSource::Inline(literal) => {
             return Some((SchemaText::Inline(literal.clone()), literal.value(), "schema_inline".to_owned()));
-        },
+        }
         SchemaSource::File(literal) => literal,
     };
     let file = literal.value();
@@ -58,11 +58,11 @@ fn load(source: &SchemaSource, diagnostics: &mut Diagnostics) -> Option<(SchemaT
         (Err(error), _) => {
             diagnostics.error(literal, format!("cannot read the schema file `{file}`: {error}"));
             return None;
-        },
+        }
         (_, None) => {
             diagnostics.error(literal, format!("the path of `{file}` is not UTF-8, so it cannot be included"));
             return None;
-        },
+        }
     };
     Some((SchemaText::File(path), text, file))
 }
@@ -77,8 +77,8 @@ fn check_markers(event: &Event<'_>, diagnostics: &mut Diagnostics) {
                 event.input.ident
             );
             diagnostics.error(&event.input.ident, message);
-        },
-        [] | [_] => {},
+        }
+        [] | [_] => {}
         [_, surplus @ ..] => {
             for span in surplus {
                 diagnostics.error_at(
@@ -87,14 +87,16 @@ fn check_markers(event: &Event<'_>, diagnostics: &mut Diagnostics) {
                      help: mark one field only; the id of the entity, if it is another field, is `#[event(entity_id)]`",
                 );
             }
-        },
+        }
     }
     for span in event.fields.iter().filter_map(|field| field.entity_id).skip(1) {
-        diagnostics.error_at(span, "an event belongs to one entity\nhelp: mark one field only with `#[event(entity_id)]`");
+        diagnostics
+            .error_at(span, "an event belongs to one entity\nhelp: mark one field only with `#[event(entity_id)]`");
     }
     for field in event.fields.iter().filter(|field| field.serde.unwritten) {
         if let Some(span) = field.key.or(field.entity_id) {
-            let message = format!("`{}` is not written, so nobody could read the key back\nhelp: do not skip it", field.ident);
+            let message =
+                format!("`{}` is not written, so nobody could read the key back\nhelp: do not skip it", field.ident);
             diagnostics.error_at(span, message);
         }
     }
@@ -247,8 +249,10 @@ fn option_argument(ty: &Type) -> Option<&Type> {
 
 /// Whether the type is, by its name, one that cannot be null. An unknown name may be an alias of an `Option`.
 fn is_plain(ty: &Type) -> bool {
-    const PLAIN: &[&str] =
-        &["bool", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "f32", "f64", "char", "String", "Vec", "HashMap", "BTreeMap", "Uuid"];
+    const PLAIN: &[&str] = &[
+        "bool", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "f32", "f64", "char", "String", "Vec", "HashMap",
+        "BTreeMap", "Uuid",
+    ];
     matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| PLAIN.iter().any(|name| last.ident == name)))
 }
 
