@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use crate::transport::kafka::KafkaError;
+use crate::transport::kafka::{KafkaError, TopicError};
 
 /// Why the command ends early.
 #[derive(Debug)]
@@ -107,6 +107,16 @@ impl From<KafkaError> for CliError {
     fn from(error: KafkaError) -> Self {
         match error {
             KafkaError::Property { .. } | KafkaError::Client { .. } => Self::unusable(&error),
+            _ => Self::failed(&error),
+        }
+    }
+}
+
+impl From<TopicError> for CliError {
+    fn from(error: TopicError) -> Self {
+        match error {
+            TopicError::Kafka(error) => error.into(),
+            TopicError::Declaration { .. } | TopicError::Name { .. } => Self::unusable(&error),
             _ => Self::failed(&error),
         }
     }

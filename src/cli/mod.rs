@@ -10,7 +10,13 @@ mod terminal_text;
 
 mod completions;
 mod output;
+mod position;
+mod publish;
+mod record_line;
 mod routes;
+mod schemas;
+mod tail;
+mod topics;
 
 use std::process::ExitCode;
 use std::sync::LazyLock;
@@ -66,7 +72,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    Tail(tail::TailArguments),
+    Publish(Box<publish::PublishArguments>),
     Routes(routes::RoutesArguments),
+    Topics(topics::TopicsArguments),
     Completions(completions::CompletionsArguments),
 }
 
@@ -96,17 +105,21 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: Arguments, printer: &Printer) -> Result<(), CliError> {
     let Arguments { global, verb } = arguments;
-    // These two ask no server, and must work whatever the configuration says.
-    match &verb {
-        Verb::Routes(arguments) => return routes::run(arguments, printer),
-        Verb::Completions(arguments) => return completions::run(arguments, printer),
-    }
-    #[allow(unreachable_code)]
+    // These two ask no server, and work whatever the configuration says.
+    let verb = match verb {
+        Verb::Routes(arguments) => return routes::run(&arguments, printer),
+        Verb::Completions(arguments) => return completions::run(&arguments, printer),
+        verb => verb,
+    };
     let settings = Settings::load(&global)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| CliError::failure("the threads could not be started").caused_by(&error))?;
     let result = runtime.block_on(async {
         match verb {
+            Verb::Tail(arguments) => tail::run(arguments, &settings, printer).await,
+            Verb::Publish(arguments) => publish::run(*arguments, &settings, printer).await,
+            Verb::Topics(arguments) => topics::run(arguments, &settings, printer).await,
+            // They ran above.
             Verb::Routes(_) | Verb::Completions(_) => Ok(()),
         }
     });

@@ -93,7 +93,10 @@ impl Position {
                 "d" => 86_400,
                 _ => return None,
             };
-            return number.parse::<u32>().ok().map(|number| Self::Ago(Duration::from_secs(u64::from(number) * seconds)));
+            return number
+                .parse::<u32>()
+                .ok()
+                .map(|number| Self::Ago(Duration::from_secs(u64::from(number) * seconds)));
         }
         if let Ok(day) = text.parse::<NaiveDate>() {
             return Some(Self::Time(day.and_hms_opt(0, 0, 0)?.and_utc()));
@@ -175,7 +178,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_with_what_could_be_written() {
-        for text in ["", "x", "--1", "+-1", "1.5", "@", "@yesterday", "@-h", "@-5y", "a:b", "1:2:3", "9223372036854775808", "é"] {
+        for text in
+            ["", "x", "--1", "+-1", "1.5", "@", "@yesterday", "@-h", "@-5y", "a:b", "1:2:3", "9223372036854775808", "é"]
+        {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
         assert!("soon".parse::<Span>().unwrap_err().to_string().contains("`soon`"));

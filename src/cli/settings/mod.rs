@@ -8,6 +8,7 @@ use clap::{Args, ColorChoice};
 
 use self::file::SettingsFile;
 use super::error::CliError;
+use crate::schema::RegistryOptions;
 use crate::transport::kafka::KafkaOptions;
 
 /// The prefix of environment variables that are properties of the Kafka client.
@@ -111,22 +112,6 @@ pub(super) struct SchemasArguments {
     schemas: Option<PathBuf>,
 }
 
-/// How to reach a schema registry, once it is known that there is one.
-pub(super) struct RegistrySettings {
-    pub(super) url: String,
-    pub(super) authorization: RegistryLogin,
-}
-
-/// Who the registry is to take us for.
-pub(super) enum RegistryLogin {
-    /// Nobody in particular.
-    Anonymous,
-    /// A user.
-    Basic { user: String, password: String },
-    /// The bearer of a token.
-    Bearer(String),
-}
-
 /// What the environment and the file say; flags are asked first.
 pub(super) struct Settings {
     file: SettingsFile,
@@ -170,28 +155,26 @@ impl Settings {
     }
 
     /// How to reach the schema registry, if there is one.
-    pub(super) fn registry(&self, arguments: &RegistryArguments) -> Result<Option<RegistrySettings>, CliError> {
+    pub(super) fn registry(&self, arguments: &RegistryArguments) -> Result<Option<RegistryOptions>, CliError> {
         let text = |flag: &Option<String>, name| given(flag.as_ref()).or_else(|| self.file.text(name));
-        let user = text(&arguments.registry_user, "registry_user");
-        let password = text(&arguments.registry_password, "registry_password");
-        let token = text(&arguments.registry_token, "registry_token");
         let Some(url) = text(&arguments.registry, "registry") else {
             return Ok(None);
         };
-        let authorization = match (user, password, token) {
-            (None, None, None) => RegistryLogin::Anonymous,
-            (None, None, Some(token)) => RegistryLogin::Bearer(token),
-            (Some(user), password, None) => RegistryLogin::Basic { user, password: password.unwrap_or_default() },
+        let user = text(&arguments.registry_user, "registry_user");
+        let password = text(&arguments.registry_password, "registry_password");
+        let token = text(&arguments.registry_token, "registry_token");
+        let options = RegistryOptions::new(url);
+        match (user, password, token) {
+            (None, None, None) => Ok(Some(options)),
+            (None, None, Some(token)) => Ok(Some(options.bearer(token))),
+            (Some(user), password, None) => Ok(Some(options.basic(user, password.unwrap_or_default()))),
             (None, Some(_), None) => {
-                return Err(CliError::usage("there is a registry_password but no registry_user; give both"));
+                Err(CliError::usage("there is a registry_password but no registry_user; give both"))
             }
             (_, _, Some(_)) => {
-                return Err(CliError::usage(
-                    "the registry takes a user and a password or a token, not both; remove one",
-                ));
+                Err(CliError::usage("the registry takes a user and a password or a token, not both; remove one"))
             }
-        };
-        Ok(Some(RegistrySettings { url, authorization }))
+        }
     }
 
     /// The database's URL.
@@ -237,6 +220,7 @@ fn property_name(variable: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::RegistryAuthorization;
 
     fn settings(variables: &[(&str, &str)], file: &str) -> Settings {
         Settings {
@@ -277,9 +261,8 @@ mod tests {
         assert!(settings(&[], "").registry(&arguments()).unwrap().is_none());
         let user = settings(&[], "registry = \"http://r\"\nregistry_user = \"u\"\nregistry_password = \"p\"");
         let found = user.registry(&arguments()).unwrap().unwrap();
-        assert!(
-            matches!(found.authorization, RegistryLogin::Basic { user, password } if user == "u" && password == "p")
-        );
+        let expected = RegistryAuthorization::Basic { user: "u".to_owned(), password: "p".to_owned() };
+        assert!(found.authorization == expected);
         let both = RegistryArguments { registry_token: Some("t".to_owned()), ..arguments() };
         assert!(user.registry(&both).is_err());
     }

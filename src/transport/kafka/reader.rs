@@ -127,6 +127,8 @@ impl KafkaReader {
             let extent = reader.extent(partition, end)?;
             reader.extents.push(extent);
         }
+        // An address that did not answer is no trouble where another one did.
+        reader.recovered();
         Ok(reader)
     }
 
@@ -192,13 +194,12 @@ impl KafkaReader {
             let passing = error.rdkafka_error_code().is_some_and(passes);
             if passing { self.unanswered() } else { self.refused(error.to_string()) }
         })?;
-        let offset_of = |extent: &Extent| match found
-            .find_partition(&self.topic, extent.partition)
-            .map(|element| element.offset())
-        {
-            Some(Offset::Offset(offset)) => offset,
-            _ => extent.end,
-        };
+        let offset_of =
+            |extent: &Extent| match found.find_partition(&self.topic, extent.partition).map(|element| element.offset())
+            {
+                Some(Offset::Offset(offset)) => offset,
+                _ => extent.end,
+            };
         Ok(self.extents.iter().map(|extent| (extent.partition, offset_of(extent))).collect())
     }
 
@@ -267,8 +268,7 @@ impl KafkaReader {
                 // A message on the main queue would be skipped: have it fetched again.
                 Ok(message) => {
                     let (partition, offset) = (message.partition(), message.offset());
-                    if let Err(error) =
-                        self.consumer.seek(&self.topic, partition, Offset::Offset(offset), SEEK_TIMEOUT)
+                    if let Err(error) = self.consumer.seek(&self.topic, partition, Offset::Offset(offset), SEEK_TIMEOUT)
                     {
                         tracing::warn!(%error, partition, offset, "a record was skipped");
                     }
