@@ -31,6 +31,7 @@ pub(super) fn rows<T: Serialize, const N: usize>(
     match format {
         OutputFormat::Json => printer.line(&json(&rows, true)?),
         OutputFormat::Jsonl => rows.iter().try_for_each(|row| printer.line(&json(row, false)?)),
+        OutputFormat::Table if rows.is_empty() => Ok(()),
         OutputFormat::Table => {
             let mut table = Table::new();
             table.load_style(comfy_table::presets::NOTHING);

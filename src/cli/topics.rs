@@ -73,8 +73,8 @@ struct EnsureArguments {
     compaction: bool,
 
     /// Any other property of the topic; may be repeated.
-    #[arg(long = "topic-config", value_name = "NAME=VALUE", requires = "partitions")]
-    properties: Vec<String>,
+    #[arg(long, value_name = "NAME=VALUE", requires = "partitions")]
+    topic_config: Vec<String>,
 
     #[command(flatten)]
     common: CommonArguments,
@@ -174,7 +174,7 @@ fn spec(topic: &str, partitions: u32, arguments: &EnsureArguments) -> Result<Top
     if let Some(retention) = arguments.retention {
         spec = spec.retention(retention);
     }
-    for property in &arguments.properties {
+    for property in &arguments.topic_config {
         let (name, value) = property.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
             CliError::usage(format!("`{property}` is not NAME=VALUE, such as --topic-config min.insync.replicas=2"))
         })?;

@@ -121,8 +121,13 @@ fn parse(text: &[u8], first: usize) -> Result<Vec<Document>, DocumentError> {
                 let reason = error.to_string();
                 // The place is told in our own words: the library counts from where it began.
                 let reason = reason.split(" at line ").next().unwrap_or_default().to_owned();
-                let line = first + error.line().saturating_sub(1);
-                return Err(DocumentError::Malformed { line, column: error.column(), reason });
+                let (mut line, mut column) = (error.line(), error.column());
+                // The end of a line within a string: the fault is on the line that ends.
+                if column == 0 && line > 1 {
+                    line -= 1;
+                    column = text.lines().nth(line - 1).map_or(0, |line| line.chars().count()) + 1;
+                }
+                return Err(DocumentError::Malformed { line: first + line.saturating_sub(1), column, reason });
             }
         }
     }
@@ -195,7 +200,7 @@ mod tests {
             ("{\"a\": 1}\n{\"a\" 2}\n{\"a\": 3}", "line 2, column 6"),
             ("{\n \"a\": 1,\n \"b\": oops\n}", "line 3, column 7"),
             ("{\"a\": 1}\n}", "line 2, column 1"),
-            ("\n\n{\"a\": \"x\n\"}", "line 3"),
+            ("\n\n{\"a\": \"x\n\"}", "line 3, column 9"),
             ("{\"a\": 1}\n{\"a\":", "line 2"),
         ] {
             let found = read(text);
