@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tracing::Span;
@@ -18,6 +17,9 @@ use crate::event::Event;
 use crate::schema::Codec;
 use crate::transport::Acks;
 
+/// What the headers of a sequence and an epoch add to a record, in bytes.
+const SEQUENCE_BYTES: usize = 64;
+
 /// Publishes a service's events to the topic of its name. A cheap handle.
 #[derive(Debug, Clone)]
 pub struct Publisher {
@@ -32,7 +34,6 @@ struct Inner {
     clock: Arc<dyn Clock>,
     direct: FireAndForget,
     recorder: Option<Arc<dyn Recorder>>,
-    closed: AtomicBool,
 }
 
 impl Publisher {
@@ -49,8 +50,7 @@ impl Publisher {
         direct: FireAndForget,
         recorder: Option<Arc<dyn Recorder>>,
     ) -> Self {
-        let closed = AtomicBool::new(false);
-        Self { inner: Arc::new(Inner { service, options, codec, clock, direct, recorder, closed }) }
+        Self { inner: Arc::new(Inner { service, options, codec, clock, direct, recorder }) }
     }
 
     /// Publish `event` the way the publisher's [mode](DeliveryMode) says: straight to Kafka with the mode's acks, or
@@ -63,9 +63,9 @@ impl Publisher {
         match (mode, &self.inner.recorder) {
             (DeliveryMode::Direct { acks }, _) => self.send(event, acks).await,
             (_, Some(recorder)) => {
-                let prepared = self.prepare(event)?;
-                let id = prepared.id();
-                recorder.record(prepared).await.map_err(PublishError::NotRecorded)?;
+                let ready = self.ready_to_record(self.prepare(event)?).await?;
+                let id = ready.envelope.id;
+                recorder.record(ready).await.map_err(PublishError::NotRecorded)?;
                 Ok(Receipt::new(id, None))
             }
             (_, None) => {
@@ -104,7 +104,6 @@ impl Publisher {
     /// Stop taking events, and wait until all that were taken are acknowledged, at most until `deadline`; what is left then
     /// is thrown away, counted and reported as dropped. Returns how many those are.
     pub async fn close(&self, deadline: Duration) -> usize {
-        self.inner.closed.store(true, Ordering::Release);
         self.inner.direct.close(deadline).await
     }
 
@@ -138,10 +137,17 @@ impl Publisher {
         Ok(PreparedEvent::new(event, &self.inner.codec, &*self.inner.clock)?)
     }
 
-    /// Complete `event` with its schema's id, and refuse it if its topic would.
+    /// Complete `event` with its schema's id.
     pub(crate) async fn ready(&self, event: PreparedEvent) -> Result<ReadyEvent, PublishError> {
         let Inner { service, codec, clock, .. } = &*self.inner;
         Ok(event.ready(service, codec, &**clock).await?)
+    }
+
+    /// Complete `event` for a mode that records it first, and refuse it now if its topic would refuse it later.
+    pub(crate) async fn ready_to_record(&self, event: PreparedEvent) -> Result<ReadyEvent, PublishError> {
+        let ready = self.ready(event).await?;
+        self.inner.direct.check_size(&ready, ready.to_record().size() + SEQUENCE_BYTES).await?;
+        Ok(ready)
     }
 
     /// Take a prepared event into the queue, straight to Kafka.
@@ -152,9 +158,6 @@ impl Publisher {
     ) -> Result<PendingReceipt, PublishError> {
         let (id, name, span) = (event.id(), event.name(), self.span(&event));
         let taken = async {
-            if self.inner.closed.load(Ordering::Acquire) {
-                return Err(PublishError::Closed);
-            }
             let ready = self.ready(event).await?;
             self.inner.direct.enqueue(ready, acks, span).await
         };
