@@ -1,6 +1,8 @@
 //! Domain events on Kafka.
 
 pub mod causality;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod clock;
 #[cfg(feature = "consumer")]
 pub mod consumer;

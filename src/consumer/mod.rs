@@ -23,5 +23,7 @@ pub use dead_letter::header as dead_letter_header;
 pub use error::{BuildError, RunError, StopReason};
 pub use listing::{ROUTES_VARIABLE, RouteListing};
 pub use options::ConsumerOptions;
+#[cfg(feature = "cli")]
+pub(crate) use running::terminated;
 pub use running::{Consumer, ConsumerHandle};
 pub use stats::ConsumerStats;
