@@ -1,6 +1,6 @@
 //! The codec beside `apache-avro` used plainly: `cargo bench --no-default-features --bench codec`.
 //!
-//! Each pair runs in turns in one process; the ratio is of the medians. Appends a line of JSON a pair to `target/bench/NAME.jsonl`.
+//! Each pair runs in turns in one process; the ratio is of the medians. Appends a line of JSON a pair to `target/bench/codec.jsonl`.
 //! `-uncached` builds the library's reader or writer for each call, as its examples do; the others keep one.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -114,7 +114,7 @@ fn report(name: &str, (ours, reference): (f64, f64)) {
     });
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
     create_dir_all(&folder).unwrap();
-    let mut file = OpenOptions::new().create(true).append(true).open(folder.join(format!("{name}.jsonl"))).unwrap();
+    let mut file = OpenOptions::new().create(true).append(true).open(folder.join("codec.jsonl")).unwrap();
     writeln!(file, "{line}").unwrap();
 }
 
