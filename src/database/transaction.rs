@@ -64,6 +64,11 @@ impl Tx {
         Self { shared: Arc::new(shared) }
     }
 
+    /// The database it runs on.
+    pub fn database(&self) -> &Database {
+        &self.shared.database
+    }
+
     /// Write `entity` when the transaction commits, if nobody else has written it since it was read; insert it if it was not
     /// found, or not read. Saved twice, the last one is written.
     pub fn save<A: Entity>(&self, entity: &A) {
