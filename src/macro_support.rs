@@ -1,15 +1,12 @@
 //! What generated code calls. Not part of the public interface: it changes without notice.
 
-use std::sync::Arc;
+use std::marker::PhantomData;
 
 use semver::VersionReq;
 
-use crate::dispatch::{Delivery, FromDelivery, Policy, RouteInfo, Versions};
+use crate::dispatch::{Delivery, PayloadInfo, Policy, RouteInfo, Versions};
 use crate::event::Event;
-use crate::outcome::{HandlerError, IntoOutcome, Outcome};
-
-pub use crate::dispatch::{HandlerFuture, PayloadInfo};
-pub use std::time::Duration;
+use crate::outcome::HandlerError;
 
 /// The versions a literal names; the macro has checked it, so what does not parse matches nothing rather than panics.
 pub fn versions(requirement: &str) -> Versions {
@@ -37,24 +34,46 @@ pub async fn decode<E: Event>(delivery: &Delivery) -> Result<E, HandlerError> {
     delivery.codec().decode(payload).await.map_err(crate::schema::DecodeError::into_handler_error)
 }
 
-/// An extractor's value.
+/// The event name of any type, if it has one: `NameOf::<T>::NAME` is the associated constant below where `T` is an event, and
+/// else that of [`AnyName`].
+#[derive(Debug)]
+pub struct NameOf<T>(PhantomData<T>);
+
+impl<T: Event> NameOf<T> {
+    /// The event's name.
+    pub const NAME: &'static str = T::NAME;
+}
+
+/// The name of what is no event.
+pub trait AnyName {
+    /// Empty.
+    const NAME: &'static str = "";
+}
+
+impl<T> AnyName for NameOf<T> {}
+
+/// Refuse, at compile time, a handler whose payload is that of another event.
 ///
-/// # Errors
-/// As the extractor says.
-pub async fn extract<T: FromDelivery>(delivery: &Delivery) -> Result<T, HandlerError> {
-    T::from_delivery(delivery).await
+/// # Panics
+/// The names differ. An empty name belongs to a payload that is no event, which is an error of its own.
+#[track_caller]
+pub const fn assert_payload(payload: &str, event: &str, handler: &str) {
+    if payload.is_empty() || same_text(payload, event) {
+        return;
+    }
+    let message = ConstText::new()
+        .push("`")
+        .push(handler)
+        .push("` is a handler of `")
+        .push(event)
+        .push("`, but the type of its payload is the event `")
+        .push(payload)
+        .push("`: name that one in `#[on(..)]`, or take another type");
+    panic!("{}", message.as_str());
 }
 
-/// A handler's return value as an outcome.
-pub fn outcome<T: IntoOutcome>(value: T) -> Outcome {
-    value.into_outcome()
-}
-
-/// The shared dispatcher a handler borrows.
-pub type Shared<D> = Arc<D>;
-
-/// Whether two names are equal, at compile time.
-pub const fn same_text(left: &str, right: &str) -> bool {
+/// Whether two names are equal.
+const fn same_text(left: &str, right: &str) -> bool {
     let (left, right) = (left.as_bytes(), right.as_bytes());
     if left.len() != right.len() {
         return false;
@@ -67,4 +86,73 @@ pub const fn same_text(left: &str, right: &str) -> bool {
         index += 1;
     }
     true
+}
+
+/// Text put together at compile time, where nothing can be allocated. What does not fit is cut.
+struct ConstText {
+    bytes: [u8; Self::CAPACITY],
+    length: usize,
+}
+
+impl ConstText {
+    /// Two names of the greatest length, a method's name and the words around them.
+    const CAPACITY: usize = 1_024;
+
+    const fn new() -> Self {
+        Self { bytes: [0; Self::CAPACITY], length: 0 }
+    }
+
+    const fn push(mut self, text: &str) -> Self {
+        let text = text.as_bytes();
+        let mut index = 0;
+        while index < text.len() && self.length < Self::CAPACITY {
+            self.bytes[self.length] = text[index];
+            self.length += 1;
+            index += 1;
+        }
+        self
+    }
+
+    const fn as_str(&self) -> &str {
+        let (text, _) = self.bytes.split_at(self.length);
+        match std::str::from_utf8(text) {
+            Ok(text) => text,
+            // Cut within a character, which only a method's name can hold.
+            Err(_) => "the type of a handler's payload is another event than `#[on(..)]` names",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use semver::Version;
+
+    use super::*;
+
+    #[test]
+    fn a_requirement_matches_as_written() {
+        assert!(versions(">=1.2.3, <3").matches(&Version::new(2, 9, 9)));
+        assert!(!versions(">=1.2.3, <3").matches(&Version::new(3, 0, 0)));
+    }
+
+    #[test]
+    fn what_is_no_requirement_matches_nothing() {
+        let nothing = versions("one");
+        for version in ["0.0.0-0", "0.0.0", "1.0.0", "1.0.0-rc.1"] {
+            assert!(!nothing.matches(&version.parse().unwrap()), "{version}");
+        }
+    }
+
+    #[test]
+    fn text_that_does_not_fit_is_cut() {
+        assert_eq!(ConstText::new().push("a").push("b").as_str(), "ab");
+        assert_eq!(ConstText::new().push(&"a".repeat(2_000)).as_str().len(), ConstText::CAPACITY);
+        assert!(ConstText::new().push("a").push(&"ä".repeat(2_000)).as_str().starts_with("the type of"));
+    }
+
+    #[test]
+    fn names_are_compared_in_full() {
+        assert!(same_text("a.B", "a.B"));
+        assert!(!same_text("a.B", "a.C") && !same_text("a.B", "a.BB"));
+    }
 }

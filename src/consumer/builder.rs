@@ -134,7 +134,10 @@ impl ConsumerBuilder {
             return Err(listing::write(path, &self.routes()));
         }
         for (_, dispatcher) in &self.dispatchers {
-            dispatcher.routes.iter().for_each(|route| self.codec.learn(route.info.payload.schema));
+            for route in &dispatcher.routes {
+                let learnt = self.codec.learn(route.info.payload.schema);
+                learnt.map_err(|source| BuildError::Schema { handler: route.info.handler, source })?;
+            }
         }
         let plans = plans(&self.options, self.dispatchers)?;
         let mut groups = Vec::with_capacity(plans.len());

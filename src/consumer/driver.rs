@@ -2,11 +2,10 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::thread;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use super::engine::{Engine, Turn};
 use super::error::StopReason;
@@ -45,9 +44,10 @@ fn turn_until_finished<T: ConsumerTransport>(mut engine: Engine<T>) -> Result<()
 }
 
 /// Turn `engine` until it stops, waiting for `bell` in between.
+#[cfg(test)]
 pub(crate) async fn turn_in_task<T: ConsumerTransport>(
     mut engine: Engine<T>,
-    bell: Arc<Notify>,
+    bell: std::sync::Arc<tokio::sync::Notify>,
 ) -> Result<(), StopReason> {
     loop {
         match engine.turn() {

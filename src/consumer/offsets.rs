@@ -59,6 +59,7 @@ impl OffsetTracker {
     }
 
     /// How many records have begun and not completed.
+    #[cfg(test)]
     pub(crate) fn outstanding(&self) -> usize {
         self.outstanding
     }

@@ -128,7 +128,7 @@ impl Default for ConsumerOptions {
             commit_interval: Duration::from_secs(1),
             commit_count: 50_000,
             drain_timeout: Duration::from_secs(20),
-            handler_timeout: Duration::from_secs(60),
+            handler_timeout: Duration::from_mins(1),
             startup_timeout: Duration::from_secs(15),
             retry: RetryPolicy::default(),
             on_exhausted: OnExhausted::DeadLetter,

@@ -246,7 +246,7 @@ pub(super) fn sql_error(doing: &'static str, source: sqlx::Error) -> Error {
     match Failure::of(&source) {
         Failure::Conflict => Error::Conflict { attempts: 1, source: Some(source) },
         Failure::EndedFromWithin => Error::EndedFromWithin,
-        _ => Error::Sql { doing, source },
+        _ => Error::sql(doing)(source),
     }
 }
 

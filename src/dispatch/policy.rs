@@ -27,7 +27,7 @@ impl Default for RetryPolicy {
             max_attempts: 10,
             initial: Duration::from_millis(100),
             max: Duration::from_secs(30),
-            max_age: Duration::from_secs(600),
+            max_age: Duration::from_mins(10),
         }
     }
 }

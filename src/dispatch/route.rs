@@ -136,6 +136,12 @@ impl<D> Default for Routes<D> {
     }
 }
 
+impl<D, const N: usize> From<[Route<D>; N]> for Routes<D> {
+    fn from(routes: [Route<D>; N]) -> Self {
+        Self { routes: routes.into() }
+    }
+}
+
 impl<D> IntoIterator for Routes<D> {
     type Item = Route<D>;
     type IntoIter = std::vec::IntoIter<Route<D>>;

@@ -1,23 +1,92 @@
 //! Encodes and decodes payloads.
 
+use std::any::TypeId;
 use std::sync::Arc;
 
+use apache_avro::error::Details;
 use bytes::Bytes;
+use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
 
+use super::answers::Answers;
+use super::contract::{Contract, SchemaError};
+use super::error::{DecodeError, EncodeError};
+use super::event_schema::EventSchema;
+use super::frame::{self, FRAME_BYTES};
+use super::json_datum;
+use super::plan::Plan;
+use super::registry::{LocalRegistry, Registration, RegistryError, SchemaRegistry};
 use crate::event::Event;
-use crate::outcome::{ErrorClass, HandlerError};
 
-/// Encodes and decodes payloads. A cheap handle.
-#[derive(Debug, Clone, Default)]
-pub struct Codec {}
+/// Encodes and decodes payloads: Avro in the Confluent wire format. A cheap handle: clones share what they have learnt.
+///
+/// Types are encoded and decoded as for a human reader (serde's `is_human_readable`): a `Uuid` is text in the payload, as
+/// the wire contract wants it. A struct's name need not be its record's, and a newtype is read as what it holds; to be
+/// *written* so it needs `#[serde(transparent)]`.
+#[derive(Debug, Clone)]
+pub struct Codec {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    registry: Arc<dyn SchemaRegistry>,
+    /// What others write with, by id.
+    writers: Answers<u32, Writer>,
+    /// What is published, by subject and schema.
+    registrations: Answers<Published, Registration>,
+    /// The same once more, by the contract's address, to be found without making a key.
+    published: RwLock<FxHashMap<usize, Vec<(Published, Registration)>>>,
+    plans: RwLock<FxHashMap<(TypeId, u32), DecodePlan>>,
+    /// Schemas encoded from JSON, by text.
+    contracts: RwLock<FxHashMap<Box<str>, Arc<Contract>>>,
+}
+
+/// A schema that others write with: what its payloads are as written.
+type Writer = Arc<Result<WriterSchema, Arc<SchemaError>>>;
+
+#[derive(Debug)]
+struct WriterSchema {
+    contract: Contract,
+    as_written: DecodePlan,
+}
+
+/// How a type reads what a schema writes, or why it cannot.
+type DecodePlan = Result<Arc<Plan>, Arc<str>>;
+
+/// A schema on a topic. Compared by identity: one contract is made for each type or text.
+#[derive(Debug, Clone)]
+struct Published {
+    topic: Arc<str>,
+    contract: Arc<Contract>,
+}
+
+impl PartialEq for Published {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.contract, &other.contract) && self.topic == other.topic
+    }
+}
+
+impl Eq for Published {}
+
+/// Names a contract for as long as it lives.
+fn address(contract: &Arc<Contract>) -> usize {
+    Arc::as_ptr(contract).addr()
+}
+
+impl std::hash::Hash for Published {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        address(&self.contract).hash(state);
+        self.topic.hash(state);
+    }
+}
 
 /// An encoded payload whose schema has no id yet.
 #[derive(Debug, Clone)]
 pub struct EncodedDatum {
     /// Five bytes of room for the frame, then the Avro datum.
-    pub(crate) bytes: Vec<u8>,
-    /// The Avro schema, as JSON.
-    pub(crate) schema: &'static str,
+    bytes: Vec<u8>,
+    contract: Arc<Contract>,
 }
 
 /// A payload as it travels: `0x00`, the schema's id, the Avro datum.
@@ -31,69 +100,249 @@ pub struct FramedPayload {
     pub data_schema: Arc<str>,
 }
 
-/// A payload that could not be encoded, or whose schema could not be identified.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot encode the payload of {event}")]
+/// A payload as JSON.
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct EncodeError {
-    event: &'static str,
-    #[source]
-    source: Box<apache_avro::Error>,
+pub struct JsonPayload {
+    /// The id of the schema it was written with.
+    pub schema_id: u32,
+    /// The full name of its record.
+    pub record: String,
+    /// The payload. Unions of null and one other type are the bare value, other unions `{"type": value}`.
+    pub value: serde_json::Value,
 }
 
-/// A payload that could not be decoded.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot decode the payload of {event}")]
-#[non_exhaustive]
-pub struct DecodeError {
-    event: &'static str,
-    #[source]
-    source: Box<apache_avro::Error>,
+impl EncodedDatum {
+    /// The full name of its record.
+    pub fn record(&self) -> &str {
+        self.contract.name()
+    }
+
+    /// Its schema, as JSON.
+    pub fn schema(&self) -> &str {
+        self.contract.text()
+    }
+
+    /// The Avro datum, without a frame.
+    pub fn datum(&self) -> &[u8] {
+        self.bytes.get(FRAME_BYTES..).unwrap_or_default()
+    }
+}
+
+impl Default for Codec {
+    /// As [`local`](Self::local).
+    fn default() -> Self {
+        Self::local()
+    }
 }
 
 impl Codec {
+    /// A codec that gets ids and schemas from `registry`.
+    pub fn new(registry: Arc<dyn SchemaRegistry>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                registry,
+                writers: Answers::default(),
+                registrations: Answers::default(),
+                published: RwLock::default(),
+                plans: RwLock::default(),
+                contracts: RwLock::default(),
+            }),
+        }
+    }
+
+    /// A codec without a registry: ids come from the schemas this process knows.
+    pub fn local() -> Self {
+        Self::new(LocalRegistry::shared())
+    }
+
+    /// Where schemas get their ids.
+    pub fn registry(&self) -> &dyn SchemaRegistry {
+        &*self.shared.registry
+    }
+
+    /// Check a schema that may be met, such as that of a handler's payload, and take note of it. Without a registry, payloads
+    /// written with it can be read from now on.
+    ///
+    /// # Errors
+    /// The text is not an Avro schema of a record.
+    pub fn learn(&self, schema: &str) -> Result<(), RegistryError> {
+        self.contract(schema).map_err(|source| RegistryError::NotASchema { source: Arc::new(source) })?;
+        self.shared.registry.learn(schema)
+    }
+
+    /// The subject under which a topic's records of this name are registered: `{topic}-{record}`, `TopicRecordNameStrategy`.
+    pub fn subject(topic: &str, record: &str) -> String {
+        format!("{topic}-{record}")
+    }
+
     /// Encode a payload; asks nobody.
+    ///
+    /// # Errors
+    /// The value does not fit its schema, or the schema is no schema.
     pub fn encode<E: Event>(&self, event: &E) -> Result<EncodedDatum, EncodeError> {
-        let schema = apache_avro::Schema::parse_str(E::SCHEMA);
-        let write = |schema: apache_avro::Schema| {
-            apache_avro::writer::datum::GenericDatumWriter::builder(&schema).build()?.write_ser_to_vec(event)
-        };
-        let datum =
-            schema.and_then(write).map_err(|source| EncodeError { event: E::NAME, source: Box::new(source) })?;
-        Ok(EncodedDatum { bytes: [vec![0; 5], datum].concat(), schema: E::SCHEMA })
+        let schema = EventSchema::of::<E>().map_err(|source| EncodeError::Schema { event: E::NAME.into(), source })?;
+        let mut bytes = vec![0; FRAME_BYTES];
+        schema.write(event, &mut bytes).map_err(|error| EncodeError::Payload {
+            event: E::NAME.into(),
+            reason: unwritable(error.into_details()),
+        })?;
+        Ok(EncodedDatum { bytes, contract: Arc::clone(schema.contract()) })
+    }
+
+    /// Encode JSON with a schema given as JSON; asks nobody. Fields that are absent take their defaults; fields the schema
+    /// does not have are an error.
+    ///
+    /// # Errors
+    /// The value does not fit, and at which field; or the schema is no schema.
+    pub fn encode_json(&self, schema: &str, value: &serde_json::Value) -> Result<EncodedDatum, EncodeError> {
+        let contract =
+            self.contract(schema).map_err(|source| EncodeError::Schema { event: "the payload".into(), source })?;
+        let mut bytes = vec![0; FRAME_BYTES];
+        json_datum::write_payload(contract.schema(), value, &mut bytes)
+            .map_err(|error| EncodeError::Payload { event: contract.name().to_string(), reason: error.to_string() })?;
+        Ok(EncodedDatum { bytes, contract })
+    }
+
+    fn contract(&self, schema: &str) -> Result<Arc<Contract>, SchemaError> {
+        if let Some(known) = self.shared.contracts.read().get(schema) {
+            return Ok(Arc::clone(known));
+        }
+        let contract = Arc::new(Contract::parse(schema)?);
+        let mut contracts = self.shared.contracts.write();
+        Ok(Arc::clone(contracts.entry(schema.into()).or_insert(contract)))
     }
 
     /// Give an encoded payload the id its schema has under `topic`; asks the registry the first time.
-    #[allow(clippy::unused_async)]
-    pub async fn frame(&self, _topic: &str, datum: EncodedDatum) -> Result<FramedPayload, EncodeError> {
-        Ok(FramedPayload { bytes: datum.bytes.into(), schema_id: 0, data_schema: datum.schema.into() })
-    }
-
-    /// Know a schema.
-    pub fn learn(&self, _schema: &str) {}
-
-    /// The full name of the record a payload holds.
-    #[allow(clippy::unused_async)]
-    pub async fn record_name(&self, _payload: Option<&[u8]>) -> Result<Arc<str>, DecodeError> {
-        Ok("".into())
-    }
-
-    /// Decode a payload.
-    #[allow(clippy::unused_async)]
-    pub async fn decode<E: Event>(&self, payload: Option<&[u8]>) -> Result<E, DecodeError> {
-        let schema = apache_avro::Schema::parse_str(E::SCHEMA);
-        let read = |schema: apache_avro::Schema| {
-            apache_avro::reader::datum::GenericDatumReader::builder(&schema)
-                .build()?
-                .read_deser(&mut payload.unwrap_or_default().get(5..).unwrap_or_default())
+    ///
+    /// # Errors
+    /// The registry does not know the schema and may not register it, refuses it, or is away.
+    pub async fn frame(&self, topic: &str, datum: EncodedDatum) -> Result<FramedPayload, EncodeError> {
+        let EncodedDatum { mut bytes, contract } = datum;
+        let known = self.shared.published.read().get(&address(&contract)).and_then(|topics| {
+            topics.iter().find(|(published, _)| *published.topic == *topic).map(|(_, known)| known.clone())
+        });
+        let registration = match known {
+            Some(known) => known,
+            None => self.register(Published { topic: topic.into(), contract }).await?,
         };
-        schema.and_then(read).map_err(|source| DecodeError { event: E::NAME, source: Box::new(source) })
+        frame::fill(&mut bytes, registration.id);
+        Ok(FramedPayload { bytes: bytes.into(), schema_id: registration.id, data_schema: registration.uri })
+    }
+
+    async fn register(&self, published: Published) -> Result<Registration, EncodeError> {
+        let subject = Self::subject(&published.topic, published.contract.name());
+        let ask = || self.shared.registry.registration(&subject, published.contract.text());
+        let registration = match self.shared.registrations.get(&published, ask).await {
+            Ok(registration) => registration,
+            Err(source) => return Err(EncodeError::Registry { subject, source }),
+        };
+        let mut known = self.shared.published.write();
+        let topics = known.entry(address(&published.contract)).or_default();
+        if topics.iter().all(|(other, _)| *other != published) {
+            topics.push((published, registration.clone()));
+        }
+        Ok(registration)
+    }
+
+    /// Decode a payload. Ready at once where the writer's schema is known; asks the registry the first time.
+    ///
+    /// # Errors
+    /// The payload is in another format, its schema is unknown or cannot be read as `E`, its bytes are not what its schema
+    /// says (bytes left over count), or the registry is away.
+    pub async fn decode<E: Event>(&self, payload: Option<&[u8]>) -> Result<E, DecodeError> {
+        let (id, datum) = split(payload)?;
+        let known = self.shared.plans.read().get(&(TypeId::of::<E>(), id)).cloned();
+        let plan = match known {
+            Some(plan) => plan,
+            None => self.plan::<E>(id).await?,
+        };
+        let plan = plan.map_err(|reason| DecodeError::Incompatible { event: E::NAME.into(), id, reason })?;
+        plan.read(datum).map_err(|error| DecodeError::Payload { event: E::NAME.into(), id, reason: error.to_string() })
+    }
+
+    async fn plan<E: Event>(&self, id: u32) -> Result<DecodePlan, DecodeError> {
+        let reader = EventSchema::of::<E>().map_err(|source| DecodeError::Reader { event: E::NAME, source })?;
+        let writer = self.writer(id).await?;
+        let writer = usable(id, &writer)?;
+        let plan = Plan::resolve(&writer.contract, reader.contract());
+        let plan: DecodePlan = plan.map(Arc::new).map_err(|mismatch| mismatch.to_string().into());
+        self.shared.plans.write().insert((TypeId::of::<E>(), id), plan.clone());
+        Ok(plan)
+    }
+
+    /// Decode a payload of any schema as JSON, for people to read.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub async fn decode_json(&self, payload: Option<&[u8]>) -> Result<JsonPayload, DecodeError> {
+        let (id, datum) = split(payload)?;
+        let writer = self.writer(id).await?;
+        let writer = usable(id, &writer)?;
+        let record = writer.contract.name().to_string();
+        let value = match &writer.as_written {
+            Ok(plan) => plan.read_json(datum),
+            Err(reason) => {
+                return Err(DecodeError::Incompatible { event: record, id, reason: Arc::clone(reason) });
+            }
+        };
+        match value {
+            Ok(value) => Ok(JsonPayload { schema_id: id, record, value }),
+            Err(error) => Err(DecodeError::Payload { event: record, id, reason: error.to_string() }),
+        }
+    }
+
+    /// The full name of the record a payload holds, for records that do not say what event they are. Ready at once where the
+    /// writer's schema is known.
+    ///
+    /// # Errors
+    /// The payload is in another format, its schema is unknown, or the registry is away.
+    pub async fn record_name(&self, payload: Option<&[u8]>) -> Result<Arc<str>, DecodeError> {
+        let (id, _) = split(payload)?;
+        let writer = self.writer(id).await?;
+        Ok(Arc::clone(usable(id, &writer)?.contract.name()))
+    }
+
+    async fn writer(&self, id: u32) -> Result<Writer, DecodeError> {
+        let ask = async || {
+            let registered = self.shared.registry.schema(id).await?;
+            let writer = Contract::parse_with_references(&registered.schema, &registered.references)
+                .map(|contract| {
+                    let plan = Plan::as_written(&contract);
+                    let as_written = plan.map(Arc::new).map_err(|mismatch| mismatch.to_string().into());
+                    WriterSchema { contract, as_written }
+                })
+                .map_err(Arc::new);
+            Ok(Arc::new(writer))
+        };
+        match self.shared.writers.known(&id) {
+            Some(known) => Ok(known),
+            None => self.shared.writers.get(&id, ask).await.map_err(|source| DecodeError::Registry { id, source }),
+        }
     }
 }
 
-impl DecodeError {
-    /// How the engine treats it.
-    pub fn into_handler_error(self) -> HandlerError {
-        HandlerError::new(ErrorClass::Undecodable, self)
+fn split(payload: Option<&[u8]>) -> Result<(u32, &[u8]), DecodeError> {
+    frame::split(payload.ok_or(DecodeError::NoPayload)?).map_err(|reason| DecodeError::Frame { reason })
+}
+
+fn usable(id: u32, writer: &Writer) -> Result<&WriterSchema, DecodeError> {
+    writer.as_ref().as_ref().map_err(|source| DecodeError::Writer { id, source: Arc::clone(source) })
+}
+
+/// Which field does not fit, and why; the library's own message would print the whole schema.
+fn unwritable(details: Details) -> String {
+    let hint = " (a newtype needs #[serde(transparent)] to be written as what it holds)";
+    match details {
+        Details::SerializeRecordFieldWithSchema { field_name, error, .. } => {
+            let hint = if error.contains("`newtype struct`") { hint } else { "" };
+            format!("field `{field_name}`: {error}{hint}")
+        }
+        Details::SerializeValueWithSchema { value_type, value, .. } => format!("a value of type {value_type}: {value}"),
+        Details::GetField(name) | Details::FieldName(name) => format!("field `{name}`: the schema has no such field"),
+        Details::MissingDefaultForSkippedField { field_name, .. } => {
+            format!("field `{field_name}`: it is missing, and has no default")
+        }
+        other => other.to_string(),
     }
 }

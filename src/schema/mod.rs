@@ -1,5 +1,21 @@
 //! Schemas: how payloads become bytes and bytes become payloads.
 
+mod answers;
 mod codec;
+mod contract;
+mod error;
+mod event_schema;
+mod frame;
+mod json_datum;
+mod plan;
+mod registry;
 
-pub use codec::{Codec, DecodeError, EncodeError, EncodedDatum, FramedPayload};
+pub use codec::{Codec, EncodedDatum, FramedPayload, JsonPayload};
+pub use contract::SchemaError;
+pub use error::{DecodeError, EncodeError};
+#[cfg(feature = "registry")]
+pub use registry::{ConfluentRegistry, RegistryAuthorization, RegistryOptions, RegistryOptionsError};
+pub use registry::{LocalRegistry, RegisteredSchema, Registration, RegistryError, SchemaRegistry};
+
+#[cfg(test)]
+mod tests;

@@ -8,13 +8,13 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all, ready};
 use tidings::database::{Database, Error};
-use tidings::outbox::{BUCKETS, Relay, bucket_of, parked, status};
+use tidings::outbox::{BUCKETS, Relay, RelayOptions, bucket_of, parked, status};
 use tidings::publisher::{Acks, DeliveryMode};
 use tidings::transport::memory::MemoryProducer;
 use tidings::transport::{OutgoingRecord, ProduceError, Producer, Written};
 
 use super::account::AccountRenamed;
-use super::stage::{Stage, eventually, position, relay_options};
+use super::stage::{Stage, eventually, position};
 
 async fn publish(database: &Database, id: &str, nickname: &str) {
     let publish = database.transaction(async |tx| {
@@ -89,7 +89,7 @@ pub(crate) async fn a_commit_wakes_the_relay_of_its_process(stage: &Stage) {
     let never = Duration::from_secs(3_600);
     let kafka = stage.kafka.clone();
     let relay = Relay::new(&stage.database, move || -> Arc<dyn Producer> { Arc::new(kafka.clone()) });
-    let relay = relay.options(relay_options().min_poll(never).max_poll(never)).spawn();
+    let relay = relay.options(RelayOptions::default().min_poll(never).max_poll(never)).spawn();
     eventually("all buckets are owned", async || status(&stage.database).await.unwrap().unowned() == 0).await;
     for event in 1..=5 {
         publish(&stage.database, "7", &event.to_string()).await;
@@ -157,7 +157,9 @@ pub(crate) async fn what_a_killed_relay_published_and_did_not_delete_is_repeated
         publish(&stage.database, "7", &event.to_string()).await;
     }
     stage.kafka.hold();
-    let killed = stage.relay();
+    let kafka = stage.kafka.clone();
+    let killed = Relay::new(&stage.database, move || -> Arc<dyn Producer> { Arc::new(kafka.clone()) });
+    let killed = killed.options(RelayOptions::default().lease_ttl(Duration::from_secs(2))).spawn();
     eventually("all are in flight", async || stage.kafka.outstanding() == 4).await;
     // Two are acknowledged; the relay is killed before it hears of it. This runs in one thread, so it cannot.
     stage.kafka.release_next(2);
@@ -189,7 +191,7 @@ pub(crate) async fn a_relay_that_shuts_down_gives_its_buckets_to_the_next_at_onc
 
     let kafka = stage.kafka.clone();
     let next = Relay::new(&stage.database, move || -> Arc<dyn Producer> { Arc::new(kafka.clone()) });
-    let next = next.options(relay_options().lease_ttl(Duration::from_secs(3_600))).spawn();
+    let next = next.options(RelayOptions::default().lease_ttl(Duration::from_secs(3_600))).spawn();
     publish(&stage.database, "7", "Lou").await;
     stage.until_published(2).await;
     let taken_over = status(&stage.database).await.unwrap().buckets;
@@ -254,7 +256,7 @@ pub(crate) async fn a_poisoned_row_is_parked_and_the_others_go_on(stage: &Stage)
     let relay = Relay::new(&stage.database, move || -> Arc<dyn Producer> {
         Arc::new(Picky { kafka: kafka.clone(), poison: &["poison", "venom"], failed: Arc::default() })
     });
-    let relay = relay.options(relay_options()).spawn();
+    let relay = relay.spawn();
     stage.until_empty().await;
     let summary = relay.shutdown().await.unwrap();
     assert_eq!(summary.parked, 6);

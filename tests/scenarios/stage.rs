@@ -7,7 +7,7 @@ use std::time::Duration;
 use tidings::database::sqlx::{self, AssertSqlSafe, Row as _};
 use tidings::database::{Database, DatabaseOptions};
 use tidings::envelope::EnvelopeView;
-use tidings::outbox::{Relay, RelayHandle, RelayOptions};
+use tidings::outbox::{Relay, RelayHandle};
 use tidings::publisher::{DeliveryMode, Publisher, PublisherOptions};
 use tidings::transport::memory::MemoryProducer;
 use tidings::transport::{Producer, Record};
@@ -60,9 +60,12 @@ impl Stage {
 
     /// The database, publishing in `mode`.
     pub(crate) async fn publishing(&self, mode: DeliveryMode) -> Database {
+        self.database.clone().with_publisher(&self.publisher(mode).await)
+    }
+
+    pub(crate) async fn publisher(&self, mode: DeliveryMode) -> Publisher {
         let options = PublisherOptions::new("accounts").mode(mode);
-        let publisher = Publisher::builder(options).producer(Arc::new(self.kafka.clone())).build().await.unwrap();
-        self.database.clone().with_publisher(&publisher)
+        Publisher::builder(options).producer(Arc::new(self.kafka.clone())).build().await.unwrap()
     }
 
     /// The database through connections of its own, as another process would have it.
@@ -80,7 +83,7 @@ impl Stage {
 
     pub(crate) fn relay_through<P: Producer + Clone>(&self, database: &Database, producer: P) -> RelayHandle {
         let producers = move || -> Arc<dyn Producer> { Arc::new(producer.clone()) };
-        Relay::new(database, producers).options(relay_options()).spawn()
+        Relay::new(database, producers).spawn()
     }
 
     /// Run statements of the test's own.
@@ -139,10 +142,6 @@ impl Stage {
             Place::Server { url, name } => on_server(&url, &format!("DROP DATABASE {name}")).await,
         }
     }
-}
-
-pub(crate) fn relay_options() -> RelayOptions {
-    RelayOptions::default().lease_ttl(Duration::from_secs(1))
 }
 
 /// Stream and sequence of a record.

@@ -247,8 +247,7 @@ pub(crate) async fn a_stream_keeps_its_mode_its_shard_and_its_key(stage: &Stage)
     });
     assert!(matches!(moved.await, Err(Error::StreamDisagrees { what: "key", .. })));
     let options = stage.options.clone().shard("other");
-    let publisher = Publisher::builder(PublisherOptions::new("accounts").mode(DeliveryMode::Outbox));
-    let publisher = publisher.producer(std::sync::Arc::new(stage.kafka.clone())).build().await.unwrap();
+    let publisher = stage.publisher(DeliveryMode::Outbox).await;
     let other = Database::connect(options).await.unwrap().with_publisher(&publisher);
     assert!(matches!(rename(&other, "7", "Lou").await, Err(Error::StreamDisagrees { what: "shard", .. })));
     assert_eq!(stage.texts("SELECT nickname FROM account").await, ["Kim"], "what was saved is rolled back too");

@@ -188,7 +188,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 GroupEvent::Lost(partitions) => self.on_lost(&partitions),
                 GroupEvent::Committed(result) => self.on_committed(result),
                 GroupEvent::Warning(error) => {
-                    tracing::warn!(group = &*self.parts.plan.group, %error, "the Kafka client reports a problem")
+                    tracing::warn!(group = &*self.parts.plan.group, %error, "the Kafka client reports a problem");
                 }
                 GroupEvent::Failed(error) => self.stop(Err(error.into())),
             }

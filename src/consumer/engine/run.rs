@@ -157,7 +157,7 @@ impl<T: ConsumerTransport> Engine<T> {
             return self.send_dead_letter(slot, key, work);
         }
         let WorkRoute::Route(index) = work.route else { return self.find_name(slot, key, work) };
-        let Some(plan) = self.parts.plan.topics.get(&work.record.topic) else { return self.complete(slot, work) };
+        let Some(plan) = self.parts.plan.topics.get(&work.record.topic) else { return self.complete(slot, &work) };
         let route = &plan.routes[index];
         work.attempts += 1;
         work.first_attempt.get_or_insert(self.now);
@@ -245,7 +245,7 @@ impl<T: ConsumerTransport> Engine<T> {
 
     fn settle(&mut self, slot: usize, key: &KeyId, work: Work, outcome: Outcome) -> Step {
         if matches!(outcome, Outcome::Done) {
-            return self.complete(slot, work);
+            return self.complete(slot, &work);
         }
         let policy = match (work.route, self.parts.plan.topics.get(&work.record.topic)) {
             (WorkRoute::Route(index), Some(plan)) => plan.routes[index].policy,
@@ -267,7 +267,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let age = work.first_attempt.map_or(Duration::ZERO, |first| self.now.saturating_sub(first));
         let tried = Tried { attempts: work.attempts, failures: work.failures, age };
         match policy.decide(outcome, tried, full_jitter) {
-            Decision::Complete => self.complete(slot, work),
+            Decision::Complete => self.complete(slot, &work),
             Decision::RetryAfter(pause, error) => {
                 if error.class() == ErrorClass::Unavailable {
                     work.attempts = work.attempts.saturating_sub(1);
@@ -288,7 +288,7 @@ impl<T: ConsumerTransport> Engine<T> {
                     "an event failed for good; the consumer stops, as its policy says",
                     None,
                 );
-                let stop = self.exhausted(&work, &error);
+                let stop = Self::exhausted(&work, &error);
                 self.stop(Err(stop));
                 let pause = self.parts.options.drain_timeout;
                 self.pause(slot, key, work, pause)
@@ -350,9 +350,9 @@ impl<T: ConsumerTransport> Engine<T> {
         Step::Held
     }
 
-    fn complete(&mut self, slot: usize, work: Work) -> Step {
+    fn complete(&mut self, slot: usize, work: &Work) -> Step {
         Counters::add(&self.parts.counters.handled, 1);
-        self.forget(slot, &work)
+        self.forget(slot, work)
     }
 
     /// The event is done with, whichever way: its offset may be committed.

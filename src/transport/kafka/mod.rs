@@ -10,6 +10,8 @@ mod embedded;
 mod error;
 #[cfg(feature = "consumer")]
 mod native;
+mod native_flush;
+mod native_headers;
 mod options;
 mod produce_error;
 mod producer;

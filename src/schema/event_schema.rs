@@ -1,0 +1,59 @@
+//! What the codec keeps for each event type.
+
+use std::any::TypeId;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use apache_avro::writer::datum::GenericDatumWriter;
+use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
+
+use super::contract::{Contract, SchemaError};
+use crate::event::Event;
+
+/// An event type's schema and the writer that is ready for it.
+pub(super) struct EventSchema {
+    contract: &'static Arc<Contract>,
+    writer: GenericDatumWriter<'static>,
+    /// The size of the last payload: the next one is likely to be alike.
+    last_size: AtomicUsize,
+}
+
+/// Each event type's schema lives as long as the process: its text is a constant of the type already, a type is never
+/// unloaded, and the writer borrows from the parsed schema. So it is leaked, once for each type.
+static EVENT_SCHEMAS: OnceLock<RwLock<FxHashMap<TypeId, &'static EventSchema>>> = OnceLock::new();
+
+impl EventSchema {
+    /// The schema of `E`; parsed the first time.
+    pub(super) fn of<E: Event>() -> Result<&'static Self, SchemaError> {
+        let schemas = EVENT_SCHEMAS.get_or_init(RwLock::default);
+        if let Some(known) = schemas.read().get(&TypeId::of::<E>()) {
+            return Ok(known);
+        }
+        let mut schemas = schemas.write();
+        if let Some(known) = schemas.get(&TypeId::of::<E>()) {
+            return Ok(known);
+        }
+        let contract: &'static Arc<Contract> = Box::leak(Box::new(Arc::new(Contract::parse(E::SCHEMA)?)));
+        let writer = GenericDatumWriter::builder(contract.schema())
+            .human_readable(true)
+            .build()
+            .map_err(|error| SchemaError::Invalid(Box::new(error)))?;
+        let schema: &'static Self = Box::leak(Box::new(Self { contract, writer, last_size: AtomicUsize::new(0) }));
+        schemas.insert(TypeId::of::<E>(), schema);
+        Ok(schema)
+    }
+
+    /// The schema.
+    pub(super) fn contract(&self) -> &Arc<Contract> {
+        self.contract
+    }
+
+    /// Append `event` to `payload`, with room for one like the last.
+    pub(super) fn write<E: Event>(&self, event: &E, payload: &mut Vec<u8>) -> Result<(), apache_avro::Error> {
+        payload.reserve(self.last_size.load(Ordering::Relaxed));
+        let written = self.writer.write_ser(payload, event)?;
+        self.last_size.store(written, Ordering::Relaxed);
+        Ok(())
+    }
+}

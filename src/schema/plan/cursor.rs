@@ -1,0 +1,193 @@
+//! Reads an Avro datum piece by piece. Trusts nothing it reads: lengths, counts and nesting are checked first.
+
+use super::DatumError;
+
+/// How deep records, arrays and maps may nest in one datum; a recursive schema could otherwise exhaust the stack.
+const MAX_DEPTH: usize = 64;
+
+/// How many array items without a single byte of data (nulls, empty records) one datum may have;
+/// the bytes that are left bound all others.
+const MAX_EMPTY_ITEMS: usize = 65_536;
+
+/// What is left of a datum.
+#[derive(Debug)]
+pub(super) struct Cursor<'d> {
+    rest: &'d [u8],
+    depth: usize,
+    empty_items: usize,
+}
+
+impl<'d> Cursor<'d> {
+    pub(super) fn new(datum: &'d [u8]) -> Self {
+        Self { rest: datum, depth: 0, empty_items: 0 }
+    }
+
+    /// A cursor over other bytes, nested as deep as this one.
+    pub(super) fn within<'o>(&self, datum: &'o [u8]) -> Cursor<'o> {
+        Cursor { rest: datum, depth: self.depth, empty_items: self.empty_items }
+    }
+
+    /// How many bytes are left.
+    pub(super) fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// Go one record, array or map deeper.
+    pub(super) fn enter(&mut self) -> Result<(), DatumError> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(DatumError::new(format!("it nests deeper than {MAX_DEPTH} levels")));
+        }
+        Ok(())
+    }
+
+    /// Come back up.
+    pub(super) fn leave(&mut self) {
+        self.depth -= 1;
+    }
+
+    #[inline]
+    pub(super) fn long(&mut self) -> Result<i64, DatumError> {
+        let mut bits = 0_u64;
+        for (index, &byte) in self.rest.iter().take(10).enumerate() {
+            bits |= u64::from(byte & 0x7f) << (7 * index);
+            if byte & 0x80 == 0 {
+                self.rest = &self.rest[index + 1..];
+                return Ok((bits >> 1).cast_signed() ^ -(bits & 1).cast_signed());
+            }
+        }
+        Err(if self.rest.len() < 10 { cut_off("a number") } else { DatumError::new("a number is longer than 64 bits") })
+    }
+
+    #[inline]
+    pub(super) fn int(&mut self) -> Result<i32, DatumError> {
+        let long = self.long()?;
+        i32::try_from(long).map_err(|_| DatumError::new("an int is larger than 32 bits"))
+    }
+
+    pub(super) fn boolean(&mut self) -> Result<bool, DatumError> {
+        match self.take(1, "a boolean")? {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            _ => Err(DatumError::new("a boolean is neither 0 nor 1")),
+        }
+    }
+
+    pub(super) fn float(&mut self) -> Result<f32, DatumError> {
+        self.array("a float").map(f32::from_le_bytes)
+    }
+
+    pub(super) fn double(&mut self) -> Result<f64, DatumError> {
+        self.array("a double").map(f64::from_le_bytes)
+    }
+
+    /// Bytes with their length before them.
+    #[inline]
+    pub(super) fn bytes(&mut self) -> Result<&'d [u8], DatumError> {
+        let length = self.long()?;
+        match usize::try_from(length) {
+            Ok(length) if length <= self.rest.len() => self.take(length, "bytes"),
+            Ok(_) => Err(DatumError::new(format!(
+                "it says it is {length} bytes long, and {} bytes are left",
+                self.rest.len()
+            ))),
+            Err(_) => Err(DatumError::new(format!("its length is negative ({length})"))),
+        }
+    }
+
+    #[inline]
+    pub(super) fn text(&mut self) -> Result<&'d str, DatumError> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| DatumError::new("a string is not UTF-8"))
+    }
+
+    pub(super) fn fixed(&mut self, size: usize) -> Result<&'d [u8], DatumError> {
+        self.take(size, "a fixed")
+    }
+
+    /// The branch of a union or the symbol of an enum.
+    pub(super) fn index(&mut self, what: &str, count: usize) -> Result<usize, DatumError> {
+        let index = self.long()?;
+        usize::try_from(index)
+            .ok()
+            .filter(|&index| index < count)
+            .ok_or_else(|| DatumError::new(format!("{what} {index} does not exist: the schema has {count}")))
+    }
+
+    /// The number of items in the next block of an array or map, 0 at its end.
+    ///
+    /// `weightless` says that an item can be without a byte, so that the bytes left do not bound their number.
+    pub(super) fn block(&mut self, weightless: bool) -> Result<usize, DatumError> {
+        let count = self.long()?;
+        if count < 0 {
+            let _bytes = self.long()?;
+        }
+        let count = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+        if weightless {
+            self.empty_items = self.empty_items.saturating_add(count);
+            if self.empty_items > MAX_EMPTY_ITEMS {
+                return Err(DatumError::new(format!("it has more than {MAX_EMPTY_ITEMS} empty items")));
+            }
+        } else if count > self.rest.len() {
+            return Err(DatumError::new(format!(
+                "it says it has {count} more items, and {} bytes are left",
+                self.rest.len()
+            )));
+        }
+        Ok(count)
+    }
+
+    fn array<const N: usize>(&mut self, what: &str) -> Result<[u8; N], DatumError> {
+        match self.rest.split_first_chunk() {
+            Some((array, rest)) => {
+                self.rest = rest;
+                Ok(*array)
+            }
+            None => Err(cut_off(what)),
+        }
+    }
+
+    fn take(&mut self, length: usize, what: &str) -> Result<&'d [u8], DatumError> {
+        match self.rest.split_at_checked(length) {
+            Some((taken, rest)) => {
+                self.rest = rest;
+                Ok(taken)
+            }
+            None => Err(cut_off(what)),
+        }
+    }
+}
+
+fn cut_off(what: &str) -> DatumError {
+    DatumError::new(format!("the payload ends within {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_every_size_are_read() {
+        for (bytes, number) in [
+            (&[0_u8][..], 0),
+            (&[1], -1),
+            (&[2], 1),
+            (&[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1], i64::MAX),
+            (&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1], i64::MIN),
+        ] {
+            assert_eq!(Cursor::new(bytes).long().unwrap(), number);
+        }
+    }
+
+    #[test]
+    fn a_number_that_ends_early_or_never_is_an_error() {
+        assert_eq!(Cursor::new(&[0x80]).long().unwrap_err().to_string(), "the payload ends within a number");
+        assert_eq!(Cursor::new(&[0x80; 11]).long().unwrap_err().to_string(), "a number is longer than 64 bits");
+    }
+
+    #[test]
+    fn a_count_that_no_payload_could_hold_is_an_error() {
+        let smallest = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0];
+        assert!(Cursor::new(&smallest).block(false).is_err());
+        assert!(Cursor::new(&smallest).block(true).is_err());
+    }
+}

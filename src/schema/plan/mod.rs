@@ -1,0 +1,187 @@
+//! Decode plans: how a datum written with one schema is read with another.
+//!
+//! A plan is resolved once for a pair of schemas, by Avro's rules, and then read with as often as wanted: the fields that the
+//! reader does not know are passed over, those it misses have their defaults ready as bytes, and numbers are promoted where
+//! they stand. Reading allocates what the payload type needs and nothing else, whatever the bytes say.
+
+mod cursor;
+mod deserialize;
+mod error;
+mod json;
+mod resolve;
+mod skip;
+
+use apache_avro::schema::{NamesRef, ResolvedSchema};
+use serde::de::DeserializeOwned;
+
+use self::cursor::Cursor;
+use self::deserialize::DatumDeserializer;
+pub(crate) use self::error::DatumError;
+pub(crate) use self::resolve::Mismatch;
+use self::resolve::Resolver;
+pub(super) use self::resolve::{Base, Located, base, branch_name};
+use super::contract::Contract;
+
+/// Where a node stands in its plan.
+type NodeId = usize;
+
+/// How a datum is read.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    nodes: Box<[Node]>,
+    root: NodeId,
+}
+
+/// How one value is read.
+#[derive(Debug)]
+enum Node {
+    Null,
+    Boolean,
+    Number {
+        written: Number,
+        read: Number,
+    },
+    /// Bytes with their length before them.
+    Bytes,
+    /// The same, read as text; Avro lets either be read as the other.
+    Text,
+    Fixed(usize),
+    Enum {
+        symbols: Box<[Symbol]>,
+    },
+    /// `weightless`: an item can be without a byte.
+    Array {
+        items: NodeId,
+        weightless: bool,
+    },
+    Map {
+        values: NodeId,
+    },
+    /// A union as written.
+    Union {
+        branches: Box<[Branch]>,
+    },
+    /// Not a union as written, and a union as read.
+    Branch {
+        index: u32,
+        value: NodeId,
+    },
+    Record(Record),
+    /// Being resolved: no finished plan has one.
+    Unresolved,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Number {
+    Int,
+    Long,
+    Float,
+    Double,
+}
+
+#[derive(Debug)]
+enum Symbol {
+    Known(Box<str>),
+    /// The reader has no such symbol, and no default.
+    Unknown(Box<str>),
+}
+
+#[derive(Debug)]
+struct Branch {
+    /// The branch's type as a union names it.
+    name: Box<str>,
+    /// The branch of the reader's union, where the reader has a union.
+    read_as: Option<u32>,
+    /// How its value is read, or why it cannot be.
+    value: Result<NodeId, Box<str>>,
+}
+
+#[derive(Debug)]
+struct Record {
+    name: Box<str>,
+    fields: Box<[Field]>,
+    defaults: Box<[DefaultField]>,
+    /// Whether it only wraps the one value of a Rust enum's variant.
+    wraps_variant: bool,
+}
+
+#[derive(Debug)]
+struct Field {
+    /// Its name in the reader's schema; `None` where the reader does not know it.
+    name: Option<Box<str>>,
+    value: NodeId,
+}
+
+/// A field the writer did not know.
+#[derive(Debug)]
+struct DefaultField {
+    name: Box<str>,
+    datum: Box<[u8]>,
+    value: NodeId,
+}
+
+impl Plan {
+    /// How `reader` reads what `writer` wrote.
+    ///
+    /// # Errors
+    /// It cannot, and why.
+    pub(crate) fn resolve(writer: &Contract, reader: &Contract) -> Result<Self, Mismatch> {
+        let (written, read) = (names(writer)?, names(reader)?);
+        let mut resolver = Resolver::default();
+        let root = resolver.resolve(
+            Located::root(writer.schema(), written.get_names()),
+            Located::root(reader.schema(), read.get_names()),
+        )?;
+        Ok(Self { nodes: resolver.into_nodes(), root })
+    }
+
+    /// How to read what `writer` wrote, as it was written.
+    pub(crate) fn as_written(writer: &Contract) -> Result<Self, Mismatch> {
+        Self::resolve(writer, writer)
+    }
+
+    /// Read a datum.
+    ///
+    /// # Errors
+    /// The bytes are not such a datum, or bytes are left behind it: then it was written with another schema than it says.
+    pub(crate) fn read<T: DeserializeOwned>(&self, datum: &[u8]) -> Result<T, DatumError> {
+        let mut cursor = Cursor::new(datum);
+        let value = T::deserialize(DatumDeserializer::new(self, self.root, &mut cursor))?;
+        finish(&cursor)?;
+        Ok(value)
+    }
+
+    /// Read a datum as JSON: unions of null and one other type as the bare value, other unions as `{"type": value}`,
+    /// bytes as text with one character a byte, everything else as Avro's JSON encoding has it.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn read_json(&self, datum: &[u8]) -> Result<serde_json::Value, DatumError> {
+        let mut cursor = Cursor::new(datum);
+        let value = self.json(self.root, &mut cursor)?;
+        finish(&cursor)?;
+        Ok(value)
+    }
+
+    fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id]
+    }
+}
+
+fn finish(cursor: &Cursor<'_>) -> Result<(), DatumError> {
+    match cursor.remaining() {
+        0 => Ok(()),
+        left => Err(DatumError::new(format!("{left} bytes are left behind the payload"))),
+    }
+}
+
+/// The named types of a schema.
+fn names(contract: &Contract) -> Result<ResolvedSchema<'_>, Mismatch> {
+    ResolvedSchema::new(contract.schema()).map_err(|error| Mismatch::new(error.to_string()))
+}
+
+/// Named types by their full names.
+type Names<'s> = NamesRef<'s>;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,442 @@
+//! Resolves a writer's schema against a reader's, by Avro's rules.
+
+use std::fmt;
+
+use apache_avro::Schema;
+use apache_avro::schema::{
+    EnumSchema, FixedSchema, InnerDecimalSchema, RecordField, RecordSchema, UnionSchema, UuidSchema,
+};
+use rustc_hash::FxHashMap;
+
+use super::{Branch, DefaultField, Field, Names, Node, NodeId, Number, Record, Symbol};
+use crate::schema::contract::describe;
+use crate::schema::json_datum;
+
+/// How deep the types of a schema may nest. Deeper values would not be read anyway.
+const MAX_DEPTH: usize = 128;
+
+/// Why a reader cannot read what a writer wrote.
+#[derive(Debug, thiserror::Error)]
+pub(crate) struct Mismatch {
+    /// Field names, the innermost first.
+    path: Vec<String>,
+    reason: String,
+}
+
+impl Mismatch {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self { path: Vec::new(), reason: reason.into() }
+    }
+
+    fn within(mut self, field: &str) -> Self {
+        self.path.push(field.to_owned());
+        self
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.path.is_empty() {
+            let path: Vec<&str> = self.path.iter().rev().map(String::as_str).collect();
+            write!(formatter, "field `{}`: ", path.join("."))?;
+        }
+        formatter.write_str(&self.reason)
+    }
+}
+
+/// A place within a schema.
+#[derive(Clone, Copy)]
+pub(in crate::schema) struct Located<'s> {
+    /// The type there; may be a name.
+    pub(in crate::schema) schema: &'s Schema,
+    /// The named types it may refer to.
+    names: &'s Names<'s>,
+    /// How many types are around it.
+    depth: usize,
+}
+
+impl<'s> Located<'s> {
+    /// The whole schema.
+    pub(in crate::schema) fn root(schema: &'s Schema, names: &'s Names<'s>) -> Self {
+        Self { schema, names, depth: 0 }
+    }
+
+    /// A type within this one.
+    pub(in crate::schema) fn part(self, schema: &'s Schema) -> Self {
+        Self { schema, depth: self.depth + 1, ..self }
+    }
+
+    /// How many types are around it.
+    pub(in crate::schema) fn depth(self) -> usize {
+        self.depth
+    }
+
+    /// The definition behind a name.
+    pub(in crate::schema) fn definition(self) -> Result<Self, Mismatch> {
+        match self.schema {
+            Schema::Ref { name } => match self.names.get(name) {
+                Some(schema) => Ok(Self { schema, ..self }),
+                None => Err(Mismatch::new(format!("the type {} is not defined", name.fullname(None)))),
+            },
+            _ => Ok(self),
+        }
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Resolver {
+    nodes: Vec<Node>,
+    /// Pairs of records seen before, by address: recursive types come back to them.
+    records: FxHashMap<(*const RecordSchema, *const RecordSchema), NodeId>,
+}
+
+impl Resolver {
+    /// The finished nodes.
+    pub(super) fn into_nodes(mut self) -> Box<[Node]> {
+        for id in 0..self.nodes.len() {
+            if let Node::Array { items, .. } = self.nodes[id] {
+                let empty = self.may_be_empty(items, &mut Vec::new());
+                self.nodes[id] = Node::Array { items, weightless: empty };
+            }
+        }
+        self.nodes.into()
+    }
+
+    pub(super) fn resolve(&mut self, writer: Located<'_>, reader: Located<'_>) -> Result<NodeId, Mismatch> {
+        if writer.depth() > MAX_DEPTH {
+            return Err(Mismatch::new(format!("its type nests deeper than {MAX_DEPTH} levels")));
+        }
+        let (writer, reader) = (writer.definition()?, reader.definition()?);
+        let same_unit = match (unit(writer.schema), unit(reader.schema)) {
+            (Some(written), Some(read)) => written == read,
+            _ => true,
+        };
+        if !same_unit {
+            return Err(mismatch(writer.schema, reader.schema));
+        }
+        let node = match (base(writer.schema), base(reader.schema)) {
+            (Base::Union(union), _) => self.union(writer, union, reader)?,
+            (_, Base::Union(union)) => {
+                let (index, value) = self.within_union(writer, reader, union)?;
+                Node::Branch { index, value }
+            }
+            (Base::Record(written), Base::Record(read)) => return self.record(writer, written, reader, read),
+            (Base::Null, Base::Null) => Node::Null,
+            (Base::Boolean, Base::Boolean) => Node::Boolean,
+            (Base::Number(written), Base::Number(read)) if promotes(written, read) => Node::Number { written, read },
+            (Base::Bytes | Base::Text, Base::Text) => Node::Text,
+            (Base::Bytes | Base::Text, Base::Bytes) => {
+                same_decimal(writer.schema, reader.schema)?;
+                Node::Bytes
+            }
+            (Base::Fixed(written), Base::Fixed(read))
+                if written.size == read.size && same_fixed_name(written, read) =>
+            {
+                same_decimal(writer.schema, reader.schema)?;
+                Node::Fixed(written.size)
+            }
+            (Base::Enum(written), Base::Enum(read)) if same_enum_name(written, read) => symbols(written, read)?,
+            (Base::Array(written), Base::Array(read)) => {
+                let items =
+                    self.resolve(writer.part(written), reader.part(read)).map_err(|error| error.within("[]"))?;
+                Node::Array { items, weightless: false }
+            }
+            (Base::Map(written), Base::Map(read)) => {
+                let values =
+                    self.resolve(writer.part(written), reader.part(read)).map_err(|error| error.within("{}"))?;
+                Node::Map { values }
+            }
+            _ => return Err(mismatch(writer.schema, reader.schema)),
+        };
+        Ok(self.add(node))
+    }
+
+    fn add(&mut self, node: Node) -> NodeId {
+        self.nodes.push(node);
+        self.nodes.len() - 1
+    }
+
+    fn record(
+        &mut self,
+        writer: Located<'_>,
+        written: &RecordSchema,
+        reader: Located<'_>,
+        read: &RecordSchema,
+    ) -> Result<NodeId, Mismatch> {
+        let pair = (std::ptr::from_ref(written), std::ptr::from_ref(read));
+        if let Some(&known) = self.records.get(&pair) {
+            return Ok(known);
+        }
+        let aliased = read.aliases.iter().flatten().any(|alias| alias.name() == written.name.name());
+        if written.name.name() != read.name.name() && !aliased {
+            return Err(mismatch(writer.schema, reader.schema));
+        }
+        let id = self.add(Node::Unresolved);
+        self.records.insert(pair, id);
+        match self.fields(writer, written, reader, read) {
+            Ok(record) => {
+                self.nodes[id] = Node::Record(record);
+                Ok(id)
+            }
+            Err(error) => {
+                // What was resolved on the way may refer to this record: forget it all.
+                self.nodes.truncate(id);
+                self.records.retain(|_, known| *known < id);
+                Err(error)
+            }
+        }
+    }
+
+    fn fields(
+        &mut self,
+        writer: Located<'_>,
+        written: &RecordSchema,
+        reader: Located<'_>,
+        read: &RecordSchema,
+    ) -> Result<Record, Mismatch> {
+        let sources: Vec<Option<usize>> = read.fields.iter().map(|field| source(field, written)).collect();
+        let mut fields = Vec::with_capacity(written.fields.len());
+        for (position, field) in written.fields.iter().enumerate() {
+            let value = writer.part(&field.schema);
+            let target = sources.iter().position(|&source| source == Some(position)).map(|index| &read.fields[index]);
+            fields.push(match target {
+                Some(target) => Field {
+                    name: Some(target.name.as_str().into()),
+                    value: self
+                        .resolve(value, reader.part(&target.schema))
+                        .map_err(|error| error.within(&target.name))?,
+                },
+                None => {
+                    Field { name: None, value: self.resolve(value, value).map_err(|error| error.within(&field.name))? }
+                }
+            });
+        }
+        let mut defaults = Vec::new();
+        for (field, source) in read.fields.iter().zip(&sources) {
+            if source.is_none() {
+                defaults.push(self.default(field, reader).map_err(|error| error.within(&field.name))?);
+            }
+        }
+        let wraps_variant = read.fields.len() == 1
+            && read.attributes.get("org.apache.avro.rust.union_of_records") == Some(&true.into());
+        Ok(Record { name: read.name.name().into(), fields: fields.into(), defaults: defaults.into(), wraps_variant })
+    }
+
+    fn default(&mut self, field: &RecordField, reader: Located<'_>) -> Result<DefaultField, Mismatch> {
+        let Some(default) = &field.default else {
+            return Err(Mismatch::new("it is not in what was written, and has no default"));
+        };
+        let schema = reader.part(&field.schema);
+        let mut datum = Vec::new();
+        json_datum::write(schema, default, &mut datum)
+            .map_err(|error| Mismatch::new(format!("its default does not fit its type: {error}")))?;
+        Ok(DefaultField { name: field.name.as_str().into(), datum: datum.into(), value: self.resolve(schema, schema)? })
+    }
+
+    fn union(&mut self, writer: Located<'_>, union: &UnionSchema, reader: Located<'_>) -> Result<Node, Mismatch> {
+        let mut branches = Vec::with_capacity(union.variants().len());
+        let mut reason = None;
+        for variant in union.variants() {
+            let variant = writer.part(variant);
+            let resolved = match base(reader.schema) {
+                Base::Union(read) => {
+                    self.within_union(variant, reader, read).map(|(index, value)| (Some(index), value))
+                }
+                _ => self.resolve(variant, reader).map(|value| (None, value)),
+            };
+            let (read_as, value) = match resolved {
+                Ok((read_as, value)) => (read_as, Ok(value)),
+                Err(error) => {
+                    let text = error.to_string().into();
+                    reason.get_or_insert(error);
+                    (None, Err(text))
+                }
+            };
+            branches.push(Branch { name: branch_name(variant.definition()?.schema).into(), read_as, value });
+        }
+        match reason {
+            Some(reason) if branches.iter().all(|branch| branch.value.is_err()) => Err(reason),
+            _ => Ok(Node::Union { branches: branches.into() }),
+        }
+    }
+
+    /// The branch of the reader's union that takes what was written: one of the same type, else the first that can.
+    fn within_union(
+        &mut self,
+        writer: Located<'_>,
+        reader: Located<'_>,
+        union: &UnionSchema,
+    ) -> Result<(u32, NodeId), Mismatch> {
+        let writer = writer.definition()?;
+        let name = branch_name(writer.schema);
+        let mut candidates = Vec::with_capacity(union.variants().len());
+        for (index, variant) in (0_u32..).zip(union.variants()) {
+            let variant = reader.part(variant).definition()?;
+            candidates.push((branch_name(variant.schema) != name, index, variant));
+        }
+        // Stable: branches of the same type first, then the others in the order of the schema.
+        candidates.sort_by_key(|&(differs, ..)| differs);
+        for (_, index, variant) in candidates {
+            if let Ok(value) = self.resolve(writer, variant) {
+                return Ok((index, value));
+            }
+        }
+        Err(mismatch(writer.schema, reader.schema))
+    }
+
+    /// Whether a value can be without a byte.
+    fn may_be_empty(&self, id: NodeId, above: &mut Vec<NodeId>) -> bool {
+        if above.contains(&id) {
+            return true;
+        }
+        match &self.nodes[id] {
+            Node::Null | Node::Fixed(0) => true,
+            Node::Branch { value, .. } => self.may_be_empty(*value, above),
+            Node::Record(record) => {
+                above.push(id);
+                let empty = record.fields.iter().all(|field| self.may_be_empty(field.value, above));
+                above.pop();
+                empty
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Where the writer's record has the reader's field: by its name, else by an alias. No two fields can claim the same one:
+/// the names and aliases of a record are all different.
+fn source(field: &RecordField, written: &RecordSchema) -> Option<usize> {
+    std::iter::once(&field.name)
+        .chain(&field.aliases)
+        .find_map(|name| written.fields.iter().position(|candidate| candidate.name == *name))
+}
+
+/// What a type is in bytes, its logical type set aside.
+pub(in crate::schema) enum Base<'s> {
+    Null,
+    Boolean,
+    Number(Number),
+    Bytes,
+    Text,
+    Fixed(&'s FixedSchema),
+    Enum(&'s EnumSchema),
+    Array(&'s Schema),
+    Map(&'s Schema),
+    Union(&'s UnionSchema),
+    Record(&'s RecordSchema),
+    /// A name, where a definition was wanted.
+    Name,
+}
+
+pub(in crate::schema) fn base(schema: &Schema) -> Base<'_> {
+    match schema {
+        Schema::Null => Base::Null,
+        Schema::Boolean => Base::Boolean,
+        Schema::Int | Schema::Date | Schema::TimeMillis => Base::Number(Number::Int),
+        Schema::Long
+        | Schema::TimeMicros
+        | Schema::TimestampMillis
+        | Schema::TimestampMicros
+        | Schema::TimestampNanos
+        | Schema::LocalTimestampMillis
+        | Schema::LocalTimestampMicros
+        | Schema::LocalTimestampNanos => Base::Number(Number::Long),
+        Schema::Float => Base::Number(Number::Float),
+        Schema::Double => Base::Number(Number::Double),
+        Schema::Bytes | Schema::BigDecimal | Schema::Uuid(UuidSchema::Bytes) => Base::Bytes,
+        Schema::String | Schema::Uuid(UuidSchema::String) => Base::Text,
+        Schema::Fixed(fixed) | Schema::Uuid(UuidSchema::Fixed(fixed)) | Schema::Duration(fixed) => Base::Fixed(fixed),
+        Schema::Decimal(decimal) => match &decimal.inner {
+            InnerDecimalSchema::Bytes => Base::Bytes,
+            InnerDecimalSchema::Fixed(fixed) => Base::Fixed(fixed),
+        },
+        Schema::Enum(symbols) => Base::Enum(symbols),
+        Schema::Array(array) => Base::Array(&array.items),
+        Schema::Map(map) => Base::Map(&map.types),
+        Schema::Union(union) => Base::Union(union),
+        Schema::Record(record) => Base::Record(record),
+        Schema::Ref { .. } => Base::Name,
+    }
+}
+
+/// The unit a number counts, where its logical type says so. Avro lets a reader take milliseconds for microseconds; we do not.
+fn unit(schema: &Schema) -> Option<&'static str> {
+    match schema {
+        Schema::Date => Some("days"),
+        Schema::TimeMillis | Schema::TimestampMillis | Schema::LocalTimestampMillis => Some("milliseconds"),
+        Schema::TimeMicros | Schema::TimestampMicros | Schema::LocalTimestampMicros => Some("microseconds"),
+        Schema::TimestampNanos | Schema::LocalTimestampNanos => Some("nanoseconds"),
+        _ => None,
+    }
+}
+
+fn promotes(written: Number, read: Number) -> bool {
+    match written {
+        Number::Int => true,
+        Number::Long => read != Number::Int,
+        Number::Float => matches!(read, Number::Float | Number::Double),
+        Number::Double => read == Number::Double,
+    }
+}
+
+fn same_decimal(writer: &Schema, reader: &Schema) -> Result<(), Mismatch> {
+    match (writer, reader) {
+        (Schema::Decimal(written), Schema::Decimal(read))
+            if (written.precision, written.scale) != (read.precision, read.scale) =>
+        {
+            Err(mismatch(writer, reader))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn same_fixed_name(written: &FixedSchema, read: &FixedSchema) -> bool {
+    written.name.name() == read.name.name()
+        || read.aliases.iter().flatten().any(|alias| alias.name() == written.name.name())
+}
+
+fn same_enum_name(written: &EnumSchema, read: &EnumSchema) -> bool {
+    written.name.name() == read.name.name()
+        || read.aliases.iter().flatten().any(|alias| alias.name() == written.name.name())
+}
+
+fn symbols(written: &EnumSchema, read: &EnumSchema) -> Result<Node, Mismatch> {
+    let known = |symbol: &String| {
+        let symbol = if read.symbols.contains(symbol) { Some(symbol) } else { read.default.as_ref() };
+        symbol.map(|symbol| Symbol::Known(symbol.as_str().into()))
+    };
+    let symbols: Box<[Symbol]> = written
+        .symbols
+        .iter()
+        .map(|symbol| known(symbol).unwrap_or_else(|| Symbol::Unknown(symbol.as_str().into())))
+        .collect();
+    if symbols.iter().all(|symbol| matches!(symbol, Symbol::Unknown(_))) {
+        return Err(Mismatch::new(format!("enum {} has none of the symbols that were written", read.name.name())));
+    }
+    Ok(Node::Enum { symbols })
+}
+
+fn mismatch(writer: &Schema, reader: &Schema) -> Mismatch {
+    Mismatch::new(format!("it was written as {} and cannot be read as {}", describe(writer), describe(reader)))
+}
+
+/// The name of a type within a union: its full name, or its Avro type.
+pub(in crate::schema) fn branch_name(schema: &Schema) -> String {
+    match base(schema) {
+        Base::Null => "null".into(),
+        Base::Boolean => "boolean".into(),
+        Base::Number(Number::Int) => "int".into(),
+        Base::Number(Number::Long) => "long".into(),
+        Base::Number(Number::Float) => "float".into(),
+        Base::Number(Number::Double) => "double".into(),
+        Base::Bytes => "bytes".into(),
+        Base::Text => "string".into(),
+        Base::Array(_) => "array".into(),
+        Base::Map(_) => "map".into(),
+        Base::Fixed(fixed) => fixed.name.fullname(None),
+        Base::Enum(symbols) => symbols.name.fullname(None),
+        Base::Record(record) => record.name.fullname(None),
+        // A union holds no union, and names are looked up first.
+        Base::Union(_) | Base::Name => describe(schema),
+    }
+}

@@ -1,0 +1,396 @@
+//! A schema registry that speaks Confluent's API.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schema_registry_converter::async_impl::schema_registry::{
+    SrSettings, get_schema_by_id, get_schema_by_subject_and_version, perform_sr_call, post_schema,
+};
+use schema_registry_converter::error::SRCError;
+use schema_registry_converter::schema_registry_common::{
+    RawError, RegisteredReference, RegisteredSchema as Answer, SchemaType, SrCall, SuppliedSchema,
+};
+use url::Url;
+
+use super::{RegisteredSchema, Registration, RegistryError, SchemaRegistry};
+
+/// How many schemas one may refer to, directly or through others. More is taken for a circle.
+const MAX_REFERENCES: usize = 64;
+
+/// A schema registry that speaks Confluent's API: Confluent's own, Apicurio's `/apis/ccompat/v7`, Karapace, Redpanda's.
+///
+/// Asks every time; [`Codec`](crate::schema::Codec) remembers.
+#[derive(Debug)]
+pub struct ConfluentRegistry {
+    settings: SrSettings,
+    address: Arc<str>,
+    auto_register: bool,
+}
+
+/// How to reach a schema registry.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct RegistryOptions {
+    /// Its addresses, with the path of the API; each call tries them in order. Default: none, which is an error.
+    pub urls: Vec<String>,
+    /// The credentials. Default: those in the first address that has some, else none.
+    pub authorization: RegistryAuthorization,
+    /// The longest wait for an answer. Default: 10 seconds.
+    pub timeout: Duration,
+    /// Whether publishing may register a schema that is not registered. Default: yes.
+    pub auto_register: bool,
+}
+
+/// Credentials for a schema registry.
+#[derive(Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegistryAuthorization {
+    /// None.
+    #[default]
+    None,
+    /// A user name and a password, or an API key and its secret.
+    Basic {
+        /// The user name.
+        user: String,
+        /// The password.
+        password: String,
+    },
+    /// A bearer token.
+    Bearer(String),
+}
+
+/// Options that make no registry client.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryOptionsError {
+    /// There is no address.
+    #[error("the schema registry has no address: give one, such as http://localhost:8081")]
+    NoAddress,
+    /// An address is no URL.
+    #[error("the schema registry's address cannot be read: write it as http://host:port/path")]
+    Address(#[source] url::ParseError),
+    /// An address is neither HTTP nor HTTPS, or it is HTTPS and this build has no TLS.
+    #[error(
+        "the schema registry's address begins with {0}://, which this build cannot speak: use http, or https with the feature `tls`"
+    )]
+    Scheme(String),
+    /// The HTTP client cannot be made.
+    #[error("the client for the schema registry cannot be made")]
+    Client(#[source] Box<dyn StdError + Send + Sync>),
+}
+
+impl Default for RegistryOptions {
+    fn default() -> Self {
+        Self {
+            urls: Vec::new(),
+            authorization: RegistryAuthorization::None,
+            timeout: Duration::from_secs(10),
+            auto_register: true,
+        }
+    }
+}
+
+impl RegistryOptions {
+    /// A registry at this address, such as `http://localhost:8081`. It may carry a user and a password.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { urls: vec![url.into()], ..Self::default() }
+    }
+
+    /// A further address, tried where the ones before it fail.
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.urls.push(url.into());
+        self
+    }
+
+    /// A user and a password, or an API key and its secret.
+    pub fn basic(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.authorization = RegistryAuthorization::Basic { user: user.into(), password: password.into() };
+        self
+    }
+
+    /// A bearer token.
+    pub fn bearer(mut self, token: impl Into<String>) -> Self {
+        self.authorization = RegistryAuthorization::Bearer(token.into());
+        self
+    }
+
+    /// The longest wait for an answer.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Whether publishing may register a schema that is not registered.
+    pub fn auto_register(mut self, auto_register: bool) -> Self {
+        self.auto_register = auto_register;
+        self
+    }
+}
+
+impl fmt::Debug for RegistryOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let urls: Vec<String> =
+            self.urls.iter().map(|url| clean(url).map_or_else(|_| "(unreadable)".into(), |(url, _)| url)).collect();
+        formatter
+            .debug_struct("RegistryOptions")
+            .field("urls", &urls)
+            .field("authorization", &self.authorization)
+            .field("timeout", &self.timeout)
+            .field("auto_register", &self.auto_register)
+            .finish()
+    }
+}
+
+impl fmt::Debug for RegistryAuthorization {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::None => "None",
+            Self::Basic { .. } => "Basic(..)",
+            Self::Bearer(_) => "Bearer(..)",
+        })
+    }
+}
+
+impl ConfluentRegistry {
+    /// A client for a registry. Connects when it is first asked.
+    ///
+    /// # Errors
+    /// The options name no registry that can be asked.
+    pub fn new(options: &RegistryOptions) -> Result<Self, RegistryOptionsError> {
+        let mut authorization = options.authorization.clone();
+        let mut addresses = Vec::with_capacity(options.urls.len());
+        for url in &options.urls {
+            let (address, found) = clean(url)?;
+            if authorization == RegistryAuthorization::None {
+                authorization = found;
+            }
+            addresses.push(address);
+        }
+        let mut addresses = addresses.into_iter();
+        let address = addresses.next().ok_or(RegistryOptionsError::NoAddress)?;
+        let mut builder = SrSettings::new_builder(address.clone());
+        for further in addresses {
+            builder.add_url(further);
+        }
+        builder.set_timeout(options.timeout);
+        match &authorization {
+            RegistryAuthorization::None => {}
+            RegistryAuthorization::Basic { user, password } => {
+                builder.set_basic_authorization(user, Some(password));
+            }
+            RegistryAuthorization::Bearer(token) => {
+                builder.set_token_authorization(token);
+            }
+        }
+        let settings = builder.build().map_err(|error| RegistryOptionsError::Client(error.into()))?;
+        Ok(Self { settings, address: address.into(), auto_register: options.auto_register })
+    }
+
+    fn failure(&self, error: SRCError) -> Failure {
+        let (code, reason) = match error.source().and_then(|source| source.downcast_ref::<RawError>()) {
+            Some(answer) => (answer.error_code, answer.message.clone()),
+            None => (0, error.error.clone()),
+        };
+        // The client keeps the HTTP status in its message only.
+        let status = error.error.rsplit("status ").next().and_then(|text| text.get(..3)?.parse::<u16>().ok());
+        Failure { registry: Arc::clone(&self.address), code, status, reason, error }
+    }
+
+    /// A schema with all it refers to.
+    async fn complete(&self, answer: Answer) -> Result<RegisteredSchema, RegistryError> {
+        let mut references: Vec<(RegisteredReference, String)> = Vec::new();
+        let mut wanted = answer.references.clone();
+        while let Some(reference) = wanted.pop() {
+            if references
+                .iter()
+                .any(|(known, _)| (&known.subject, known.version) == (&reference.subject, reference.version))
+            {
+                continue;
+            }
+            if references.len() == MAX_REFERENCES {
+                let reason = format!("it refers to more than {MAX_REFERENCES} other schemas");
+                return Err(RegistryError::Refused { subject: reference.subject, reason });
+            }
+            let found = get_schema_by_subject_and_version(&self.settings, &reference.subject, Some(reference.version))
+                .await
+                .map_err(|error| self.failure(error).about_subject(&reference.subject))?;
+            wanted.extend(found.references.clone());
+            references.push((reference, found.schema));
+        }
+        let references = references.into_iter().rev().map(|(_, schema)| schema).collect();
+        Ok(RegisteredSchema { id: answer.id, schema: answer.schema, references, version: answer.version })
+    }
+}
+
+#[async_trait]
+impl SchemaRegistry for ConfluentRegistry {
+    async fn schema(&self, id: u32) -> Result<RegisteredSchema, RegistryError> {
+        let answer = get_schema_by_id(id, &self.settings).await.map_err(|error| self.failure(error).about_id(id))?;
+        if answer.schema_type != SchemaType::Avro {
+            let reason = format!("it is {:?}, and payloads are Avro", answer.schema_type);
+            return Err(RegistryError::Refused { subject: format!("id {id}"), reason });
+        }
+        let mut schema = self.complete(answer).await?;
+        // A schema can have many subjects; the version the registry names here is of any one of them.
+        schema.version = None;
+        Ok(schema)
+    }
+
+    async fn registration(&self, subject: &str, schema: &str) -> Result<Registration, RegistryError> {
+        match self.find(subject, schema).await {
+            Err(RegistryError::NotRegistered { .. }) if self.auto_register => self.register(subject, schema).await,
+            answer => answer,
+        }
+    }
+
+    async fn register(&self, subject: &str, schema: &str) -> Result<Registration, RegistryError> {
+        let supplied = SuppliedSchema::new(None, SchemaType::Avro, schema.to_owned());
+        let answer = post_schema(&self.settings, subject.to_owned(), supplied)
+            .await
+            .map_err(|error| self.failure(error).about_subject(subject))?;
+        // The answer to registering has no version everywhere, and what was registered may be an older, equal schema.
+        let found = self.find(subject, schema).await?;
+        Ok(Registration { id: answer.id, ..found })
+    }
+
+    async fn find(&self, subject: &str, schema: &str) -> Result<Registration, RegistryError> {
+        let body = serde_json::json!({ "schema": schema, "schemaType": "AVRO" }).to_string();
+        let answer = perform_sr_call(&self.settings, SrCall::PostForVersion(subject, &body)).await.map_err(
+            |error| match self.failure(error).about_subject(subject) {
+                RegistryError::UnknownSubject { subject } => RegistryError::NotRegistered { subject },
+                error => error,
+            },
+        )?;
+        let (Some(id), Some(version)) = (answer.id, answer.version) else {
+            let reason = "its answer has no id or no version".to_owned();
+            return Err(RegistryError::NotARegistry { registry: Arc::clone(&self.address), reason });
+        };
+        let subject_in_path = subject.replace('/', "%2F");
+        Ok(Registration::new(id, version, format!("{}/subjects/{subject_in_path}/versions/{version}", self.address)))
+    }
+
+    async fn latest(&self, subject: &str) -> Result<RegisteredSchema, RegistryError> {
+        let answer = get_schema_by_subject_and_version(&self.settings, subject, None)
+            .await
+            .map_err(|error| self.failure(error).about_subject(subject))?;
+        self.complete(answer).await
+    }
+
+    async fn ping(&self) -> Result<(), RegistryError> {
+        // Asks for an id that no registry gives out: the answer shows that it is one, and stays small.
+        let id = i32::MAX.unsigned_abs();
+        match get_schema_by_id(id, &self.settings).await.map_err(|error| self.failure(error).about_id(id)) {
+            Ok(_) | Err(RegistryError::UnknownId { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// An answer that is not the one wanted.
+struct Failure {
+    registry: Arc<str>,
+    /// The registry's own error code; 0 where the answer was none of its own.
+    code: u32,
+    status: Option<u16>,
+    reason: String,
+    error: SRCError,
+}
+
+impl Failure {
+    fn about_id(self, id: u32) -> RegistryError {
+        match self.code {
+            40401..=40403 => RegistryError::UnknownId { id },
+            _ => self.about_subject(&format!("id {id}")),
+        }
+    }
+
+    fn about_subject(self, subject: &str) -> RegistryError {
+        let (registry, reason, subject) = (self.registry, self.reason, subject.to_owned());
+        match (self.code, self.status) {
+            (40401 | 40402, _) => RegistryError::UnknownSubject { subject },
+            (40403, _) => RegistryError::NotRegistered { subject },
+            (409 | 40901..=40999, _) => RegistryError::Incompatible { subject, reason },
+            (422 | 42200..=42299, _) => RegistryError::Refused { subject, reason },
+            (_, Some(status @ (401 | 403))) => RegistryError::Denied { registry, status },
+            // 404 without a registry's code is a wrong path, and so is an answer that is no JSON of a registry.
+            (_, Some(status @ 300..=499)) if !matches!(status, 408 | 425 | 429) => {
+                RegistryError::NotARegistry { registry, reason: format!("HTTP {status}") }
+            }
+            _ => RegistryError::Unavailable { registry, source: cause(&self.error) },
+        }
+    }
+}
+
+/// The innermost error that says more than the client's wrapping.
+fn cause(error: &SRCError) -> Arc<dyn StdError + Send + Sync> {
+    let mut text = error.error.clone();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    Arc::from(Box::<dyn StdError + Send + Sync>::from(text))
+}
+
+/// An address without its credentials and its last slash, and the credentials.
+fn clean(url: &str) -> Result<(String, RegistryAuthorization), RegistryOptionsError> {
+    let mut url = Url::parse(url).map_err(RegistryOptionsError::Address)?;
+    if !matches!(url.scheme(), "http" | "https") || (url.scheme() == "https" && !cfg!(feature = "tls")) {
+        return Err(RegistryOptionsError::Scheme(url.scheme().to_owned()));
+    }
+    let authorization = if url.username().is_empty() && url.password().is_none() {
+        RegistryAuthorization::None
+    } else {
+        // Only the percent signs mean something here: what else means something in a form is escaped first.
+        let decode = |text: &str| {
+            let escaped = text.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
+            url::form_urlencoded::parse(escaped.as_bytes())
+                .next()
+                .map_or_else(String::new, |(name, _)| name.into_owned())
+        };
+        RegistryAuthorization::Basic {
+            user: decode(url.username()),
+            password: decode(url.password().unwrap_or_default()),
+        }
+    };
+    // Both fail only for addresses without a host, which HTTP does not have.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    Ok((url.as_str().trim_end_matches('/').to_owned(), authorization))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_leave_the_address_and_appear_nowhere() {
+        let options = RegistryOptions::new("http://us%40er:se%2Fcret+=&@host:8081/apis/ccompat/v7/?x=secret");
+        let (address, authorization) = clean(&options.urls[0]).unwrap();
+        assert_eq!(address, "http://host:8081/apis/ccompat/v7");
+        let wanted = RegistryAuthorization::Basic { user: "us@er".into(), password: "se/cret+=&".into() };
+        assert!(authorization == wanted);
+        let registry = ConfluentRegistry::new(&options).unwrap();
+        for text in [format!("{options:?}"), format!("{registry:?}"), format!("{:?}", options.clone().bearer("secret"))]
+        {
+            assert!(!text.contains("cret"), "{text}");
+        }
+    }
+
+    #[test]
+    fn options_that_name_no_registry_are_refused() {
+        let new = |url: &str| ConfluentRegistry::new(&RegistryOptions::new(url)).unwrap_err();
+        assert!(matches!(
+            ConfluentRegistry::new(&RegistryOptions::default()).unwrap_err(),
+            RegistryOptionsError::NoAddress
+        ));
+        assert!(matches!(new("localhost"), RegistryOptionsError::Address(_)));
+        assert!(matches!(new("localhost:8081"), RegistryOptionsError::Scheme(_)));
+    }
+}
