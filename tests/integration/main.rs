@@ -16,6 +16,8 @@ mod publisher;
 #[cfg(feature = "publisher")]
 #[path = "../embedded/reader.rs"]
 mod reader;
+#[cfg(feature = "mysql")]
+mod relay;
 #[cfg(feature = "registry")]
 mod schema;
 #[cfg(feature = "publisher")]
