@@ -6,11 +6,19 @@
 mod events;
 #[cfg(feature = "publisher")]
 mod kafka;
+#[cfg(feature = "mysql")]
+#[macro_use]
+#[path = "../scenarios/mod.rs"]
+mod scenarios;
+#[cfg(feature = "mysql")]
+mod outbox;
 #[cfg(feature = "publisher")]
 mod publisher;
 #[cfg(feature = "publisher")]
 #[path = "../embedded/reader.rs"]
 mod reader;
+#[cfg(feature = "mysql")]
+mod relay;
 #[cfg(feature = "registry")]
 mod schema;
 #[cfg(feature = "publisher")]
