@@ -9,10 +9,13 @@ mod settings;
 mod terminal_text;
 
 mod completions;
+mod database;
+mod migrate;
 mod output;
 mod position;
 mod publish;
 mod record_line;
+mod relay;
 mod routes;
 mod schemas;
 mod tail;
@@ -76,6 +79,8 @@ enum Verb {
     Publish(Box<publish::PublishArguments>),
     Routes(routes::RoutesArguments),
     Topics(topics::TopicsArguments),
+    Relay(relay::RelayArguments),
+    Migrate(migrate::MigrateArguments),
     Completions(completions::CompletionsArguments),
 }
 
@@ -119,6 +124,8 @@ fn run(arguments: Arguments, printer: &Printer) -> Result<(), CliError> {
             Verb::Tail(arguments) => tail::run(arguments, &settings, printer).await,
             Verb::Publish(arguments) => publish::run(*arguments, &settings, printer).await,
             Verb::Topics(arguments) => topics::run(arguments, &settings, printer).await,
+            Verb::Relay(arguments) => relay::run(arguments, &settings, printer).await,
+            Verb::Migrate(arguments) => migrate::run(arguments, &settings, printer).await,
             // They ran above.
             Verb::Routes(_) | Verb::Completions(_) => Ok(()),
         }
