@@ -1,4 +1,5 @@
 //! Tests against real servers: `scripts/with-servers cargo test --all-features --test integration`.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[cfg(feature = "publisher")]
 #[path = "../embedded/events.rs"]
