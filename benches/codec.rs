@@ -1,10 +1,11 @@
 //! The codec beside `apache-avro` used plainly: `cargo bench --no-default-features --bench codec`.
 //!
-//! Each pair runs in turns in one process; the ratio is of the medians. Appends a line of JSON a pair to `target/bench`.
+//! Each pair runs in turns in one process; the ratio is of the medians. Appends a line of JSON a pair to `target/bench/codec.jsonl`.
+//! `-uncached` builds the library's reader or writer for each call, as its examples do; the others keep one.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::borrow::Cow;
-use std::fs::{File, create_dir_all};
+use std::fs::{OpenOptions, create_dir_all};
 use std::hint::black_box;
 use std::io::Write as _;
 use std::path::Path;
@@ -105,20 +106,19 @@ fn compare(mut ours: impl FnMut(), mut reference: impl FnMut()) -> (f64, f64) {
     (ours, reference)
 }
 
-fn report(file: &mut File, name: &str, target: Option<f64>, (ours, reference): (f64, f64)) {
+fn report(name: &str, (ours, reference): (f64, f64)) {
     let ratio = ours / reference;
-    println!("{name:40} ours {ours:8.0} ns   reference {reference:8.0} ns   ratio {ratio:.2}");
+    println!("{name}: ours {ours:.0} ns, reference {reference:.0} ns, ratio {ratio:.2}");
     let line = serde_json::json!({
-        "name": name, "ours": ours, "reference": reference, "ratio": ratio, "unit": "ns", "target": target
+        "name": name, "ours": ours, "reference": reference, "ratio": ratio, "unit": "ns", "target": null
     });
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
+    create_dir_all(&folder).unwrap();
+    let mut file = OpenOptions::new().create(true).append(true).open(folder.join("codec.jsonl")).unwrap();
     writeln!(file, "{line}").unwrap();
 }
 
 fn main() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
-    create_dir_all(&folder).unwrap();
-    let mut file = File::create(folder.join("codec-apache-avro.jsonl")).unwrap();
-
     let (codec, event) = (Codec::local(), event());
     let payload = |datum| codec.frame("matches", datum).now_or_never().unwrap().unwrap().bytes;
     let direct = payload(codec.encode(&event).unwrap());
@@ -140,23 +140,23 @@ fn main() {
         let writer = GenericDatumWriter::builder(&schema).build().unwrap();
         drop(black_box(writer.write_ser_to_vec(black_box(&event)).unwrap()));
     };
-    report(&mut file, "encode, a writer each time", None, compare(ours, plain));
+    report("codec-encode-uncached", compare(ours, plain));
     let cached = || drop(black_box(writer.write_ser_to_vec(black_box(&event)).unwrap()));
-    report(&mut file, "encode, a cached writer", None, compare(ours, cached));
+    report("codec-encode", compare(ours, cached));
 
     let ours = || drop(black_box(decode(black_box(&direct))));
     let plain = || {
         let reader = GenericDatumReader::builder(&schema).build().unwrap();
         drop(black_box(reader.read_deser::<MatchFinished>(&mut black_box(&direct[5..])).unwrap()));
     };
-    report(&mut file, "decode, a reader each time", None, compare(ours, plain));
+    report("codec-decode-uncached", compare(ours, plain));
     let cached = || drop(black_box(reader.read_deser::<MatchFinished>(&mut black_box(&direct[5..])).unwrap()));
-    report(&mut file, "decode, a cached reader", None, compare(ours, cached));
+    report("codec-decode", compare(ours, cached));
 
     let ours = || drop(black_box(decode(black_box(&newer))));
     let value = || {
         let value = resolver.read_value(&mut black_box(&newer[5..])).unwrap();
         drop(black_box(apache_avro::from_value::<MatchFinished>(&value).unwrap()));
     };
-    report(&mut file, "decode and resolve, a cached reader", None, compare(ours, value));
+    report("codec-resolve", compare(ours, value));
 }

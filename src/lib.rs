@@ -11,7 +11,6 @@ pub mod database;
 pub mod dispatch;
 pub mod envelope;
 pub mod event;
-#[cfg(feature = "publisher")]
 mod milliseconds;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub mod outbox;
