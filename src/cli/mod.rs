@@ -2,6 +2,7 @@
 //!
 //! Data goes to standard output, everything else to standard error. It exits with 0 when what was asked for is done, 1 when
 //! it failed, and 2 when it was asked for wrongly: an unknown flag, a configuration that cannot be used.
+#![allow(clippy::doc_markdown, reason = "doc comments here are help texts, shown as they are written")]
 
 mod error;
 mod printer;

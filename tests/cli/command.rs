@@ -1,11 +1,16 @@
 //! Runs the real `tidings` in a folder of its own, with nothing of this process's configuration.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+/// The longest a command may run that is to end by itself.
+const LONGEST: Duration = Duration::from_secs(90);
 
 /// A command to be run.
 pub(crate) struct Tidings {
@@ -72,19 +77,34 @@ impl Tidings {
         self.folder.path()
     }
 
+    /// Run it to its end.
     pub(crate) fn run(mut self) -> Finished {
         self.command.stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() });
         let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        if let Some(input) = self.input {
-            // It may end before it has read everything.
-            let _ = child.stdin.take().unwrap().write_all(&input);
-        }
-        let output = child.wait_with_output().unwrap();
-        Finished {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        let input = child.stdin.take().zip(self.input);
+        let (stdout, stderr) = (read(child.stdout.take().unwrap()), read(child.stderr.take().unwrap()));
+        let write = thread::spawn(move || {
+            if let Some((mut stdin, input)) = input {
+                // It may end before it has read everything.
+                let _ = stdin.write_all(&input);
+            }
+        });
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break Some(status);
+            }
+            if start.elapsed() > LONGEST {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                break None;
+            }
+            thread::sleep(Duration::from_millis(5));
+        };
+        write.join().unwrap();
+        let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
+        assert!(status.is_some(), "it did not end within {LONGEST:?}; it wrote: {stdout} {stderr}");
+        Finished { code: status.and_then(|status| status.code()), stdout, stderr }
     }
 
     /// Let it run, and read what it writes as it comes.
@@ -120,6 +140,15 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Read a pipe to its end, so that nobody waits for room in it.
+fn read(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut text = Vec::new();
+        pipe.read_to_end(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    })
 }
 
 impl Finished {

@@ -110,7 +110,7 @@ fn flatten(prefix: &str, table: Table, properties: &mut Vec<(String, String)>) -
 }
 
 fn line_of(text: &str, position: usize) -> usize {
-    text.bytes().take(position).filter(|byte| *byte == b'\n').count() + 1
+    text.bytes().take(position).fold(1, |line, byte| line + usize::from(byte == b'\n'))
 }
 
 /// What the library says, without what it quotes: that may be a part of a value. A sign or two are none.

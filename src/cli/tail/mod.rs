@@ -171,7 +171,8 @@ async fn follow(
         }
         if !idle {
             if troubled {
-                (troubled, _) = (false, reader.recovered());
+                troubled = false;
+                reader.recovered();
             }
             // A long backlog must not keep a signal waiting.
             tokio::task::yield_now().await;
