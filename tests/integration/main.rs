@@ -11,6 +11,12 @@ mod command;
 mod events;
 #[cfg(feature = "publisher")]
 mod kafka;
+#[cfg(feature = "mysql")]
+#[macro_use]
+#[path = "../scenarios/mod.rs"]
+mod scenarios;
+#[cfg(feature = "mysql")]
+mod outbox;
 #[cfg(feature = "publisher")]
 mod publisher;
 #[cfg(feature = "publisher")]
