@@ -2,6 +2,7 @@
 //!
 //! Data goes to standard output, everything else to standard error. It exits with 0 when what was asked for is done, 1 when
 //! it failed, and 2 when it was asked for wrongly: an unknown flag, a configuration that cannot be used.
+#![allow(clippy::doc_markdown, reason = "doc comments here are help texts, shown as they are written")]
 
 mod error;
 mod printer;
@@ -9,10 +10,13 @@ mod settings;
 mod terminal_text;
 
 mod completions;
+mod database;
+mod migrate;
 mod output;
 mod position;
 mod publish;
 mod record_line;
+mod relay;
 mod routes;
 mod schemas;
 mod tail;
@@ -76,6 +80,8 @@ enum Verb {
     Publish(Box<publish::PublishArguments>),
     Routes(routes::RoutesArguments),
     Topics(topics::TopicsArguments),
+    Relay(relay::RelayArguments),
+    Migrate(migrate::MigrateArguments),
     Completions(completions::CompletionsArguments),
 }
 
@@ -119,6 +125,8 @@ fn run(arguments: Arguments, printer: &Printer) -> Result<(), CliError> {
             Verb::Tail(arguments) => tail::run(arguments, &settings, printer).await,
             Verb::Publish(arguments) => publish::run(*arguments, &settings, printer).await,
             Verb::Topics(arguments) => topics::run(arguments, &settings, printer).await,
+            Verb::Relay(arguments) => relay::run(arguments, &settings, printer).await,
+            Verb::Migrate(arguments) => migrate::run(arguments, &settings, printer).await,
             // They ran above.
             Verb::Routes(_) | Verb::Completions(_) => Ok(()),
         }

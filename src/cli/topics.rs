@@ -18,9 +18,10 @@ use crate::transport::kafka::{Retention, TopicError, TopicSpec};
 /// The declaration's name in its source's folder.
 const DECLARATION: &str = "topic.toml";
 
-/// Create and show topics.
+/// Create and show topics
 ///
-/// A source's topic is declared beside its schemas, in schemas/SOURCE/topic.toml:
+/// A source's topic is declared beside its schemas, in
+/// schemas/SOURCE/topic.toml:
 ///
 ///   partitions  = 12
 ///   replication = 3

@@ -1,6 +1,11 @@
 //! Tests against real servers: `scripts/with-servers cargo test --all-features --test integration`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(feature = "cli")]
+mod cli;
+#[cfg(feature = "cli")]
+#[path = "../cli/command.rs"]
+mod command;
 #[cfg(feature = "publisher")]
 #[path = "../embedded/events.rs"]
 mod events;

@@ -134,7 +134,7 @@ fn parse(text: &[u8], first: usize) -> Result<Vec<Document>, DocumentError> {
 }
 
 fn lines(text: &[u8]) -> usize {
-    text.iter().filter(|byte| **byte == b'\n').count()
+    text.split(|byte| *byte == b'\n').count().saturating_sub(1)
 }
 
 /// How deep in brackets a text is, without parsing it again at every line.

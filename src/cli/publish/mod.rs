@@ -232,7 +232,7 @@ async fn prepare(press: &mut Press, document: Result<Document, DocumentError>) -
 
 fn at_line(line: usize, error: &(dyn std::error::Error + 'static)) -> CliError {
     let failure = CliError::failure(format!("line {line}: {error}"));
-    error.source().into_iter().fold(failure, |failure, cause| failure.caused_by(cause))
+    error.source().into_iter().fold(failure, CliError::caused_by)
 }
 
 /// Publishing, under way.

@@ -110,12 +110,18 @@ fn flatten(prefix: &str, table: Table, properties: &mut Vec<(String, String)>) -
 }
 
 fn line_of(text: &str, position: usize) -> usize {
-    text.bytes().take(position).filter(|byte| *byte == b'\n').count() + 1
+    text.bytes().take(position).fold(1, |line, byte| line + usize::from(byte == b'\n'))
 }
 
-/// What the library says, up to where it quotes.
-fn without_values(message: &str) -> &str {
-    message.lines().next().unwrap_or_default().split(['`', '"']).next().unwrap_or_default().trim_end()
+/// What the library says, without what it quotes: that may be a part of a value. A sign or two are none.
+fn without_values(message: &str) -> String {
+    let quoted = |(index, part): (usize, &str)| match (index % 2, part.chars().count()) {
+        (0, _) => part.to_owned(),
+        (_, 0..=2) => format!("`{part}`"),
+        (_, _) => "…".to_owned(),
+    };
+    let line = message.lines().next().unwrap_or_default();
+    line.split('`').enumerate().map(quoted).collect()
 }
 
 #[cfg(test)]
@@ -172,5 +178,7 @@ mod tests {
     fn a_syntax_error_names_its_line() {
         let error = parse("brokers = \"a:1\"\n\nregistry = oops\n").err().unwrap();
         assert!(error.contains("line 3"), "{error}");
+        let error = parse("brokers \"a:1\"").err().unwrap();
+        assert!(error.contains("line 1") && error.contains("expected `=`"), "{error}");
     }
 }

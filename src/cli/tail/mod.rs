@@ -28,10 +28,11 @@ const BATCH: usize = 256;
 /// How often an idle reader is asked whether something is wrong.
 const CHECK: Duration = Duration::from_secs(1);
 
-/// Look at a topic: the last events of each partition, then what comes.
+/// Look at a topic: the last events of each partition, then what comes
 ///
-/// Payloads are decoded with the schema registry's schemas, or with those of a folder; what cannot be decoded is shown as
-/// base64 with the reason. It joins no consumer group and commits nothing.
+/// Payloads are decoded with the schema registry's schemas, or with those of
+/// a folder; what cannot be decoded is shown as base64 with the reason. It
+/// joins no consumer group and commits nothing.
 ///
 /// A place, for --from and --to, is one of
 ///   start                     the oldest record
@@ -170,7 +171,8 @@ async fn follow(
         }
         if !idle {
             if troubled {
-                (troubled, _) = (false, reader.recovered());
+                troubled = false;
+                reader.recovered();
             }
             // A long backlog must not keep a signal waiting.
             tokio::task::yield_now().await;

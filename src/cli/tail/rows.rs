@@ -30,7 +30,7 @@ impl Rows {
     pub(super) fn begin(&mut self, printer: &Printer) -> Result<(), CliError> {
         match self.format {
             OutputFormat::Table => {
-                let line = self.line(HEADINGS.map(str::to_owned), "PAYLOAD");
+                let line = self.line(&HEADINGS.map(str::to_owned), "PAYLOAD");
                 printer.heading(&line)
             }
             OutputFormat::Json => printer.data("["),
@@ -60,7 +60,7 @@ impl Rows {
                     text(&line.event.clone().or_else(|| line.record.clone())),
                     text(&line.version),
                 ];
-                let row = self.line(cells, &payload(line)?);
+                let row = self.line(&cells, &payload(line)?);
                 printer.line(&row)?;
                 if self.with_headers && !line.headers.0.is_empty() {
                     printer.line(&line.headers.to_string())?;
@@ -79,7 +79,7 @@ impl Rows {
     }
 
     /// Cells under their headings; columns grow with what they hold.
-    fn line(&mut self, cells: [String; 6], last: &str) -> String {
+    fn line(&mut self, cells: &[String; 6], last: &str) -> String {
         let mut line = String::new();
         for (cell, width) in cells.iter().zip(&mut self.widths) {
             let length = cell.chars().count();
