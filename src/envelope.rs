@@ -1,9 +1,9 @@
-//! The envelope: an event's metadata as CloudEvents 1.0 headers in Kafka's binary mode.
+//! The envelope: an event's metadata as `CloudEvents` 1.0 headers in Kafka's binary mode.
 //!
-//! Names and values follow the [CloudEvents Kafka binding], with the `correlation`, `partitioning`, `sequence` and
+//! Names and values follow the [`CloudEvents` Kafka binding], with the `correlation`, `partitioning`, `sequence` and
 //! `distributed tracing` extensions and, as our own extensions, `schemaversion`, `recordedtime` and `streamepoch`.
 //!
-//! [CloudEvents Kafka binding]: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
+//! [`CloudEvents` Kafka binding]: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
 
 use std::borrow::Cow;
 
@@ -217,7 +217,7 @@ impl<'a> EnvelopeView<'a> {
         self.headers.get_str(header::TRACESTATE)
     }
 
-    fn timestamp(&self, name: &str) -> Option<DateTime<Utc>> {
+    fn timestamp(self, name: &str) -> Option<DateTime<Utc>> {
         DateTime::parse_from_rfc3339(self.headers.get_str(name)?).ok().map(|time| time.to_utc())
     }
 }

@@ -135,9 +135,8 @@ impl ConsumerBuilder {
         }
         for (_, dispatcher) in &self.dispatchers {
             for route in &dispatcher.routes {
-                self.codec
-                    .learn(route.info.payload.schema)
-                    .map_err(|source| BuildError::Schema { event: route.info.event, source })?;
+                let learnt = self.codec.learn(route.info.payload.schema);
+                learnt.map_err(|source| BuildError::Schema { handler: route.info.handler, source })?;
             }
         }
         let plans = plans(&self.options, self.dispatchers)?;

@@ -1,6 +1,7 @@
 //! Why a consumer could not start, or stopped.
 
 use crate::dispatch::RouteConflict;
+use crate::schema::RegistryError;
 use crate::transport::ConsumeError;
 
 /// A consumer could not be built.
@@ -13,6 +14,15 @@ pub enum BuildError {
     /// Two handlers take the same version of an event.
     #[error(transparent)]
     Routes(#[from] RouteConflict),
+    /// A handler's event type has no usable schema.
+    #[error("the schema of the event that the handler {handler} takes cannot be used")]
+    Schema {
+        /// The handler.
+        handler: &'static str,
+        /// What is wrong.
+        #[source]
+        source: RegistryError,
+    },
     /// A topic is missing, differs from what was declared, or no broker answers.
     #[error("cannot start the consumer group {group}")]
     Topics {
@@ -21,15 +31,6 @@ pub enum BuildError {
         /// What is wrong.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// A handler's payload type has no usable schema.
-    #[error("the payload of {event} has no usable schema")]
-    Schema {
-        /// The event's name.
-        event: &'static str,
-        /// What is wrong.
-        #[source]
-        source: crate::schema::RegistryError,
     },
     /// The Kafka client could not be made.
     #[error("cannot start the consumer group {group}")]

@@ -54,7 +54,8 @@ impl PublisherBuilder {
         self
     }
 
-    /// Write through `producer` whatever the acks, and ask no broker anything: for tests.
+    /// Write through `producer` whatever the acks, and ask no broker anything: for tests. What becomes of events is noticed
+    /// only where their receipts are awaited.
     pub fn producer(mut self, producer: Arc<dyn Producer>) -> Self {
         self.producer = Some(producer);
         self

@@ -2,16 +2,18 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 use tracing::Span;
 
 use super::observe::Observe;
 use super::{PendingReceipt, PublishError, PublisherOptions, ReadyEvent};
-use crate::transport::kafka::{KafkaError, KafkaProducer, topics};
+use crate::transport::kafka::{KafkaProducer, topics};
 use crate::transport::{Acks, ProduceError, Producer};
 
 /// Kafka's default `max.message.bytes`, assumed where the broker does not tell.
@@ -27,8 +29,13 @@ pub(super) struct FireAndForget {
     options: PublisherOptions,
     observe: Arc<Observe>,
     limit: OnceCell<u32>,
-    producers: Mutex<[Option<Arc<dyn Producer>>; 3]>,
+    // `None` once closed.
+    producers: Mutex<Option<Producers>>,
+    // Made by the caller, for tests: it does not know the observer.
+    foreign: bool,
 }
+
+type Producers = [Option<Arc<dyn Producer>>; 3];
 
 impl FireAndForget {
     pub(super) fn new(
@@ -38,14 +45,15 @@ impl FireAndForget {
         limit: Option<u32>,
         producer: Option<Arc<dyn Producer>>,
     ) -> Self {
-        let fixed = producer.is_some();
-        let limit = limit.or(fixed.then_some(DEFAULT_LIMIT));
+        let foreign = producer.is_some();
+        let limit = limit.or(foreign.then_some(DEFAULT_LIMIT));
         Self {
             topic,
             options,
             observe,
             limit: OnceCell::new_with(limit),
-            producers: Mutex::new([producer.clone(), producer.clone(), producer]),
+            producers: Mutex::new(Some([producer.clone(), producer.clone(), producer])),
+            foreign,
         }
     }
 
@@ -95,7 +103,7 @@ impl FireAndForget {
         let record = event.to_record();
         self.check_size(&event, record.size()).await?;
         let producer = self.producer(acks).await?;
-        let written = loop {
+        let mut written = loop {
             match producer.enqueue(&record) {
                 Ok(written) => break written,
                 Err(ProduceError::QueueFull { .. }) if started.elapsed() < self.options.send_deadline => {
@@ -104,32 +112,42 @@ impl FireAndForget {
                 Err(source) => return Err(PublishError::NotWritten { event: name, id, source }),
             }
         };
+        if self.foreign {
+            let observe = Arc::clone(&self.observe);
+            written = written.inspect(move |result| observe.ended(&record, result)).boxed();
+        }
         let duration = self.observe.duration.clone();
         Ok(PendingReceipt { id, event: name, started, duration, span, written })
     }
 
-    async fn producer(&self, acks: Acks) -> Result<Arc<dyn Producer>, KafkaError> {
-        if let Some(producer) = &self.producers.lock()[acks as usize] {
-            return Ok(Arc::clone(producer));
+    async fn producer(&self, acks: Acks) -> Result<Arc<dyn Producer>, PublishError> {
+        if let Some(producer) = self.made(acks)? {
+            return Ok(producer);
         }
         let options = self.options.producer(acks, self.limit().await);
         let mut producers = self.producers.lock();
-        if let Some(producer) = &producers[acks as usize] {
+        let slot = &mut producers.as_mut().ok_or(PublishError::Closed)?[acks as usize];
+        if let Some(producer) = slot {
             return Ok(Arc::clone(producer));
         }
         let observer = Arc::clone(&self.observe);
         let producer: Arc<dyn Producer> =
             Arc::new(KafkaProducer::observed(&self.options.kafka, &options, Some(observer))?);
-        producers[acks as usize] = Some(Arc::clone(&producer));
+        *slot = Some(Arc::clone(&producer));
         Ok(producer)
+    }
+
+    fn made(&self, acks: Acks) -> Result<Option<Arc<dyn Producer>>, PublishError> {
+        Ok(self.producers.lock().as_ref().ok_or(PublishError::Closed)?[acks as usize].clone())
     }
 
     /// Wait for all acknowledgements, at most until the deadline; then throw away what is left, and say how many those were.
     pub(super) async fn close(&self, deadline: Duration) -> usize {
-        let producers = std::mem::take(&mut *self.producers.lock());
-        let flush = producers.iter().flatten().map(|producer| producer.flush(deadline));
-        let left = join_all(flush).await.iter().sum();
-        for producer in producers.iter().flatten() {
+        let Some(producers) = self.producers.lock().take() else { return 0 };
+        let mut producers: Vec<_> = producers.into_iter().flatten().collect();
+        producers.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        let left = join_all(producers.iter().map(|producer| producer.flush(deadline))).await.iter().sum();
+        for producer in producers {
             producer.purge();
         }
         left

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tracing::Span;
@@ -35,7 +34,6 @@ struct Inner {
     clock: Arc<dyn Clock>,
     direct: FireAndForget,
     recorder: Option<Arc<dyn Recorder>>,
-    closed: AtomicBool,
 }
 
 impl Publisher {
@@ -52,8 +50,7 @@ impl Publisher {
         direct: FireAndForget,
         recorder: Option<Arc<dyn Recorder>>,
     ) -> Self {
-        let closed = AtomicBool::new(false);
-        Self { inner: Arc::new(Inner { service, options, codec, clock, direct, recorder, closed }) }
+        Self { inner: Arc::new(Inner { service, options, codec, clock, direct, recorder }) }
     }
 
     /// Publish `event` the way the publisher's [mode](DeliveryMode) says: straight to Kafka with the mode's acks, or
@@ -107,7 +104,6 @@ impl Publisher {
     /// Stop taking events, and wait until all that were taken are acknowledged, at most until `deadline`; what is left then
     /// is thrown away, counted and reported as dropped. Returns how many those are.
     pub async fn close(&self, deadline: Duration) -> usize {
-        self.inner.closed.store(true, Ordering::Release);
         self.inner.direct.close(deadline).await
     }
 
@@ -141,7 +137,7 @@ impl Publisher {
         Ok(PreparedEvent::new(event, &self.inner.codec, &*self.inner.clock)?)
     }
 
-    /// Complete `event` with its schema's id, and refuse it if its topic would.
+    /// Complete `event` with its schema's id.
     pub(crate) async fn ready(&self, event: PreparedEvent) -> Result<ReadyEvent, PublishError> {
         let Inner { service, codec, clock, .. } = &*self.inner;
         Ok(event.ready(service, codec, &**clock).await?)
@@ -162,18 +158,10 @@ impl Publisher {
     ) -> Result<PendingReceipt, PublishError> {
         let (id, name, span) = (event.id(), event.name(), self.span(&event));
         let taken = async {
-            if self.inner.closed.load(Ordering::Acquire) {
-                return Err(PublishError::Closed);
-            }
             let ready = self.ready(event).await?;
             self.inner.direct.enqueue(ready, acks, span).await
         };
         taken.await.inspect_err(|error| self.dropped(&id.to_string(), name, error))
-    }
-
-    /// The largest batch the topic takes, in bytes; asked for once.
-    pub(crate) async fn max_message_bytes(&self) -> u32 {
-        self.inner.direct.limit().await
     }
 
     fn dropped(&self, id: &str, event: &str, error: &PublishError) {

@@ -34,6 +34,8 @@ mod options;
 mod prepare;
 mod receipt;
 mod recorder;
+#[cfg(test)]
+mod tests;
 
 pub use crate::transport::Acks;
 pub use builder::PublisherBuilder;

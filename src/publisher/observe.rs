@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use metrics::{Counter, Histogram};
+use parking_lot::Mutex;
 
 use crate::envelope::header;
 use crate::telemetry::names;
-use crate::transport::{DeliveryObserver, Headers, ProduceError};
+use crate::transport::{DeliveryObserver, Headers, OutgoingRecord, ProduceError, Written};
 
 /// An event that was to be published and was not.
 #[derive(Debug, Clone, Copy)]
@@ -28,13 +30,23 @@ pub struct DroppedEvent<'a> {
 pub(super) type OnDrop = Arc<dyn Fn(&DroppedEvent<'_>) + Send + Sync>;
 
 /// Counts and tells, for one topic.
-#[derive(Clone)]
 pub(super) struct Observe {
     topic: Arc<str>,
     sent: Counter,
     pub(super) duration: Histogram,
     on_drop: Option<OnDrop>,
+    warned: Mutex<Warned>,
 }
+
+/// When a drop was last logged, and how many were not since.
+#[derive(Default)]
+struct Warned {
+    last: Option<Instant>,
+    silent: u64,
+}
+
+/// The least time between two warnings: drops come in floods.
+const WARNING_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Observe {
     pub(super) fn new(topic: Arc<str>, on_drop: Option<OnDrop>) -> Self {
@@ -45,7 +57,15 @@ impl Observe {
         ];
         let sent = metrics::counter!(names::SENT_MESSAGES, &labels);
         let duration = metrics::histogram!(names::OPERATION_DURATION, &labels);
-        Self { topic, sent, duration, on_drop }
+        Self { topic, sent, duration, on_drop, warned: Mutex::default() }
+    }
+
+    /// What becomes of a record, where its producer does not tell.
+    pub(super) fn ended(&self, record: &OutgoingRecord, result: &Result<Written, ProduceError>) {
+        match result {
+            Ok(_) => self.written(&record.topic),
+            Err(error) => self.failed(&record.topic, &record.headers, error),
+        }
     }
 
     /// Count a dropped event and tell of it.
@@ -53,10 +73,26 @@ impl Observe {
         let topic = &*self.topic;
         metrics::counter!(names::DROPPED_EVENTS, names::DESTINATION => topic.to_owned(), names::ERROR_TYPE => kind)
             .increment(1);
-        tracing::warn!(topic, event, id, error.type = kind, error, "an event was dropped");
+        self.warn(event, id, kind, error);
         if let Some(on_drop) = &self.on_drop {
             on_drop(&DroppedEvent { id, event, topic, kind, error });
         }
+    }
+}
+
+impl Observe {
+    fn warn(&self, event: &str, id: &str, kind: &'static str, error: &(dyn std::error::Error + 'static)) {
+        let silent = {
+            let mut warned = self.warned.lock();
+            if warned.last.is_some_and(|last| last.elapsed() < WARNING_INTERVAL) {
+                warned.silent += 1;
+                return;
+            }
+            warned.last = Some(Instant::now());
+            std::mem::take(&mut warned.silent)
+        };
+        let topic = &*self.topic;
+        tracing::warn!(topic, event, id, error.type = kind, error, others = silent, "an event was dropped");
     }
 }
 

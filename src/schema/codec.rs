@@ -161,11 +161,13 @@ impl Codec {
         &*self.shared.registry
     }
 
-    /// Take note of a schema that may be met, such as that of a handler's payload. Matters only without a registry.
+    /// Check a schema that may be met, such as that of a handler's payload, and take note of it. Without a registry, payloads
+    /// written with it can be read from now on.
     ///
     /// # Errors
     /// The text is not an Avro schema of a record.
     pub fn learn(&self, schema: &str) -> Result<(), RegistryError> {
+        self.contract(schema).map_err(|source| RegistryError::NotASchema { source: Arc::new(source) })?;
         self.shared.registry.learn(schema)
     }
 
@@ -198,7 +200,7 @@ impl Codec {
             self.contract(schema).map_err(|source| EncodeError::Schema { event: "the payload".into(), source })?;
         let mut bytes = vec![0; FRAME_BYTES];
         json_datum::write_payload(contract.schema(), value, &mut bytes)
-            .map_err(|error| EncodeError::Payload { event: contract.name().into(), reason: error.to_string() })?;
+            .map_err(|error| EncodeError::Payload { event: contract.name().to_string(), reason: error.to_string() })?;
         Ok(EncodedDatum { bytes, contract })
     }
 
@@ -269,17 +271,6 @@ impl Codec {
         Ok(plan)
     }
 
-    /// The full name of the record in a payload, such as `accounts.UserUpdated`: what the event is when its headers do not say.
-    /// Ready at once where the writer's schema is known.
-    ///
-    /// # Errors
-    /// The payload is in another format, its schema is unknown, or the registry is away.
-    pub async fn record_name(&self, payload: Option<&[u8]>) -> Result<Arc<str>, DecodeError> {
-        let (id, _) = split(payload)?;
-        let writer = self.writer(id).await?;
-        Ok(usable(id, &writer)?.contract.name().into())
-    }
-
     /// Decode a payload of any schema as JSON, for people to read.
     ///
     /// # Errors
@@ -288,7 +279,7 @@ impl Codec {
         let (id, datum) = split(payload)?;
         let writer = self.writer(id).await?;
         let writer = usable(id, &writer)?;
-        let record = writer.contract.name().to_owned();
+        let record = writer.contract.name().to_string();
         let value = match &writer.as_written {
             Ok(plan) => plan.read_json(datum),
             Err(reason) => {
@@ -299,6 +290,17 @@ impl Codec {
             Ok(value) => Ok(JsonPayload { schema_id: id, record, value }),
             Err(error) => Err(DecodeError::Payload { event: record, id, reason: error.to_string() }),
         }
+    }
+
+    /// The full name of the record a payload holds, for records that do not say what event they are. Ready at once where the
+    /// writer's schema is known.
+    ///
+    /// # Errors
+    /// The payload is in another format, its schema is unknown, or the registry is away.
+    pub async fn record_name(&self, payload: Option<&[u8]>) -> Result<Arc<str>, DecodeError> {
+        let (id, _) = split(payload)?;
+        let writer = self.writer(id).await?;
+        Ok(Arc::clone(usable(id, &writer)?.contract.name()))
     }
 
     async fn writer(&self, id: u32) -> Result<Writer, DecodeError> {

@@ -1,6 +1,7 @@
 //! An Avro schema that has been read and checked: the contract of an event.
 
 use std::fmt;
+use std::sync::Arc;
 
 use apache_avro::Schema;
 use apache_avro::rabin::Rabin;
@@ -9,7 +10,7 @@ use apache_avro::rabin::Rabin;
 pub(crate) struct Contract {
     text: Box<str>,
     schema: Schema,
-    name: Box<str>,
+    name: Arc<str>,
     fingerprint: u64,
 }
 
@@ -65,7 +66,7 @@ impl Contract {
     }
 
     /// The record's full name, with its namespace.
-    pub(crate) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &Arc<str> {
         &self.name
     }
 
@@ -138,13 +139,13 @@ mod tests {
             r#"{"doc":"x","fields":[{"type":"int","name":"a","doc":"y"}],"name":"foo","type":"record"}"#,
         )
         .unwrap();
-        assert_eq!((plain.name(), plain.fingerprint()), ("foo", wordy.fingerprint()));
+        assert_eq!((&**plain.name(), plain.fingerprint()), ("foo", wordy.fingerprint()));
     }
 
     #[test]
     fn references_are_written_into_the_schema() {
         let person = Contract::parse_with_references(PERSON, &[ADDRESS.to_owned()]).unwrap();
-        assert_eq!(person.name(), "accounts.Person");
+        assert_eq!(&**person.name(), "accounts.Person");
         assert!(Contract::parse(&person.schema().canonical_form()).is_ok());
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use tidings::transport::kafka::{EmbeddedCluster, KafkaOptions, KafkaProducer, ProducerOptions};
 use tidings::transport::{
@@ -144,23 +145,47 @@ async fn an_unknown_partition_a_large_record_and_hostile_values_are_refused_with
     let payload = Some(Bytes::from(vec![0; 1_100_000]));
     let error = producer.send(OutgoingRecord { payload, ..record("accounts", "1") }).await.unwrap_err();
     assert!(matches!(error, ProduceError::TooLarge { bytes: 1_100_000.., .. }), "{error:?}");
-    for topic in ["", "a\0b", "a b/../c", &"x".repeat(300)] {
-        let error = producer.send(record(topic, "1")).await.unwrap_err();
-        assert!(!error.to_string().is_empty(), "{topic:?}: {error:?}");
+    let hostile = ["", "a\0b", "a b/../c", &"x".repeat(300)].map(|topic| producer.send(record(topic, "1")));
+    for result in join_all(hostile).await {
+        assert!(!result.unwrap_err().to_string().is_empty());
     }
     let error = producer.send(OutgoingRecord { partition: Some(i32::MIN), ..record("accounts", "1") }).await;
     assert!(error.is_err(), "{error:?}");
 }
 
 #[tokio::test]
-async fn header_names_that_are_no_text_are_written_as_they_are() {
+async fn a_flush_does_not_wait_for_lingering_records() {
     let (_cluster, kafka) = cluster("accounts", 1);
-    let producer = KafkaProducer::new(&kafka, &ProducerOptions::new()).unwrap();
+    let options = ProducerOptions::new().linger(Duration::from_secs(600)).delivery_timeout(Duration::from_secs(900));
+    let producer = KafkaProducer::new(&kafka, &options).unwrap();
+    let sent = producer.send(record("accounts", "1"));
+    assert_eq!(producer.flush(LONG).await, 0);
+    assert_eq!(sent.await.unwrap().offset, Some(0));
+}
+
+#[tokio::test]
+async fn header_names_that_are_no_text_are_taken_and_reported() {
+    let (_cluster, kafka) = cluster("accounts", 1);
+    let told = Arc::new(Names::default());
+    let producer = KafkaProducer::observed(&kafka, &ProducerOptions::new(), Some(Arc::clone(&told) as _)).unwrap();
     let mut headers = Headers::new();
     headers.push([0xff, 0xfe], Some(b"x"));
     headers.push("", Some(b"no name"));
     headers.push("a\0b", Some(b"zero"));
-    producer.send(OutgoingRecord { headers, ..record("accounts", "1") }).await.unwrap();
+    producer.send(OutgoingRecord { headers: headers.clone(), ..record("accounts", "1") }).await.unwrap();
+    producer.send(OutgoingRecord { headers, ..record("nowhere", "1") }).await.unwrap_err();
+    assert_eq!(told.0.lock()[0], [0xff, 0xfe]);
+}
+
+#[derive(Default)]
+struct Names(Mutex<Vec<Vec<u8>>>);
+
+impl DeliveryObserver for Names {
+    fn written(&self, _: &str) {}
+
+    fn failed(&self, _: &str, headers: &Headers, _: &ProduceError) {
+        self.0.lock().extend(headers.iter().map(|header| header.name.to_vec()));
+    }
 }
 
 #[derive(Default)]

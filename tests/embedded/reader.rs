@@ -8,6 +8,7 @@ use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 /// A record as a stranger sees it.
+#[allow(dead_code, reason = "each test program looks at what it needs")]
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) partition: i32,

@@ -57,7 +57,7 @@ impl<T: ConsumerTransport> Engine<T> {
             match error {
                 ConsumeError::Fetch { fatal: true, .. } => self.stop(Err(error.into())),
                 error => {
-                    tracing::warn!(group = &*self.parts.plan.group, %error, "reading a partition failed; it is tried again")
+                    tracing::warn!(group = &*self.parts.plan.group, %error, "reading a partition failed; it is tried again");
                 }
             }
         }

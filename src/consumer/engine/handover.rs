@@ -92,18 +92,18 @@ impl<T: ConsumerTransport> Engine<T> {
         let due = self.uncommitted >= options.commit_count || self.now >= self.last_commit + options.commit_interval;
         // One at a time: a slow broker gets fewer commits, not a queue of them.
         if self.uncommitted > 0 && due && self.commits_under_way == 0 {
-            let offsets = self.partitions.iter_mut().flatten().filter_map(Partition::take_commit).collect();
-            self.commit(offsets);
+            let offsets: Vec<_> = self.partitions.iter_mut().flatten().filter_map(Partition::take_commit).collect();
+            self.commit(&offsets);
             self.uncommitted = 0;
             self.last_commit = self.now;
         }
     }
 
-    fn commit(&mut self, offsets: Vec<CommitOffset>) {
+    fn commit(&mut self, offsets: &[CommitOffset]) {
         if offsets.is_empty() {
             return;
         }
-        match self.transport.commit(&offsets) {
+        match self.transport.commit(offsets) {
             Ok(()) => self.commits_under_way += 1,
             Err(error) => {
                 tracing::warn!(group = &*self.parts.plan.group, %error, "a commit could not be sent; the next one repeats it");
@@ -130,7 +130,7 @@ impl<T: ConsumerTransport> Engine<T> {
         }
     }
 
-    pub(super) fn exhausted(&self, work: &Work, error: &HandlerError) -> StopReason {
+    pub(super) fn exhausted(work: &Work, error: &HandlerError) -> StopReason {
         StopReason::Exhausted {
             topic: work.record.topic.to_string(),
             partition: work.record.partition,
@@ -181,7 +181,7 @@ impl<T: ConsumerTransport> Engine<T> {
                         offsets.extend(partition.take_commit());
                     }
                 }
-                self.commit(offsets);
+                self.commit(&offsets);
                 *revocation.commit_deadline.insert(self.now + LAST_COMMIT)
             }
         };
@@ -211,8 +211,8 @@ impl<T: ConsumerTransport> Engine<T> {
                     );
                 }
                 self.partitions.iter_mut().flatten().for_each(Partition::abort);
-                let offsets = self.partitions.iter_mut().flatten().filter_map(Partition::take_commit).collect();
-                self.commit(offsets);
+                let offsets: Vec<_> = self.partitions.iter_mut().flatten().filter_map(Partition::take_commit).collect();
+                self.commit(&offsets);
                 deadline
             }
         };

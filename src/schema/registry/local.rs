@@ -30,17 +30,17 @@ impl LocalRegistry {
         Arc::clone(SHARED.get_or_init(Arc::default))
     }
 
-    fn add(&self, subject: &str, schema: &str) -> Result<u32, RegistryError> {
-        let contract = Contract::parse(schema)
-            .map_err(|error| RegistryError::Refused { subject: subject.to_owned(), reason: error.to_string() })?;
+    fn add(&self, schema: &str) -> Result<u32, RegistryError> {
+        let contract =
+            Contract::parse(schema).map_err(|source| RegistryError::NotASchema { source: Arc::new(source) })?;
         let id = local_id(contract.fingerprint());
         let mut schemas = self.schemas.write();
         match schemas.get(&id) {
             Some(known) if known.fingerprint() != contract.fingerprint() => {
                 return Err(RegistryError::SameId {
                     id,
-                    first: known.name().to_owned(),
-                    second: contract.name().to_owned(),
+                    first: known.name().to_string(),
+                    second: contract.name().to_string(),
                 });
             }
             Some(_) => {}
@@ -68,7 +68,7 @@ impl SchemaRegistry for LocalRegistry {
     }
 
     async fn register(&self, subject: &str, schema: &str) -> Result<Registration, RegistryError> {
-        let id = self.add(subject, schema)?;
+        let id = self.add(schema)?;
         self.subjects.write().insert(subject.to_owned(), id);
         self.find(subject, schema).await
     }
@@ -94,7 +94,7 @@ impl SchemaRegistry for LocalRegistry {
     }
 
     fn learn(&self, schema: &str) -> Result<(), RegistryError> {
-        self.add("this process", schema).map(drop)
+        self.add(schema).map(drop)
     }
 }
 
@@ -131,6 +131,6 @@ mod tests {
         assert!(matches!(registry.find("s", SCHEMA).await, Err(RegistryError::NotRegistered { .. })));
         registry.learn(SCHEMA).unwrap();
         assert!(registry.find("s", SCHEMA).await.is_ok());
-        assert!(matches!(registry.learn("\"long\""), Err(RegistryError::Refused { .. })));
+        assert!(matches!(registry.learn("\"long\""), Err(RegistryError::NotASchema { .. })));
     }
 }

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::contract::SchemaError;
+
 #[cfg(feature = "registry")]
 pub use self::confluent::{ConfluentRegistry, RegistryAuthorization, RegistryOptions, RegistryOptionsError};
 pub use self::local::LocalRegistry;
@@ -151,6 +153,13 @@ pub enum RegistryError {
     NotRegistered {
         /// The subject.
         subject: String,
+    },
+    /// The text is no schema of a payload.
+    #[error("the schema cannot be used")]
+    NotASchema {
+        /// Why.
+        #[source]
+        source: Arc<SchemaError>,
     },
     /// Readers of the subject could not read what this schema writes, or the other way round.
     #[error("the schema breaks the compatibility of {subject}: {reason}")]

@@ -10,10 +10,14 @@ mod embedded;
 mod error;
 #[cfg(feature = "consumer")]
 mod native;
+mod native_flush;
+mod native_headers;
 mod options;
 mod produce_error;
 mod producer;
 mod producer_options;
+#[cfg(feature = "cli")]
+pub(crate) mod reader;
 mod topic_error;
 pub(crate) mod topic_name;
 mod topic_spec;

@@ -1,4 +1,4 @@
-//! The calls into librdkafka that have no safe form: batches from a partition's own queue, and header names as bytes.
+//! The calls into librdkafka that have no safe form: batches from a partition's own queue.
 //!
 //! `rdkafka` reads a queue one message a call, and its header accessors panic on a name that is not UTF-8. Both matter: the
 //! first for speed, the second because anyone who may write to the topic could stop its consumers.
@@ -14,7 +14,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka_sys as sys;
 
-use super::super::{Headers, Record, TopicPartition, Wake};
+use super::super::{Record, TopicPartition, Wake};
+use super::native_headers;
 
 /// The messages one call can bring.
 const BATCH: usize = 512;
@@ -135,31 +136,8 @@ unsafe fn read_message(message: &sys::rd_kafka_message_t, partition: &TopicParti
         key: key.map(Bytes::copy_from_slice),
         payload: payload.map(Bytes::copy_from_slice),
         // SAFETY: the message is valid.
-        headers: unsafe { read_headers(message) },
+        headers: unsafe { native_headers::read(message) },
     })
-}
-
-/// # Safety
-/// `message` is valid.
-unsafe fn read_headers(message: &sys::rd_kafka_message_t) -> Headers {
-    let mut list = ptr::null_mut();
-    // SAFETY: the message is valid, and `list` is only read when the call says it was written.
-    let found = unsafe { sys::rd_kafka_message_headers(message, &raw mut list) };
-    if found != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-        return Headers::new();
-    }
-    let mut headers = Headers::with_capacity(768);
-    for index in 0.. {
-        let (mut name, mut value, mut size) = (ptr::null::<c_char>(), ptr::null::<c_void>(), 0_usize);
-        // SAFETY: the list belongs to the message, which lives; past its end the call returns an error.
-        let found = unsafe { sys::rd_kafka_header_get_all(list, index, &raw mut name, &raw mut value, &raw mut size) };
-        if found != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-            break;
-        }
-        // SAFETY: the name is a C string, and the value null or valid for `size` bytes, while the message lives.
-        unsafe { headers.push(CStr::from_ptr(name).to_bytes(), bytes(value, size)) };
-    }
-    headers
 }
 
 /// # Safety

@@ -10,14 +10,14 @@ use futures_util::future::BoxFuture;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, Message as _, OwnedHeaders};
+use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig};
 use tokio::sync::Notify;
 
 use super::client_context::{self, ClientEvents};
 use super::delivery::{Acknowledged, Acknowledgement};
 use super::produce_error::produce_error;
-use super::{KafkaError, KafkaOptions, ProducerOptions};
+use super::{KafkaError, KafkaOptions, ProducerOptions, native_flush, native_headers};
 use crate::transport::{DeliveryObserver, Headers, OutgoingRecord, ProduceError, Producer, Written};
 
 /// How long one turn of the client's thread waits for events; also how long it may take to notice that it is to end.
@@ -102,7 +102,7 @@ impl Producer for KafkaProducer {
         outgoing.payload = record.payload.as_deref();
         outgoing.partition = record.partition;
         outgoing.timestamp = record.timestamp_ms;
-        outgoing.headers = to_native(&record.headers);
+        outgoing.headers = native_headers::write(&record.headers);
         deliveries.outstanding.fetch_add(1, Ordering::AcqRel);
         let Err((error, _)) = client.send(outgoing) else { return Ok(Acknowledged(acknowledgement).boxed()) };
         deliveries.one_done();
@@ -118,8 +118,12 @@ impl Producer for KafkaProducer {
         let handle = Arc::clone(&self.handle);
         async move {
             let deliveries = handle.client.context();
-            // Wakes the client's senders; its result says only whether everything is done already.
-            let _ = handle.client.flush(Duration::ZERO);
+            if deliveries.outstanding.load(Ordering::Acquire) > 0 {
+                let handle = Arc::clone(&handle);
+                let thread = std::thread::Builder::new().name("tidings-flush".to_owned());
+                // Without it records are sent all the same, once they have lingered.
+                let _ = thread.spawn(move || native_flush::flush(&handle.client, deadline));
+            }
             let _ = tokio::time::timeout(deadline, deliveries.wait_for_none()).await;
             deliveries.outstanding.load(Ordering::Acquire)
         }
@@ -223,27 +227,10 @@ impl ProducerContext for Deliveries {
             Err((error, _)) => Err(produce_error(error, &acknowledgement.topic, acknowledgement.bytes, &self.events)),
         };
         let headers = || match result {
-            Ok(message) | Err((_, message)) => from_native(message),
+            Ok(message) | Err((_, message)) => native_headers::of(message),
         };
         self.observe(headers, &acknowledgement.topic, &outcome);
         acknowledgement.complete(outcome);
         self.one_done();
     }
-}
-
-fn to_native(headers: &Headers) -> Option<OwnedHeaders> {
-    if headers.is_empty() {
-        return None;
-    }
-    let mut native = OwnedHeaders::new_with_capacity(headers.len());
-    for header in headers.iter() {
-        native = native.insert(Header { key: &String::from_utf8_lossy(header.name), value: header.value });
-    }
-    Some(native)
-}
-
-fn from_native(message: &impl rdkafka::Message) -> Headers {
-    use rdkafka::message::Headers as _;
-    let Some(native) = message.headers() else { return Headers::new() };
-    (0..native.count()).filter_map(|index| native.try_get(index)).map(|header| (header.key, header.value)).collect()
 }

@@ -60,7 +60,7 @@ pub enum TopicError {
     },
     /// Several topics are wrong.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Several(Vec<TopicError>),
+    Several(Vec<Self>),
     /// No broker could be asked.
     #[error("the topics could not be checked")]
     Kafka(#[from] KafkaError),

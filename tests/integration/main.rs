@@ -1,0 +1,25 @@
+//! Tests against real servers: `scripts/with-servers cargo test --all-features --test integration`.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[cfg(feature = "publisher")]
+#[path = "../embedded/events.rs"]
+mod events;
+#[cfg(feature = "publisher")]
+mod kafka;
+#[cfg(feature = "publisher")]
+mod publisher;
+#[cfg(feature = "publisher")]
+#[path = "../embedded/reader.rs"]
+mod reader;
+#[cfg(feature = "registry")]
+mod schema;
+#[cfg(feature = "publisher")]
+mod topics;
+
+/// The address or path that the servers script put into the environment.
+#[allow(dead_code)]
+fn setting(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: run the tests with scripts/with-servers, which starts the servers")
+    })
+}
