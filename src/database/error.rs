@@ -1,7 +1,5 @@
 //! What can go wrong with a database.
 
-use std::time::Duration;
-
 use crate::event::Stream;
 use crate::publisher::PublishError;
 
@@ -61,14 +59,12 @@ pub enum Error {
         #[source]
         source: sqlx::Error,
     },
-    /// All connections stayed in use.
+    /// All connections stayed in use, or no new one could be made, for the options' `acquire_timeout`.
     #[error(
-        "no database connection became free in {waited:?}; raise max_connections, or hold connections for less time"
+        "no database connection became free in time; see whether the database answers, raise max_connections, or hold \
+         connections for less time"
     )]
-    PoolExhausted {
-        /// How long it was waited.
-        waited: Duration,
-    },
+    NoConnection,
     /// Other writers won, time and again.
     #[error("the transaction was still in conflict with other writers after {attempts} attempts")]
     Conflict {
@@ -153,7 +149,10 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn sql(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
-        move |source| Self::Sql { doing, source }
+        move |source| match source {
+            sqlx::Error::PoolTimedOut => Self::NoConnection,
+            source => Self::Sql { doing, source },
+        }
     }
 }
 
@@ -172,6 +171,9 @@ pub(crate) fn check_name(what: &'static str, name: &str, limit: usize) -> Result
     };
     Err(Error::Name { what, name: name.chars().take(SHOWN).collect(), reason })
 }
+
+/// The savepoint that every transaction begins with.
+const SAVEPOINT: &str = "tidings_open";
 
 /// What a statement's error means for the transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,7 +208,8 @@ impl Failure {
                 1213 | 1205 | 1020 => return Self::Conflict,
                 // Shutdown in progress; connection killed, in MySQL's and MariaDB's words.
                 1053 | 3169 | 1927 | 4031 => return Self::ConnectionLost,
-                1305 => return Self::EndedFromWithin,
+                // Something does not exist, as the message says in the server's language: a function, say, or a savepoint.
+                1305 if error.message().contains(SAVEPOINT) => return Self::EndedFromWithin,
                 1146 => return Self::NoTables,
                 _ => {}
             }

@@ -67,7 +67,8 @@ async fn migrate_mysql(pool: &sqlx::MySqlPool) -> Result<u32, Error> {
     let mut connection = pool.acquire().await.map_err(failed)?;
     // The lock belongs to the connection: closing it gives it back, however this ends.
     connection.close_on_drop();
-    let lock = format!("SELECT GET_LOCK(CONCAT('tidings:', MD5(DATABASE())), {LOCK_SECONDS}) AS locked");
+    let lock =
+        format!("SELECT GET_LOCK(CONCAT('tidings:', LEFT(SHA2(DATABASE(), 256), 40)), {LOCK_SECONDS}) AS locked");
     let locked = connection.fetch_one(sqlx::raw_sql(AssertSqlSafe(lock))).await.map_err(failed)?;
     if locked.try_get_unchecked::<Option<i64>, _>(0).map_err(failed)? != Some(1) {
         let reason = format!("another process has held the lock for {LOCK_SECONDS} s");

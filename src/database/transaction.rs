@@ -64,6 +64,11 @@ impl Tx {
         Self { shared: Arc::new(shared) }
     }
 
+    /// The database it runs on.
+    pub fn database(&self) -> &Database {
+        &self.shared.database
+    }
+
     /// Write `entity` when the transaction commits, if nobody else has written it since it was read; insert it if it was not
     /// found, or not read. Saved twice, the last one is written.
     pub fn save<A: Entity>(&self, entity: &A) {
@@ -241,7 +246,7 @@ pub(super) fn sql_error(doing: &'static str, source: sqlx::Error) -> Error {
     match Failure::of(&source) {
         Failure::Conflict => Error::Conflict { attempts: 1, source: Some(source) },
         Failure::EndedFromWithin => Error::EndedFromWithin,
-        _ => Error::Sql { doing, source },
+        _ => Error::sql(doing)(source),
     }
 }
 

@@ -296,6 +296,8 @@ impl Running {
 
     fn refuse(&mut self, row: RowId, error: &(dyn std::error::Error + 'static)) {
         self.suspects.remove(&row);
+        // This, too, is a step forward.
+        self.make_backoff.reset();
         tracing::error!(bucket = row.bucket, id = row.id, error, "Kafka refuses an event; it is parked");
         self.pipeline.refused(row, error.to_string());
     }

@@ -6,6 +6,12 @@
 mod events;
 #[cfg(feature = "publisher")]
 mod kafka;
+#[cfg(feature = "mysql")]
+#[macro_use]
+#[path = "../scenarios/mod.rs"]
+mod scenarios;
+#[cfg(feature = "mysql")]
+mod outbox;
 #[cfg(feature = "publisher")]
 mod publisher;
 #[cfg(feature = "publisher")]
