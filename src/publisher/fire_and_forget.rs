@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
@@ -82,16 +81,6 @@ impl FireAndForget {
         *self.limit.get_or_init(ask).await
     }
 
-    /// Refuse an event that its topic would refuse.
-    pub(super) async fn check_size(&self, event: &ReadyEvent, bytes: usize) -> Result<(), PublishError> {
-        let (bytes, limit) = (bytes + BATCH_OVERHEAD, self.limit().await as usize);
-        if bytes <= limit {
-            return Ok(());
-        }
-        let topic = Arc::clone(&event.topic);
-        Err(PublishError::TooLarge { event: event.name(), id: event.envelope.id, topic, bytes, limit })
-    }
-
     /// Take `event` into the queue, waiting for room there until the deadline.
     pub(super) async fn enqueue(
         &self,
@@ -101,8 +90,11 @@ impl FireAndForget {
     ) -> Result<PendingReceipt, PublishError> {
         let started = Instant::now();
         let (name, id) = (event.name(), event.envelope.id);
-        let record = record(&event);
-        self.check_size(&event, record.size()).await?;
+        let record = record(event);
+        let (bytes, limit) = (record.size() + BATCH_OVERHEAD, self.limit().await as usize);
+        if bytes > limit {
+            return Err(PublishError::TooLarge { event: name, id, topic: record.topic, bytes, limit });
+        }
         let producer = self.producer(acks).await?;
         let mut written = loop {
             match producer.enqueue(&record) {
@@ -155,13 +147,14 @@ impl FireAndForget {
     }
 }
 
-fn record(event: &ReadyEvent) -> OutgoingRecord {
+fn record(event: ReadyEvent) -> OutgoingRecord {
+    let headers = event.envelope.to_headers();
     OutgoingRecord {
-        topic: Arc::clone(&event.topic),
+        topic: event.topic,
         partition: None,
-        key: Some(Bytes::copy_from_slice(event.envelope.key.as_bytes())),
-        payload: Some(event.payload.clone()),
-        headers: event.envelope.to_headers(),
+        key: Some(event.envelope.key.into()),
+        payload: Some(event.payload),
+        headers,
         timestamp_ms: Some(event.envelope.time.timestamp_millis()),
     }
 }
