@@ -1,10 +1,14 @@
 //! Tests against real servers: `scripts/with-servers cargo test --all-features --test integration`.
 
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry"))]
+mod consumer;
 #[cfg(feature = "publisher")]
 #[path = "../embedded/events.rs"]
 mod events;
 #[cfg(feature = "publisher")]
 mod kafka;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry"))]
+mod parts;
 #[cfg(feature = "publisher")]
 mod publisher;
 #[cfg(feature = "publisher")]
@@ -12,6 +16,8 @@ mod publisher;
 mod reader;
 #[cfg(feature = "registry")]
 mod schema;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry"))]
+mod support;
 #[cfg(feature = "publisher")]
 mod topics;
 
@@ -19,6 +25,6 @@ mod topics;
 #[allow(dead_code)]
 fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
-        panic!("{name} is not set: run the tests with scripts/with-servers, which starts the servers")
+        panic!("{name} is not set: run the tests with `make test`, which starts the servers and says where they are")
     })
 }

@@ -69,9 +69,10 @@ impl ConsumerContext for Context {
         if self.inbox.closing.load(Ordering::Acquire) {
             // Nobody polls for events any more, and librdkafka does not close before the partitions are given back.
             if error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS
-                && let Err(error) = consumer.unassign() {
-                    tracing::warn!(%error, "could not give the partitions back while closing");
-                }
+                && let Err(error) = consumer.unassign()
+            {
+                tracing::warn!(%error, "could not give the partitions back while closing");
+            }
             return;
         }
         let event = match error {
