@@ -22,10 +22,10 @@ soak: ## Run the long versions of the tests
 	@scripts/tools build
 	@scripts/with-servers cargo test --workspace --all-features --lib --bins --tests $(ARGS) -- --ignored
 
-bench: ## Run the benchmarks, or BENCH=NAME alone; one JSON object a line, also in target/bench/
+bench: ## Run the benchmarks, or BENCH=NAME alone: ours beside a reference; JSON lines go to target/bench/NAME.jsonl
 	@scripts/tools build
-	@mkdir -p target/bench
-	@set -o pipefail; scripts/with-servers cargo bench --all-features $(if $(BENCH),--bench $(BENCH),--benches) -- $(ARGS) | tee target/bench/$(or $(BENCH),all).jsonl
+	@rm -f target/bench/$(or $(BENCH),*).jsonl
+	@scripts/with-servers cargo bench --all-features $(if $(BENCH),--bench $(BENCH),--benches) -- $(ARGS)
 
 servers-up: ## Start Kafka, MySQL and the registry and wait until they answer; ARGS=mariadb adds the second database
 	@scripts/servers up kafka mysql registry $(ARGS)

@@ -1,14 +1,19 @@
 //! Domain events on Kafka.
 
 pub mod causality;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod clock;
 #[cfg(feature = "consumer")]
 pub mod consumer;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+pub mod database;
 pub mod dispatch;
 pub mod envelope;
 pub mod event;
-#[cfg(feature = "publisher")]
 mod milliseconds;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+pub mod outbox;
 mod outcome;
 pub mod prelude;
 #[cfg(feature = "publisher")]

@@ -1,5 +1,7 @@
 //! What generated code calls. Not part of the public interface: it changes without notice.
 
+use std::marker::PhantomData;
+
 use semver::VersionReq;
 
 use crate::dispatch::{Delivery, PayloadInfo, Policy, RouteInfo, Versions};
@@ -32,13 +34,31 @@ pub async fn decode<E: Event>(delivery: &Delivery) -> Result<E, HandlerError> {
     delivery.codec().decode(payload).await.map_err(crate::schema::DecodeError::into_handler_error)
 }
 
+/// The event name of any type, if it has one: `NameOf::<T>::NAME` is the associated constant below where `T` is an event, and
+/// else that of [`AnyName`].
+#[derive(Debug)]
+pub struct NameOf<T>(PhantomData<T>);
+
+impl<T: Event> NameOf<T> {
+    /// The event's name.
+    pub const NAME: &'static str = T::NAME;
+}
+
+/// The name of what is no event.
+pub trait AnyName {
+    /// Empty.
+    const NAME: &'static str = "";
+}
+
+impl<T> AnyName for NameOf<T> {}
+
 /// Refuse, at compile time, a handler whose payload is that of another event.
 ///
 /// # Panics
-/// The names differ. An empty name is that of a payload whose derive failed: its error is enough.
+/// The names differ. An empty name belongs to a payload that is no event, which is an error of its own.
 #[track_caller]
-pub const fn assert_payload<E: Event>(event: &str, handler: &str) {
-    if E::NAME.is_empty() || same_text(E::NAME, event) {
+pub const fn assert_payload(payload: &str, event: &str, handler: &str) {
+    if payload.is_empty() || same_text(payload, event) {
         return;
     }
     let message = ConstText::new()
@@ -47,7 +67,7 @@ pub const fn assert_payload<E: Event>(event: &str, handler: &str) {
         .push("` is a handler of `")
         .push(event)
         .push("`, but the type of its payload is the event `")
-        .push(E::NAME)
+        .push(payload)
         .push("`: name that one in `#[on(..)]`, or take another type");
     panic!("{}", message.as_str());
 }

@@ -3,10 +3,10 @@
 //! [`Result`] takes the place of the standard library's: `Result<()>` is what a handler returns, and `Result<T, E>` means what
 //! it always means.
 
+// The trait, and with the feature `macros` the derive of the same name.
+pub use crate::Event;
 pub use crate::dispatch::{Delivery, Dispatcher, FromDelivery, Message, State};
-#[cfg(not(feature = "macros"))]
-pub use crate::event::Event;
 pub use crate::event::Key;
 pub use crate::outcome::{HandlerError, IntoOutcome, Outcome, Result, ResultExt};
 #[cfg(feature = "macros")]
-pub use crate::{Event, dispatcher, on};
+pub use crate::{dispatcher, on};

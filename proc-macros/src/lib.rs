@@ -33,5 +33,5 @@ pub fn dispatcher(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[allow(missing_docs, reason = "documented where the `tidings` crate re-exports it")]
 #[proc_macro_attribute]
 pub fn on(_arguments: TokenStream, item: TokenStream) -> TokenStream {
-    on::stray(item.into()).into()
+    on::stray(&item.into()).into()
 }

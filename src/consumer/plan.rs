@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::engine::Pace;
 use super::options::ConsumerOptions;
+use super::pace::Pace;
 use super::retry::FailurePolicy;
 use crate::dispatch::{Delivery, Dispatcher, HandlerFuture, RouteConflict, RouteInfo, RouteMatch, Router};
 use crate::envelope::EnvelopeView;

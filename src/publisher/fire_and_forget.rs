@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
@@ -15,7 +14,7 @@ use tracing::Span;
 use super::observe::Observe;
 use super::{PendingReceipt, PublishError, PublisherOptions, ReadyEvent};
 use crate::transport::kafka::{KafkaProducer, topics};
-use crate::transport::{Acks, OutgoingRecord, ProduceError, Producer};
+use crate::transport::{Acks, ProduceError, Producer};
 
 /// Kafka's default `max.message.bytes`, assumed where the broker does not tell.
 const DEFAULT_LIMIT: u32 = 1_048_588;
@@ -101,7 +100,7 @@ impl FireAndForget {
     ) -> Result<PendingReceipt, PublishError> {
         let started = Instant::now();
         let (name, id) = (event.name(), event.envelope.id);
-        let record = record(&event);
+        let record = event.to_record();
         self.check_size(&event, record.size()).await?;
         let producer = self.producer(acks).await?;
         let mut written = loop {
@@ -152,17 +151,6 @@ impl FireAndForget {
             producer.purge();
         }
         left
-    }
-}
-
-fn record(event: &ReadyEvent) -> OutgoingRecord {
-    OutgoingRecord {
-        topic: Arc::clone(&event.topic),
-        partition: None,
-        key: Some(Bytes::copy_from_slice(event.envelope.key.as_bytes())),
-        payload: Some(event.payload.clone()),
-        headers: event.envelope.to_headers(),
-        timestamp_ms: Some(event.envelope.time.timestamp_millis()),
     }
 }
 

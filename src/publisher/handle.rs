@@ -17,6 +17,9 @@ use crate::event::Event;
 use crate::schema::Codec;
 use crate::transport::Acks;
 
+/// What the headers of a sequence and an epoch add to a record, in bytes.
+const SEQUENCE_BYTES: usize = 64;
+
 /// Publishes a service's events to the topic of its name. A cheap handle.
 #[derive(Debug, Clone)]
 pub struct Publisher {
@@ -60,9 +63,9 @@ impl Publisher {
         match (mode, &self.inner.recorder) {
             (DeliveryMode::Direct { acks }, _) => self.send(event, acks).await,
             (_, Some(recorder)) => {
-                let prepared = self.prepare(event)?;
-                let id = prepared.id();
-                recorder.record(prepared).await.map_err(PublishError::NotRecorded)?;
+                let ready = self.ready_to_record(self.prepare(event)?).await?;
+                let id = ready.envelope.id;
+                recorder.record(ready).await.map_err(PublishError::NotRecorded)?;
                 Ok(Receipt::new(id, None))
             }
             (_, None) => {
@@ -140,6 +143,13 @@ impl Publisher {
         Ok(event.ready(service, codec, &**clock).await?)
     }
 
+    /// Complete `event` for a mode that records it first, and refuse it now if its topic would refuse it later.
+    pub(crate) async fn ready_to_record(&self, event: PreparedEvent) -> Result<ReadyEvent, PublishError> {
+        let ready = self.ready(event).await?;
+        self.inner.direct.check_size(&ready, ready.to_record().size() + SEQUENCE_BYTES).await?;
+        Ok(ready)
+    }
+
     /// Take a prepared event into the queue, straight to Kafka.
     pub(crate) async fn enqueue_prepared(
         &self,
@@ -152,11 +162,6 @@ impl Publisher {
             self.inner.direct.enqueue(ready, acks, span).await
         };
         taken.await.inspect_err(|error| self.dropped(&id.to_string(), name, error))
-    }
-
-    /// The largest batch the topic takes, in bytes; asked for once.
-    pub(crate) async fn max_message_bytes(&self) -> u32 {
-        self.inner.direct.limit().await
     }
 
     fn dropped(&self, id: &str, event: &str, error: &PublishError) {

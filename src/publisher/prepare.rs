@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::envelope::Envelope;
 use crate::event::{Event, Stream};
 use crate::schema::{Codec, EncodeError, EncodedDatum};
+use crate::transport::OutgoingRecord;
 
 /// An event taken for publishing: encoded, with its id and its cause, but not yet with a schema id or a sequence.
 #[derive(Debug, Clone)]
@@ -42,6 +43,23 @@ impl ReadyEvent {
     /// The event's name.
     pub fn name(&self) -> &'static str {
         self.event
+    }
+
+    /// The record.
+    pub(crate) fn to_record(&self) -> OutgoingRecord {
+        Self::record_of(&self.envelope, &self.topic, self.payload.clone())
+    }
+
+    /// The record of an envelope and a payload: the same in every mode.
+    pub(crate) fn record_of(envelope: &Envelope, topic: &Arc<str>, payload: Bytes) -> OutgoingRecord {
+        OutgoingRecord {
+            topic: Arc::clone(topic),
+            partition: None,
+            key: Some(Bytes::copy_from_slice(envelope.key.as_bytes())),
+            payload: Some(payload),
+            headers: envelope.to_headers(),
+            timestamp_ms: Some(envelope.time.timestamp_millis()),
+        }
     }
 }
 

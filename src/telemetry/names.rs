@@ -6,6 +6,20 @@ pub const SENT_MESSAGES: &str = "messaging.client.sent.messages";
 pub const OPERATION_DURATION: &str = "messaging.client.operation.duration";
 /// Counter: events that were to be published and were not, with [`ERROR_TYPE`]. Unit: events.
 pub const DROPPED_EVENTS: &str = "tidings.publisher.dropped.events";
+/// Counter: transactions that were run again after a conflict. Unit: attempts.
+pub const TRANSACTION_RETRIES: &str = "tidings.database.transaction.retries";
+/// Counter: events that a relay wrote and Kafka acknowledged. Unit: events.
+pub const OUTBOX_PUBLISHED: &str = "tidings.outbox.published.events";
+/// Counter: events that Kafka refused and a relay parked. Unit: events.
+pub const OUTBOX_PARKED: &str = "tidings.outbox.parked.events";
+/// Counter: how often a relay began again from the table, with [`ERROR_TYPE`]. Unit: restarts.
+pub const OUTBOX_RESTARTS: &str = "tidings.outbox.relay.restarts";
+/// Gauge: rows in the outbox; a backlog of more than a million counts as a million. Unit: events.
+pub const OUTBOX_BACKLOG: &str = "tidings.outbox.backlog";
+/// Gauge: the age of the oldest row in the outbox. Unit: seconds.
+pub const OUTBOX_OLDEST_AGE: &str = "tidings.outbox.oldest.age";
+/// Gauge: how many of the 256 buckets a relay of this process owns. Unit: buckets.
+pub const OUTBOX_BUCKETS_OWNED: &str = "tidings.outbox.buckets.owned";
 
 /// Attribute: always [`KAFKA`].
 pub const SYSTEM: &str = "messaging.system";

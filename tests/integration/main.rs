@@ -1,5 +1,11 @@
 //! Tests against real servers: `scripts/with-servers cargo test --all-features --test integration`.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(feature = "cli")]
+mod cli;
+#[cfg(feature = "cli")]
+#[path = "../cli/command.rs"]
+mod command;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry"))]
 mod consumer;
 #[cfg(feature = "publisher")]
@@ -9,11 +15,19 @@ mod events;
 mod kafka;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry"))]
 mod parts;
+#[cfg(feature = "mysql")]
+#[macro_use]
+#[path = "../scenarios/mod.rs"]
+mod scenarios;
+#[cfg(feature = "mysql")]
+mod outbox;
 #[cfg(feature = "publisher")]
 mod publisher;
 #[cfg(feature = "publisher")]
 #[path = "../embedded/reader.rs"]
 mod reader;
+#[cfg(feature = "mysql")]
+mod relay;
 #[cfg(feature = "registry")]
 mod schema;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry"))]

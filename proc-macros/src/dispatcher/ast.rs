@@ -1,7 +1,8 @@
 //! The annotated block: the user's impl without our attributes, and what they said.
 
 use proc_macro2::TokenStream;
-use syn::{Attribute, Expr, Ident, ImplItem, ItemImpl, Lit, Meta, Path, Signature, Type, parse_quote};
+use syn::visit::Visit;
+use syn::{Attribute, Expr, Ident, ImplItem, ItemImpl, Lifetime, Lit, Meta, Path, Signature, Type, parse_quote};
 
 use super::conditions;
 use super::options::{BlockOptions, HandlerOptions};
@@ -62,7 +63,7 @@ impl Block {
                 continue;
             };
             let markers = take_markers(&mut method.attrs);
-            reject_conditional_markers(&method.attrs, diagnostics);
+            reject_conditional_markers(&mut method.attrs, diagnostics);
             let [marker, surplus @ ..] = markers.as_slice() else { continue };
             has_markers = true;
             for marker in surplus {
@@ -85,11 +86,28 @@ impl Block {
         Some(Self { options, item, handlers, has_markers })
     }
 
+    /// The first lifetime that the type or the block depends on, other than `'static`.
+    pub(crate) fn lifetime(&self) -> Option<&Lifetime> {
+        let mut lifetimes = Lifetimes(Vec::new());
+        lifetimes.visit_type(&self.item.self_ty);
+        self.item.generics.lifetimes().map(|parameter| &parameter.lifetime).chain(lifetimes.0).next()
+    }
+
     /// The last part of the type's name.
     pub(crate) fn type_name(&self) -> Option<&Ident> {
         match plain(&self.item.self_ty) {
             Type::Path(path) if path.qself.is_none() => path.path.segments.last().map(|segment| &segment.ident),
             _ => None,
+        }
+    }
+}
+
+struct Lifetimes<'a>(Vec<&'a Lifetime>);
+
+impl<'a> Visit<'a> for Lifetimes<'a> {
+    fn visit_lifetime(&mut self, lifetime: &'a Lifetime) {
+        if lifetime.ident != "static" {
+            self.0.push(lifetime);
         }
     }
 }
@@ -138,12 +156,17 @@ fn reject_marker_on(entry: &mut ImplItem, diagnostics: &mut Diagnostics) {
     }
 }
 
-fn reject_conditional_markers(attributes: &[Attribute], diagnostics: &mut Diagnostics) {
-    for marker in attributes.iter().flat_map(conditions::conditional).filter(|meta| is_marker(meta.path())) {
-        let message = "`#[on]` cannot be conditional: `#[dispatcher]` is expanded before `cfg_attr`\n\
-                       help: make the method conditional with `#[cfg(..)]`";
-        diagnostics.error(marker, message);
-    }
+fn reject_conditional_markers(attributes: &mut Vec<Attribute>, diagnostics: &mut Diagnostics) {
+    attributes.retain(|attribute| {
+        let markers: Vec<_> =
+            conditions::conditional(attribute).into_iter().filter(|meta| is_marker(meta.path())).collect();
+        for marker in &markers {
+            let message = "`#[on]` cannot be conditional: `#[dispatcher]` is expanded before `cfg_attr`\n\
+                           help: make the method conditional with `#[cfg(..)]`";
+            diagnostics.error(marker, message);
+        }
+        markers.is_empty()
+    });
 }
 
 /// The documentation comment, one line of the source a line.

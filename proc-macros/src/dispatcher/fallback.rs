@@ -14,7 +14,7 @@ pub(crate) fn expand(block: &Block, diagnostics: &Diagnostics) -> TokenStream {
     let krate = &block.options.krate;
     let ty = &block.item.self_ty;
     // A type that borrows cannot be a dispatcher, and a stub for it would only add an error.
-    if block.type_name().is_none() || block.item.generics.lifetimes().next().is_some() {
+    if block.type_name().is_none() || block.lifetime().is_some() {
         return errors;
     }
     let (generics, _, where_clause) = block.item.generics.split_for_impl();

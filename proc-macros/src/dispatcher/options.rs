@@ -71,7 +71,8 @@ fn check_name(what: &str, literal: &LitStr, diagnostics: &mut Diagnostics) {
 pub(crate) struct HandlerOptions {
     pub(crate) event: LitStr,
     pub(crate) version: Option<LitStr>,
-    pub(crate) range: VersionRange,
+    /// `None` where the version is faulty.
+    pub(crate) range: Option<VersionRange>,
     pub(crate) policy: PolicyOptions,
 }
 
@@ -102,7 +103,7 @@ impl HandlerOptions {
             let _: Option<Token![,]> = input.parse()?;
             options = event.map(|event| {
                 check_event(&event, diagnostics);
-                Self { event, version: None, range: VersionRange::Any, policy: PolicyOptions::default() }
+                Self { event, version: None, range: Some(VersionRange::Any), policy: PolicyOptions::default() }
             });
             match &mut options {
                 Some(options) => options.read(input, diagnostics),
@@ -122,10 +123,9 @@ impl HandlerOptions {
         reader.read(input, diagnostics, |key, input, diagnostics| {
             if key == "version" {
                 let literal = attr::string(key, input, "version = \">=1.2.3, <3\"")?;
-                match version_range(&literal) {
-                    Ok(range) => (self.version, self.range) = (Some(literal), range),
-                    Err(error) => diagnostics.push(error),
-                }
+                self.range = None;
+                self.range = Some(version_range(&literal)?);
+                self.version = Some(literal);
                 return Ok(());
             }
             self.policy.read(key, input, diagnostics)

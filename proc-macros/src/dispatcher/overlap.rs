@@ -12,7 +12,11 @@ pub(crate) fn check(handlers: &[Handler], diagnostics: &mut Diagnostics) {
             first.options.event.value() == second.options.event.value()
                 && first.conditions.is_empty()
                 && second.conditions.is_empty()
-                && first.options.range.overlaps(&second.options.range)
+                && match (&first.options.range, &second.options.range) {
+                    (Some(first), Some(second)) => first.overlaps(second),
+                    // A faulty version has an error of its own.
+                    _ => false,
+                }
         });
         if let Some(first) = clash {
             report(first, second, diagnostics);

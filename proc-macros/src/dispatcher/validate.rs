@@ -2,7 +2,7 @@
 
 use quote::ToTokens as _;
 use syn::visit::Visit;
-use syn::{FnArg, GenericParam, Lifetime, PatType, Receiver, ReceiverKind, Safety, Type, TypeImplTrait};
+use syn::{FnArg, GenericParam, PatType, Receiver, ReceiverKind, Safety, Type, TypeImplTrait};
 
 use super::ast::{Block, Handler};
 use super::conditions;
@@ -24,10 +24,7 @@ fn check_block(block: &Block, diagnostics: &mut Diagnostics) {
     if block.type_name().is_none() {
         diagnostics.error(ty, "`#[dispatcher]` needs a named type of this crate\nhelp: `impl Leaderboards { … }`");
     }
-    let mut lifetimes = Lifetimes(Vec::new());
-    lifetimes.visit_type(ty);
-    let declared = block.item.generics.lifetimes().map(|parameter| &parameter.lifetime);
-    if let Some(lifetime) = declared.chain(lifetimes.0).next() {
+    if let Some(lifetime) = block.lifetime() {
         let message = "a dispatcher cannot borrow: its handlers run in tasks of their own, for as long as the consumer runs\n\
                        help: let it own its fields, or share them in an `Arc`";
         diagnostics.error(lifetime, message);
@@ -44,21 +41,13 @@ fn check_block(block: &Block, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// The lifetimes in a type, other than `'static`.
-struct Lifetimes<'a>(Vec<&'a Lifetime>);
-
-impl<'a> Visit<'a> for Lifetimes<'a> {
-    fn visit_lifetime(&mut self, lifetime: &'a Lifetime) {
-        if lifetime.ident != "static" {
-            self.0.push(lifetime);
-        }
-    }
-}
-
 fn check_receiver(handler: &Handler, diagnostics: &mut Diagnostics) {
     let help = "handlers take `&self`: deliveries of different keys run at the same time and share the dispatcher";
     match handler.signature.receiver() {
         Some(Receiver { kind: ReceiverKind::Reference(_, None, None), .. }) => {}
+        // Its lifetime is a generic parameter, which is reported as such.
+        Some(Receiver { kind: ReceiverKind::Reference(_, Some(lifetime), None), .. }) if lifetime.ident != "static" => {
+        }
         Some(receiver @ Receiver { kind: ReceiverKind::Reference(_, _, Some(_)), .. }) => {
             diagnostics.error(
                 receiver,

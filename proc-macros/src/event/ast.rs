@@ -1,9 +1,7 @@
 //! The annotated struct: its `#[event(..)]` options and its fields.
 
-use proc_macro2::Span;
 use semver::Version;
 use syn::parse::ParseStream;
-use syn::spanned::Spanned as _;
 use syn::{Attribute, Data, DeriveInput, Fields, Ident, LitStr, Meta, Path, parse_quote};
 
 use super::serde_attributes::{ContainerNames, FieldNames};
@@ -24,6 +22,8 @@ pub(crate) struct Event<'a> {
     pub(crate) krate: Path,
     pub(crate) serde: ContainerNames,
     pub(crate) fields: Vec<Field<'a>>,
+    /// Whether a field's `#[event(..)]` is faulty, so that it may have been meant as the key.
+    pub(crate) has_faulty_markers: bool,
 }
 
 /// Where the schema is.
@@ -45,10 +45,10 @@ pub(crate) struct Field<'a> {
     pub(crate) ident: &'a Ident,
     pub(crate) ty: &'a syn::Type,
     pub(crate) serde: FieldNames,
-    /// Where the field is marked as the key.
-    pub(crate) key: Option<Span>,
-    /// Where the field is marked as the entity's id.
-    pub(crate) entity_id: Option<Span>,
+    /// What marks the field as the key.
+    pub(crate) key: Option<&'a Attribute>,
+    /// What marks the field as the entity's id.
+    pub(crate) entity_id: Option<&'a Attribute>,
 }
 
 impl<'a> Event<'a> {
@@ -62,6 +62,7 @@ impl<'a> Event<'a> {
             krate: parse_quote!(::tidings),
             serde: ContainerNames::parse(&input.attrs, diagnostics),
             fields: Vec::new(),
+            has_faulty_markers: false,
         };
         event.read_options(diagnostics);
         event.read_fields(diagnostics);
@@ -70,31 +71,31 @@ impl<'a> Event<'a> {
 
     fn read_options(&mut self, diagnostics: &mut Diagnostics) {
         let mut reader = OptionReader::new("#[event]", OPTIONS);
-        let mut annotated = false;
         for attribute in event_attributes(&self.input.attrs) {
-            annotated = true;
             read_list(attribute, &mut reader, diagnostics, |key, input, diagnostics| {
                 self.read_option(key, input, diagnostics)
             });
         }
         let ident = &self.input.ident;
-        if !annotated {
+        let Some(attribute) = event_attributes(&self.input.attrs).next() else {
             let message = format!(
                 "`{ident}` needs an `#[event(..)]` attribute\n\
                  help: `#[event(name = \"accounts.{ident}\", version = \"1.0.0\", schema = \"schemas/accounts/{ident}.avsc\")]`"
             );
             diagnostics.error(ident, message);
             return;
-        }
+        };
         for (key, example) in [("name", "accounts"), ("version", "1.0.0"), ("schema", "schemas/accounts")] {
-            if !reader.has(key) && !(key == "schema" && reader.has("schema_inline")) {
+            if !(reader.has(key) || key == "schema" && reader.has("schema_inline")) {
                 let value = match key {
                     "name" => format!("{example}.{ident}"),
                     "schema" => format!("{example}/{ident}.avsc"),
                     _ => example.to_owned(),
                 };
-                diagnostics
-                    .error(ident, format!("`#[event(..)]` of `{ident}` lacks `{key}`\nhelp: `{key} = \"{value}\"`"));
+                diagnostics.error(
+                    attribute,
+                    format!("`#[event(..)]` of `{ident}` lacks `{key}`\nhelp: `{key} = \"{value}\"`"),
+                );
             }
         }
     }
@@ -169,7 +170,9 @@ impl<'a> Event<'a> {
             let Some(ident) = &field.ident else { continue };
             let serde = FieldNames::parse(ident, &field.attrs, &self.serde, diagnostics);
             let mut parsed = Field { ident, ty: &field.ty, serde, key: None, entity_id: None };
+            let errors = diagnostics.len();
             parsed.read_markers(&field.attrs, diagnostics);
+            self.has_faulty_markers |= diagnostics.len() > errors;
             self.fields.push(parsed);
         }
         if self.fields.is_empty() {
@@ -179,13 +182,13 @@ impl<'a> Event<'a> {
     }
 }
 
-impl Field<'_> {
-    fn read_markers(&mut self, attributes: &[Attribute], diagnostics: &mut Diagnostics) {
+impl<'a> Field<'a> {
+    fn read_markers(&mut self, attributes: &'a [Attribute], diagnostics: &mut Diagnostics) {
         let mut reader = OptionReader::new("#[event]", &["key", "entity_id"]);
         for attribute in event_attributes(attributes) {
             read_list(attribute, &mut reader, diagnostics, |key, _, _| {
                 let marker = if key == "key" { &mut self.key } else { &mut self.entity_id };
-                *marker = Some(attribute.span());
+                *marker = Some(attribute);
                 Ok(())
             });
         }

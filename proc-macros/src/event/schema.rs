@@ -33,9 +33,9 @@ pub(crate) enum Shape {
         name: String,
         logical: Option<String>,
     },
-    Array(Box<Shape>),
-    Map(Box<Shape>),
-    Union(Vec<Shape>),
+    Array(Box<Self>),
+    Map(Box<Self>),
+    Union(Vec<Self>),
     Enum {
         full_name: String,
         has_default: bool,
@@ -63,7 +63,7 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct Fault {
     pub(crate) message: String,
-    pub(crate) place: Option<Place>,
+    pub(crate) place: Place,
 }
 
 impl Schema {

@@ -19,8 +19,11 @@ type Object<'a> = BTreeMap<String, &'a RawValue>;
 
 /// The record that `text` defines.
 pub(crate) fn parse(text: &str) -> Result<Record, Fault> {
-    let raw: &RawValue = serde_json::from_str(text)
-        .map_err(|error| Fault { message: format!("it is not JSON: {error}"), place: None })?;
+    let raw: &RawValue = serde_json::from_str(text).map_err(|error| {
+        let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
+        let place = Place { line: error.line(), quoted: shorten(line) };
+        Fault { message: format!("it is not JSON: {error}"), place }
+    })?;
     let mut reader = Reader { text, defined: BTreeSet::new() };
     match reader.shape(raw, "", 0)? {
         Shape::Record(record) => Ok(record),
@@ -152,20 +155,25 @@ impl<'a> Reader<'a> {
     }
 
     fn fault(&self, raw: &RawValue, message: &str) -> Fault {
-        Fault { message: message.to_owned(), place: Some(self.place(raw)) }
+        Fault { message: message.to_owned(), place: self.place(raw) }
     }
 
     /// A raw value is a slice of the text it was read from.
     fn place(&self, raw: &RawValue) -> Place {
         let offset = (raw.get().as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
         let line = self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1;
-        let mut quoted = raw.get().split_whitespace().collect::<Vec<_>>().join(" ");
-        if let Some((end, _)) = quoted.char_indices().nth(MAX_QUOTE) {
-            quoted.truncate(end);
-            quoted.push('…');
-        }
-        Place { line, quoted }
+        Place { line, quoted: shorten(raw.get()) }
     }
+}
+
+/// The text on one line, cut where it is too long.
+fn shorten(text: &str) -> String {
+    let mut quoted = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = quoted.char_indices().nth(MAX_QUOTE) {
+        quoted.truncate(end);
+        quoted.push('…');
+    }
+    quoted
 }
 
 fn qualify(name: &str, namespace: &str) -> String {
@@ -178,10 +186,7 @@ fn text_of(object: &Object<'_>, key: &str) -> Option<String> {
 
 /// A fault as one line of a message.
 pub(crate) fn describe(label: &str, fault: &Fault) -> String {
-    match &fault.place {
-        Some(place) => format!("{}\n{}", fault.message, quote(label, place)),
-        None => fault.message.clone(),
-    }
+    format!("{}\n{}", fault.message, quote(label, &fault.place))
 }
 
 #[cfg(test)]
@@ -219,7 +224,7 @@ mod tests {
         assert_eq!(record.fields[2].shape.rust_type(), "Vec<…>");
         let unknown = fault(&NESTED.replace("\"accounts.Tier\"", "\"players.Tier\""));
         assert!(unknown.message.contains("\"players.Tier\" is neither"), "{unknown:?}");
-        assert_eq!(unknown.place.unwrap().line, 7);
+        assert_eq!(unknown.place.line, 7);
     }
 
     #[test]

@@ -2,11 +2,10 @@
 
 use quote::ToTokens as _;
 use syn::ext::IdentExt as _;
-use syn::visit::Visit;
-use syn::{GenericArgument, PathArguments, Type};
 
 use super::ast::{Event, Field, SchemaSource};
 use super::expand::SchemaText;
+use super::rust_types::{is_plain, option_argument, too_large};
 use super::schema::{self, Schema, last_part};
 use super::{locate, payload_rules, schema_parse};
 use crate::diagnostics::Diagnostics;
@@ -15,7 +14,8 @@ use crate::names;
 /// Check everything; the schema, if one was found.
 pub(crate) fn check(event: &Event<'_>, diagnostics: &mut Diagnostics) -> Option<SchemaText> {
     check_markers(event, diagnostics);
-    for field in event.fields.iter().filter(|field| !field.serde.converted && !field.serde.unwritten) {
+    let own_types = event.fields.iter().filter(|_| !event.serde.converted);
+    for field in own_types.filter(|field| !field.serde.converted && !field.serde.unwritten) {
         check_rust_type(field, diagnostics);
     }
     let source = event.schema.as_ref()?;
@@ -70,7 +70,7 @@ fn load(source: &SchemaSource, diagnostics: &mut Diagnostics) -> Option<(SchemaT
 fn check_markers(event: &Event<'_>, diagnostics: &mut Diagnostics) {
     let keys: Vec<_> = event.fields.iter().filter_map(|field| field.key).collect();
     match keys.as_slice() {
-        [] if !event.fields.is_empty() => {
+        [] if !event.fields.is_empty() && !event.has_faulty_markers => {
             let message = format!(
                 "`{}` has no key: events of one key, usually the user's id, stay in order\n\
                  help: mark one field with `#[event(key)]`",
@@ -80,24 +80,24 @@ fn check_markers(event: &Event<'_>, diagnostics: &mut Diagnostics) {
         }
         [] | [_] => {}
         [_, surplus @ ..] => {
-            for span in surplus {
-                diagnostics.error_at(
-                    *span,
+            for marker in surplus {
+                diagnostics.error(
+                    marker,
                     "an event has one key, which decides its partition\n\
                      help: mark one field only; the id of the entity, if it is another field, is `#[event(entity_id)]`",
                 );
             }
         }
     }
-    for span in event.fields.iter().filter_map(|field| field.entity_id).skip(1) {
+    for marker in event.fields.iter().filter_map(|field| field.entity_id).skip(1) {
         diagnostics
-            .error_at(span, "an event belongs to one entity\nhelp: mark one field only with `#[event(entity_id)]`");
+            .error(marker, "an event belongs to one entity\nhelp: mark one field only with `#[event(entity_id)]`");
     }
     for field in event.fields.iter().filter(|field| field.serde.unwritten) {
-        if let Some(span) = field.key.or(field.entity_id) {
+        if let Some(marker) = field.key.or(field.entity_id) {
             let message =
                 format!("`{}` is not written, so nobody could read the key back\nhelp: do not skip it", field.ident);
-            diagnostics.error_at(span, message);
+            diagnostics.error(marker, message);
         }
     }
 }
@@ -148,12 +148,17 @@ fn check_fields(event: &Event<'_>, schema: &Schema, diagnostics: &mut Diagnostic
         report_breaches(event, schema, field, counterpart, diagnostics);
         match counterpart {
             Some(counterpart) => check_field(counterpart, field, schema, diagnostics),
+            // A field that is only spelt otherwise is reported below, once.
+            None if event.fields.iter().any(|candidate| is_alike(candidate, field)) => {}
             None => report_missing_field(event, schema, field, diagnostics),
         }
     }
     for field in event.fields.iter().filter(|field| !field.serde.unwritten) {
         if !schema.record.fields.iter().any(|candidate| candidate.name == field.serde.name) {
-            report_unknown_field(field, schema, diagnostics);
+            match schema.record.fields.iter().find(|candidate| is_alike(field, candidate)) {
+                Some(meant) => report_misspelt_field(field, meant, schema, diagnostics),
+                None => report_unknown_field(field, schema, diagnostics),
+            }
         }
     }
 }
@@ -187,6 +192,23 @@ fn report_missing_field(event: &Event<'_>, schema: &Schema, field: &schema::Fiel
         name = field.name,
     );
     diagnostics.error(&event.input.ident, message);
+}
+
+/// Whether the two differ in underscores and capitals only: in the Rust name or in serde's.
+fn is_alike(field: &Field<'_>, counterpart: &schema::Field) -> bool {
+    let bare = |name: &str| name.replace(['_', '-'], "").to_ascii_lowercase();
+    let wanted = bare(&counterpart.name);
+    bare(&field.serde.name) == wanted || bare(&field.ident.unraw().to_string()) == wanted
+}
+
+fn report_misspelt_field(field: &Field<'_>, meant: &schema::Field, schema: &Schema, diagnostics: &mut Diagnostics) {
+    let message = format!(
+        "serde calls this field `{}`, but the schema calls it `{meant}`\n{}\nhelp: `#[serde(rename = \"{meant}\")]`",
+        field.serde.name,
+        schema.quote(&meant.place),
+        meant = meant.name,
+    );
+    diagnostics.error(field.ident, message);
 }
 
 fn report_unknown_field(field: &Field<'_>, schema: &Schema, diagnostics: &mut Diagnostics) {
@@ -236,42 +258,11 @@ fn check_field(field: &Field<'_>, counterpart: &schema::Field, schema: &Schema, 
     }
 }
 
-/// The type in an `Option<..>` that is called so.
-fn option_argument(ty: &Type) -> Option<&Type> {
-    let Type::Path(path) = ty else { return None };
-    let last = path.path.segments.last().filter(|segment| segment.ident == "Option")?;
-    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
-    match arguments.args.first() {
-        Some(GenericArgument::Type(inner)) => Some(inner),
-        _ => None,
-    }
-}
-
-/// Whether the type is, by its name, one that cannot be null. An unknown name may be an alias of an `Option`.
-fn is_plain(ty: &Type) -> bool {
-    const PLAIN: &[&str] = &[
-        "bool", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "f32", "f64", "char", "String", "Vec", "HashMap",
-        "BTreeMap", "Uuid",
-    ];
-    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| PLAIN.iter().any(|name| last.ident == name)))
-}
-
-/// Integers that Avro's `long` cannot hold.
 fn check_rust_type(field: &Field<'_>, diagnostics: &mut Diagnostics) {
-    const TOO_LARGE: &[&str] = &["u64", "u128", "i128", "usize"];
-    struct Finder<'a>(Vec<&'a syn::Ident>);
-    impl<'a> Visit<'a> for Finder<'a> {
-        fn visit_type_path(&mut self, path: &'a syn::TypePath) {
-            self.0.extend(path.path.get_ident().filter(|ident| TOO_LARGE.iter().any(|name| *ident == name)));
-            syn::visit::visit_type_path(self, path);
-        }
-    }
-    let mut finder = Finder(Vec::new());
-    finder.visit_type(field.ty);
-    for found in finder.0 {
+    for found in too_large(field.ty) {
         let message = format!(
             "`{found}` does not fit Avro's `long`, which is a signed 64-bit number\n\
-             help: `i64`, or a `String` in the schema and `#[serde(with = \"…\")]` here"
+             help: `i64`, or \"string\" in the schema and `#[serde(with = \"…\")]` here"
         );
         diagnostics.error(found, message);
     }

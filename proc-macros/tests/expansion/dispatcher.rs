@@ -18,9 +18,15 @@ impl ::tidings::Dispatcher for Leaderboards {
     fn routes() -> ::tidings::dispatch::Routes<Self> {
         ::tidings::dispatch::Routes::from([
             {
-                const _: () = ::tidings::__private::assert_payload::<
-                    UserUpdated,
-                >("accounts.UserUpdated", "on_user_updated");
+                const _: () = {
+                    #[allow(unused_imports)]
+                    use ::tidings::__private::AnyName as _;
+                    ::tidings::__private::assert_payload(
+                        ::tidings::__private::NameOf::<UserUpdated>::NAME,
+                        "accounts.UserUpdated",
+                        "on_user_updated",
+                    )
+                };
                 ::tidings::dispatch::Route {
                     info: ::tidings::__private::route_info::<
                         UserUpdated,
@@ -62,9 +68,15 @@ impl ::tidings::Dispatcher for Leaderboards {
                 }
             },
             {
-                const _: () = ::tidings::__private::assert_payload::<
-                    UserUpdatedV3,
-                >("accounts.UserUpdated", "on_user_updated_v3");
+                const _: () = {
+                    #[allow(unused_imports)]
+                    use ::tidings::__private::AnyName as _;
+                    ::tidings::__private::assert_payload(
+                        ::tidings::__private::NameOf::<UserUpdatedV3>::NAME,
+                        "accounts.UserUpdated",
+                        "on_user_updated_v3",
+                    )
+                };
                 ::tidings::dispatch::Route {
                     info: ::tidings::__private::route_info::<
                         UserUpdatedV3,

@@ -27,9 +27,11 @@ where
             #[cfg_attr(test, cfg(unix))]
             {
                 const {
-                    events::re_export::__private::assert_payload::<
-                        Deleted<S>,
-                    >("accounts.UserDeleted", "on_user_deleted")
+                    events::re_export::__private::assert_payload(
+                        <Deleted<S> as events::re_export::Event>::NAME,
+                        "accounts.UserDeleted",
+                        "on_user_deleted",
+                    )
                 };
                 events::re_export::dispatch::Route {
                     info: events::re_export::__private::route_info::<

@@ -7,6 +7,7 @@
 mod admit;
 mod handover;
 mod run;
+mod settle;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -29,8 +30,6 @@ use crate::dispatch::Extensions;
 use crate::schema::Codec;
 use crate::transport::{ConsumerTransport, GroupEvent, Producer, Record, TopicPartition};
 use handover::{Revocation, Stopping};
-
-pub(crate) use run::Pace;
 
 /// The longest wait between two turns: the membership needs polling however quiet it is.
 const MAX_WAIT: Duration = Duration::from_millis(100);

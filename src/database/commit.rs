@@ -1,0 +1,67 @@
+//! Writing what a transaction asked for: the entities, then the streams' rows, then the events, then the commit.
+
+use super::error::Failure;
+use super::events::Events;
+use super::open::{CommitFailure, OpenTransaction};
+use super::transaction::{Buffer, sql_error};
+use super::{Database, Error, Saved};
+
+/// Write `buffer` and commit, opening a transaction if none is open yet.
+pub(super) async fn commit(database: &Database, buffer: Buffer, open: Option<OpenTransaction>) -> Result<(), Error> {
+    let Buffer { saves, events, .. } = buffer;
+    if saves.is_empty() && events.is_empty() && open.is_none() {
+        return Ok(());
+    }
+    // The registry may be asked here: before the transaction opens, unless the caller's own SQL opened it.
+    let events = Events::of(database, events).await?;
+    let statements = events.statements(database);
+
+    let mut open = match open {
+        Some(open) => open,
+        None => {
+            let begun = OpenTransaction::begin(&database.pool).await;
+            begun.map_err(|error| sql_error("opening a transaction", error))?
+        }
+    };
+    for save in saves {
+        let saved = save.entity.save_in(open.connection(), save.expected).await;
+        let conflict = match saved {
+            Ok(Saved::Done) => continue,
+            Ok(Saved::Conflict) => Error::Conflict { attempts: 1, source: None },
+            // Somebody else created it since it was not found.
+            Err(error) if save.expected.is_none() && Failure::of(&error) == Failure::Duplicate => {
+                Error::Conflict { attempts: 1, source: Some(error) }
+            }
+            Err(error) => sql_error("saving an entity", error),
+        };
+        // ROLLBACK before anything else: a lock wait that timed out has undone its statement only.
+        let _ = open.roll_back().await;
+        return Err(conflict);
+    }
+
+    end(database, open, events, statements).await
+}
+
+/// Write events and nothing else.
+pub(super) async fn record(database: &Database, events: Events) -> Result<(), Error> {
+    let statements = events.statements(database);
+    let begun = OpenTransaction::begin(&database.pool).await;
+    let open = begun.map_err(|error| sql_error("opening a transaction", error))?;
+    end(database, open, events, statements).await
+}
+
+async fn end(database: &Database, open: OpenTransaction, events: Events, statements: Vec<String>) -> Result<(), Error> {
+    match open.commit(statements).await {
+        Ok(()) => {}
+        Err(CommitFailure::Unknown(source)) => return Err(Error::CommitUnknown { source }),
+        Err(CommitFailure::Statement(error)) if Failure::of(&error) == Failure::Check => {
+            return Err(match events.disagreement(database).await {
+                Some(disagreement) => disagreement,
+                None => sql_error("committing", error),
+            });
+        }
+        Err(CommitFailure::Statement(error)) => return Err(sql_error("committing", error)),
+    }
+    events.after_commit(database).await;
+    Ok(())
+}

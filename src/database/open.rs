@@ -1,0 +1,174 @@
+//! An open transaction on a connection.
+
+use futures_util::StreamExt as _;
+use sqlx::AssertSqlSafe;
+
+use super::Connection;
+use super::error::Failure;
+use super::pool::Pool;
+
+/// Set when a transaction opens and released first of all when it ends: if it is gone by then, a statement or a deadlock
+/// ended the transaction from within, and what follows would run outside of it.
+const SET_SAVEPOINT: &str = "SAVEPOINT tidings_open";
+const RELEASE_SAVEPOINT: &str = "RELEASE SAVEPOINT tidings_open";
+
+/// The most bytes of SQL sent at once; far below every server's `max_allowed_packet`, except for a single huge row.
+#[cfg(feature = "mysql")]
+const PACKET_BYTES: usize = 4 * 1_024 * 1_024;
+
+/// An open transaction. Rolled back when dropped.
+pub(crate) enum OpenTransaction {
+    #[cfg(feature = "mysql")]
+    MySql(sqlx::Transaction<'static, sqlx::MySql>),
+    #[cfg(feature = "sqlite")]
+    Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
+}
+
+/// Why a commit failed.
+#[derive(Debug)]
+pub(crate) enum CommitFailure {
+    /// A statement failed: nothing took effect.
+    Statement(sqlx::Error),
+    /// Nobody can tell whether it took effect.
+    Unknown(sqlx::Error),
+}
+
+impl OpenTransaction {
+    pub(crate) async fn begin(pool: &Pool) -> Result<Self, sqlx::Error> {
+        match pool {
+            #[cfg(feature = "mysql")]
+            Pool::MySql(pool) => {
+                let begin = AssertSqlSafe(format!("START TRANSACTION;{SET_SAVEPOINT}"));
+                Ok(Self::MySql(pool.begin_with(begin).await?))
+            }
+            #[cfg(feature = "sqlite")]
+            Pool::Sqlite(pool) => {
+                // A transaction that begins by reading cannot always become a writer.
+                let begin = AssertSqlSafe(format!("BEGIN IMMEDIATE;{SET_SAVEPOINT}"));
+                Ok(Self::Sqlite(pool.begin_with(begin).await?))
+            }
+        }
+    }
+
+    pub(crate) fn connection(&mut self) -> Connection<'_> {
+        match self {
+            #[cfg(feature = "mysql")]
+            Self::MySql(transaction) => Connection::MySql(transaction),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(transaction) => Connection::Sqlite(transaction),
+        }
+    }
+
+    /// Run `statements` and commit; on MySQL in one round trip, as long as they are not huge.
+    pub(crate) async fn commit(self, statements: Vec<String>) -> Result<(), CommitFailure> {
+        match self {
+            #[cfg(feature = "mysql")]
+            Self::MySql(transaction) => commit_mysql(transaction, statements).await,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(mut transaction) => {
+                let mut sql = RELEASE_SAVEPOINT.to_owned();
+                for statement in statements {
+                    sql.push(';');
+                    sql.push_str(&statement);
+                }
+                let run = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *transaction).await;
+                run.map_err(CommitFailure::Statement)?;
+                transaction.commit().await.map_err(|error| match Failure::of(&error) {
+                    Failure::Conflict => CommitFailure::Statement(error),
+                    _ => CommitFailure::Unknown(error),
+                })
+            }
+        }
+    }
+
+    /// Roll back. Says whether the transaction had been ended from within, which is what a deadlock does.
+    pub(crate) async fn roll_back(self) -> Result<bool, sqlx::Error> {
+        let released = match self {
+            #[cfg(feature = "mysql")]
+            Self::MySql(mut transaction) => {
+                let released = sqlx::raw_sql(RELEASE_SAVEPOINT).execute(&mut *transaction).await.map(drop);
+                transaction.rollback().await?;
+                released
+            }
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(mut transaction) => {
+                let released = sqlx::raw_sql(RELEASE_SAVEPOINT).execute(&mut *transaction).await.map(drop);
+                if released.is_ok() {
+                    transaction.rollback().await?;
+                }
+                released
+            }
+        };
+        match released {
+            Ok(()) => Ok(false),
+            Err(error) if Failure::of(&error) == Failure::EndedFromWithin => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Statements, each as long as it is, gathered into texts of at most `limit` bytes where they allow it.
+#[cfg(feature = "mysql")]
+fn packets(statements: impl IntoIterator<Item = String>, limit: usize) -> Vec<(String, usize)> {
+    let mut packets: Vec<(String, usize)> = Vec::new();
+    for statement in statements {
+        match packets.last_mut() {
+            Some((packet, count)) if packet.len() + statement.len() < limit => {
+                packet.push(';');
+                packet.push_str(&statement);
+                *count += 1;
+            }
+            _ => packets.push((statement, 1)),
+        }
+    }
+    packets
+}
+
+#[cfg(feature = "mysql")]
+async fn commit_mysql(
+    mut transaction: sqlx::Transaction<'static, sqlx::MySql>,
+    statements: Vec<String>,
+) -> Result<(), CommitFailure> {
+    let statements = std::iter::once(RELEASE_SAVEPOINT.to_owned()).chain(statements);
+    let mut packets = packets(statements, PACKET_BYTES);
+    let Some((mut last, count)) = packets.pop() else { return Ok(()) };
+    for (packet, _) in packets {
+        let run = sqlx::raw_sql(AssertSqlSafe(packet)).execute(&mut *transaction).await;
+        run.map_err(CommitFailure::Statement)?;
+    }
+
+    last.push_str(";COMMIT");
+    let mut done = 0;
+    {
+        let mut results = sqlx::raw_sql(AssertSqlSafe(last)).fetch_many(&mut *transaction);
+        while let Some(result) = results.next().await {
+            match result {
+                Ok(sqlx::Either::Left(_)) => done += 1,
+                Ok(sqlx::Either::Right(_)) => {}
+                // The server stops at the first statement that fails, so it did not come to COMMIT.
+                Err(error @ sqlx::Error::Database(_)) if done < count => return Err(CommitFailure::Statement(error)),
+                // A cluster certifies at COMMIT, and refuses a transaction that another node has overtaken.
+                Err(error) if Failure::of(&error) == Failure::Conflict => return Err(CommitFailure::Statement(error)),
+                Err(error) => return Err(CommitFailure::Unknown(error)),
+            }
+        }
+    }
+    // Dropping the handle queues a ROLLBACK, which finds nothing to do and travels with the ping of the connection's return:
+    // a commit through the handle would be a round trip more.
+    drop(transaction);
+    Ok(())
+}
+
+#[cfg(all(test, feature = "mysql"))]
+mod tests {
+    use super::packets;
+
+    #[test]
+    fn statements_travel_together_until_they_are_large() {
+        let statements = ["aaaa", "bbbb", "c", "dddddddddddddddd"].map(str::to_owned);
+        assert_eq!(
+            packets(statements, 10),
+            [("aaaa;bbbb".to_owned(), 2), ("c".to_owned(), 1), ("dddddddddddddddd".to_owned(), 1)]
+        );
+    }
+}

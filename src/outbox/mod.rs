@@ -1,0 +1,29 @@
+//! The outbox: events are rows written in the transaction that changes their entity, and a relay publishes them.
+//!
+//! Each key belongs to one of 256 buckets, and each bucket to one [`Relay`] at a time. The relay reads rows, writes them to
+//! Kafka, and deletes exactly those that Kafka acknowledged: no cursor moves past a row that commits late. A row that Kafka
+//! refuses is moved to `tidings_outbox_parked`, and its stream goes on.
+//!
+//! An event is published at least once. A repeat has the same sequence as the first time.
+
+mod bucket;
+mod durability;
+mod lease;
+mod options;
+mod order;
+mod pipeline;
+mod producers;
+mod relay;
+mod row;
+mod running;
+mod share;
+mod status;
+mod table;
+mod wake;
+
+pub use bucket::{BUCKETS, bucket_of};
+pub use options::RelayOptions;
+pub use producers::{KafkaProducers, ProducerFactory};
+pub use relay::{Relay, RelayError, RelayHandle, RelaySummary};
+pub use status::{BucketStatus, OutboxStatus, ParkedEvent, parked, status};
+pub(crate) use wake::Wake;

@@ -1,0 +1,331 @@
+//! The rows a relay has read and not yet deleted, from the queue to the acknowledgement.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
+use rustc_hash::FxHashMap;
+
+use super::bucket::BUCKETS;
+use super::row::{OutboxRow, RowId};
+use super::wake::BucketSet;
+use crate::transport::{ProduceError, Producer, Written};
+
+/// The most rows deleted at once.
+const DELETED_AT_ONCE: usize = 4_096;
+
+/// What became of a row that was handed to the producer.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) row: RowId,
+    pub(super) result: Result<Written, ProduceError>,
+}
+
+/// Every row here is *known*: it is not read again, and not published again, until it leaves.
+pub(super) struct Pipeline {
+    known: FxHashMap<RowId, Known>,
+    bytes: usize,
+    in_flight: usize,
+    a_bucket: [u32; BUCKETS],
+    queue: VecDeque<OutboxRow>,
+    sends: FuturesUnordered<BoxFuture<'static, Sent>>,
+    acknowledged: Vec<RowId>,
+    refused: VecDeque<(RowId, String)>,
+}
+
+struct Known {
+    /// Counted while it is queued or in flight.
+    bytes: usize,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Queued,
+    InFlight,
+    /// Acknowledged or refused, and still in the table.
+    Settled,
+}
+
+impl Pipeline {
+    pub(super) fn new() -> Self {
+        Self {
+            known: FxHashMap::default(),
+            bytes: 0,
+            in_flight: 0,
+            a_bucket: [0; BUCKETS],
+            queue: VecDeque::new(),
+            sends: FuturesUnordered::new(),
+            acknowledged: Vec::new(),
+            refused: VecDeque::new(),
+        }
+    }
+
+    /// Take rows into the queue, in order.
+    pub(super) fn push(&mut self, rows: Vec<OutboxRow>) {
+        for row in rows {
+            let bytes = row.bytes();
+            self.bytes += bytes;
+            self.a_bucket[usize::from(row.id.bucket)] += 1;
+            self.known.insert(row.id, Known { bytes, stage: Stage::Queued });
+            self.queue.push_back(row);
+        }
+    }
+
+    /// Hand rows to `producer`, in order, while fewer than `window` are in flight and the producer takes them.
+    ///
+    /// # Errors
+    /// The producer did not take a row; it has left the queue.
+    pub(super) fn send(&mut self, producer: &Arc<dyn Producer>, window: usize) -> Result<(), Sent> {
+        while self.in_flight < window {
+            let Some(row) = self.queue.pop_front() else { return Ok(()) };
+            let id = row.id;
+            let record = match row.to_record() {
+                Ok(record) => record,
+                Err(error) => {
+                    tracing::error!(bucket = id.bucket, id = id.id, %error, "a row of the outbox is parked");
+                    self.refused(id, error.to_string());
+                    continue;
+                }
+            };
+            match producer.enqueue(&record) {
+                Ok(written) => {
+                    self.in_flight += 1;
+                    self.set_stage(id, Stage::InFlight);
+                    self.sends.push(written.map(move |result| Sent { row: id, result }).boxed());
+                }
+                Err(ProduceError::QueueFull { .. }) if self.in_flight > 0 => {
+                    // An acknowledgement makes room.
+                    self.queue.push_front(row);
+                    return Ok(());
+                }
+                Err(error) => return Err(Sent { row: id, result: Err(error) }),
+            }
+        }
+        Ok(())
+    }
+
+    /// What became of the next row in flight; pending while none is.
+    pub(super) async fn next(&mut self) -> Sent {
+        match self.sends.next().await {
+            Some(sent) => sent,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// A row was written: it is to be deleted.
+    pub(super) fn acknowledged(&mut self, row: RowId) {
+        self.settle(row);
+        self.acknowledged.push(row);
+    }
+
+    /// A row will never be written: it is to be parked.
+    pub(super) fn refused(&mut self, row: RowId, reason: String) {
+        self.settle(row);
+        self.refused.push_back((row, reason));
+    }
+
+    /// A row was not written: it stays in the table.
+    pub(super) fn failed(&mut self, row: RowId) {
+        self.settle(row);
+        self.forget(row);
+    }
+
+    /// The rows to delete now; they stay known until [`deleted`](Self::deleted).
+    pub(super) fn to_delete(&mut self) -> Vec<RowId> {
+        if self.acknowledged.len() <= DELETED_AT_ONCE {
+            return std::mem::take(&mut self.acknowledged);
+        }
+        self.acknowledged.drain(..DELETED_AT_ONCE).collect()
+    }
+
+    /// Rows have left the table.
+    pub(super) fn deleted(&mut self, rows: &[RowId]) {
+        rows.iter().for_each(|row| self.forget(*row));
+    }
+
+    /// Rows could not be deleted: try again.
+    pub(super) fn not_deleted(&mut self, rows: Vec<RowId>) {
+        self.acknowledged.extend(rows);
+    }
+
+    /// The row to park now, and why; it stays there until [`parked`](Self::parked).
+    pub(super) fn to_park(&self) -> Option<(RowId, String)> {
+        self.refused.front().cloned()
+    }
+
+    /// A row was parked.
+    pub(super) fn parked(&mut self, row: RowId) {
+        self.refused.retain(|(refused, _)| *refused != row);
+        self.forget(row);
+    }
+
+    /// Let go of all that is queued.
+    pub(super) fn clear_queue(&mut self) {
+        for row in std::mem::take(&mut self.queue) {
+            self.failed(row.id);
+        }
+    }
+
+    /// Let go of what is queued of `bucket`.
+    pub(super) fn drop_queued(&mut self, bucket: u8) {
+        let (drop, keep) = std::mem::take(&mut self.queue).into_iter().partition(|row| row.id.bucket == bucket);
+        self.queue = keep;
+        let dropped: VecDeque<OutboxRow> = drop;
+        dropped.iter().for_each(|row| self.failed(row.id));
+    }
+
+    /// Let go of all that is queued or in flight, whatever becomes of it.
+    pub(super) fn abandon(&mut self) {
+        self.clear_queue();
+        self.sends = FuturesUnordered::new();
+        let in_flight: Vec<_> = self.known.iter().filter(|(_, known)| known.stage == Stage::InFlight).collect();
+        let in_flight: Vec<_> = in_flight.into_iter().map(|(row, _)| *row).collect();
+        in_flight.into_iter().for_each(|row| self.failed(row));
+    }
+
+    /// Whether a row is here.
+    pub(super) fn knows(&self, row: RowId) -> bool {
+        self.known.contains_key(&row)
+    }
+
+    /// The ids of the rows of `buckets` that are here.
+    pub(super) fn known_in(&self, buckets: BucketSet) -> Vec<u64> {
+        self.known.keys().filter(|row| buckets.contains(row.bucket)).map(|row| row.id).collect()
+    }
+
+    /// Whether a row is in flight.
+    pub(super) fn was_taken(&self, row: RowId) -> bool {
+        self.known.get(&row).is_some_and(|known| known.stage == Stage::InFlight)
+    }
+
+    /// How many rows are in flight.
+    pub(super) const fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// How many rows are here.
+    pub(super) fn rows(&self) -> usize {
+        self.known.len()
+    }
+
+    /// About how many bytes are queued or in flight.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether there is room for many more rows: a read that brings a few would cost as much.
+    pub(super) fn has_room(&self, max_rows: usize, max_bytes: usize) -> bool {
+        self.rows() <= max_rows / 2 && self.bytes <= max_bytes / 2
+    }
+
+    /// Whether results are awaited.
+    pub(super) fn is_sending(&self) -> bool {
+        !self.sends.is_empty()
+    }
+
+    /// Whether rows are to be deleted.
+    pub(super) fn has_acknowledged(&self) -> bool {
+        !self.acknowledged.is_empty()
+    }
+
+    /// Whether rows are to be parked.
+    pub(super) fn has_refused(&self) -> bool {
+        !self.refused.is_empty()
+    }
+
+    /// Whether any row is here.
+    pub(super) fn has_any(&self) -> bool {
+        !self.known.is_empty()
+    }
+
+    /// Whether any row of `bucket` is here.
+    pub(super) fn has_any_of(&self, bucket: u8) -> bool {
+        self.a_bucket[usize::from(bucket)] > 0
+    }
+
+    fn set_stage(&mut self, row: RowId, stage: Stage) {
+        if let Some(known) = self.known.get_mut(&row) {
+            known.stage = stage;
+        }
+    }
+
+    fn settle(&mut self, row: RowId) {
+        let Some(known) = self.known.get_mut(&row) else { return };
+        self.bytes -= std::mem::take(&mut known.bytes);
+        if known.stage == Stage::InFlight {
+            self.in_flight -= 1;
+        }
+        known.stage = Stage::Settled;
+    }
+
+    fn forget(&mut self, row: RowId) {
+        if self.known.remove(&row).is_some() {
+            self.a_bucket[usize::from(row.bucket)] -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::memory::MemoryProducer;
+
+    fn pipeline(rows: u64) -> Pipeline {
+        let mut pipeline = Pipeline::new();
+        pipeline.push((1..=rows).map(|id| OutboxRow::example(id, "Account/42", id)).collect());
+        pipeline
+    }
+
+    #[tokio::test]
+    async fn a_row_stays_known_until_it_is_deleted() {
+        let producer: Arc<dyn Producer> = Arc::new(MemoryProducer::new(1));
+        let mut pipeline = pipeline(2);
+        pipeline.send(&producer, 10).unwrap();
+        for _ in 0..2 {
+            let Sent { row, result } = pipeline.next().await;
+            assert!(result.is_ok());
+            pipeline.acknowledged(row);
+        }
+        let rows = pipeline.to_delete();
+        assert_eq!((rows.len(), pipeline.rows(), pipeline.bytes(), pipeline.in_flight()), (2, 2, 0, 0));
+        pipeline.not_deleted(rows);
+        let rows = pipeline.to_delete();
+        pipeline.deleted(&rows);
+        assert!(!pipeline.has_any() && !pipeline.has_any_of(0));
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_keeps_the_order() {
+        let memory = MemoryProducer::new(1).queue_records(2);
+        memory.hold();
+        let producer: Arc<dyn Producer> = Arc::new(memory.clone());
+        let mut pipeline = pipeline(5);
+        pipeline.send(&producer, 10).unwrap();
+        assert_eq!(pipeline.in_flight(), 2);
+        memory.release();
+        for expected in 1..=5 {
+            let Sent { row, .. } = pipeline.next().await;
+            assert_eq!(row.id, expected);
+            pipeline.acknowledged(row);
+            pipeline.send(&producer, 10).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_abandoned_is_forgotten_and_what_was_acknowledged_is_not() {
+        let memory = MemoryProducer::new(1);
+        memory.hold();
+        let producer: Arc<dyn Producer> = Arc::new(memory.clone());
+        let mut pipeline = pipeline(3);
+        pipeline.send(&producer, 2).unwrap();
+        memory.release_next(1);
+        let Sent { row, .. } = pipeline.next().await;
+        pipeline.acknowledged(row);
+        pipeline.abandon();
+        assert_eq!((pipeline.rows(), pipeline.bytes(), pipeline.in_flight()), (1, 0, 0));
+        assert_eq!(pipeline.to_delete(), [row]);
+    }
+}

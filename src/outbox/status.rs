@@ -1,0 +1,134 @@
+//! What is in the outbox, and who publishes it.
+
+use std::time::Duration;
+
+use crate::database::{Database, Error};
+
+/// The outbox at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxStatus {
+    /// All 256 buckets, in order.
+    pub buckets: Vec<BucketStatus>,
+    /// How many events are parked.
+    pub parked: u64,
+}
+
+/// A bucket of the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketStatus {
+    /// Which.
+    pub bucket: u8,
+    /// How many events wait in it.
+    pub rows: u64,
+    /// The age of the oldest of them.
+    pub oldest: Option<Duration>,
+    /// The relay that owns it; `None` where nobody does, or its lease has run out.
+    pub owner: Option<String>,
+    /// How often it has changed hands.
+    pub epoch: u64,
+}
+
+/// An event that Kafka refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParkedEvent {
+    /// The event's id.
+    pub event_id: String,
+    /// The event's name.
+    pub event: String,
+    /// The stream.
+    pub stream: String,
+    /// The position in the stream.
+    pub sequence: u64,
+    /// Why it was refused.
+    pub reason: String,
+}
+
+impl OutboxStatus {
+    /// How many events wait.
+    pub fn rows(&self) -> u64 {
+        self.buckets.iter().map(|bucket| bucket.rows).sum()
+    }
+
+    /// The age of the oldest event that waits.
+    pub fn oldest(&self) -> Option<Duration> {
+        self.buckets.iter().filter_map(|bucket| bucket.oldest).max()
+    }
+
+    /// How many buckets nobody publishes.
+    pub fn unowned(&self) -> usize {
+        self.buckets.iter().filter(|bucket| bucket.owner.is_none()).count()
+    }
+}
+
+/// What is in the outbox of `database`. Counts every row: not for a tight loop.
+///
+/// # Errors
+/// [`Error::Sql`].
+pub async fn status(database: &Database) -> Result<OutboxStatus, Error> {
+    let pool = &database.pool;
+    let dialect = pool.dialect();
+    let (now, age) = (dialect.now(), dialect.microseconds_since("MIN(created_at)"));
+    let failed = Error::sql("reading the outbox's status");
+    let read = async {
+        let mut buckets = Vec::new();
+        let leases = format!(
+            "SELECT bucket, epoch, CASE WHEN expires_at > {now} THEN owner END FROM tidings_outbox_lease ORDER BY bucket"
+        );
+        for row in pool.query(leases).await? {
+            buckets.push(BucketStatus {
+                bucket: u8::try_from(row.integer(0)?).unwrap_or_default(),
+                rows: 0,
+                oldest: None,
+                owner: row.optional_text(2)?,
+                epoch: row.integer(1)?.unsigned_abs(),
+            });
+        }
+        let counts = format!("SELECT bucket, COUNT(*), {age} FROM tidings_outbox GROUP BY bucket");
+        for row in pool.query(counts).await? {
+            let bucket = usize::try_from(row.integer(0)?).unwrap_or_default();
+            if let Some(bucket) = buckets.get_mut(bucket) {
+                bucket.rows = row.integer(1)?.unsigned_abs();
+                bucket.oldest = Some(Duration::from_micros(u64::try_from(row.integer(2)?).unwrap_or_default()));
+            }
+        }
+        let parked = pool.query("SELECT COUNT(*) FROM tidings_outbox_parked".to_owned()).await?;
+        let parked = parked.first().map_or(Ok(0), |row| row.integer(0))?.unsigned_abs();
+        Ok(OutboxStatus { buckets, parked })
+    };
+    read.await.map_err(failed)
+}
+
+/// The parked events of `database`, the oldest first, at most `limit`.
+///
+/// # Errors
+/// [`Error::Sql`].
+pub async fn parked(database: &Database, limit: u32) -> Result<Vec<ParkedEvent>, Error> {
+    let read = async {
+        let rows = database.pool.query(format!(
+            "SELECT event_id, event_type, stream, sequence, reason FROM tidings_outbox_parked ORDER BY parked_at, id LIMIT {limit}"
+        ));
+        let mut parked = Vec::new();
+        for row in rows.await? {
+            parked.push(ParkedEvent {
+                event_id: row.text(0)?,
+                event: row.text(1)?,
+                stream: row.text(2)?,
+                sequence: row.text(3)?.parse().unwrap_or_default(),
+                reason: row.text(4)?,
+            });
+        }
+        Ok(parked)
+    };
+    read.await.map_err(Error::sql("reading the parked events"))
+}
+
+/// How much waits, measured cheaply: at most `limit` rows are counted.
+pub(super) async fn backlog(database: &Database, limit: u32) -> Result<(u64, Duration), sqlx::Error> {
+    let pool = &database.pool;
+    let count = format!("SELECT COUNT(*) FROM (SELECT id FROM tidings_outbox LIMIT {limit}) counted");
+    let rows = pool.query(count).await?.first().map_or(Ok(0), |row| row.integer(0))?;
+    let age = pool.dialect().microseconds_since("created_at");
+    let oldest = pool.query(format!("SELECT {age} FROM tidings_outbox ORDER BY id LIMIT 1")).await?;
+    let oldest = oldest.first().map_or(Ok(0), |row| row.integer(0))?;
+    Ok((rows.unsigned_abs(), Duration::from_micros(u64::try_from(oldest).unwrap_or_default())))
+}

@@ -1,0 +1,93 @@
+//! What must hold on every database: the same scenarios run on SQLite, MySQL and MariaDB.
+
+pub(crate) mod account;
+#[cfg(feature = "mysql")]
+pub(crate) mod mysql;
+pub(crate) mod relaying;
+pub(crate) mod stage;
+pub(crate) mod transactions;
+
+/// A test for each scenario named, with the attributes of `[…]`, on the stage that the expression sets.
+#[macro_export]
+macro_rules! scenarios {
+    ($attributes:tt $stage:tt $($module:ident { $($name:ident),+ $(,)? })+) => {
+        $(mod $module {
+            use super::*;
+            $($crate::scenarios! { @test $attributes $stage $module $name })+
+        })+
+    };
+    (@test [$($attribute:tt)*] ($stage:expr) $module:ident $name:ident) => {
+        #[tokio::test]
+        $($attribute)*
+        async fn $name() {
+            let stage = $stage.await;
+            scenarios::$module::$name(&stage).await;
+            stage.clear().await;
+        }
+    };
+}
+
+/// A test for each scenario that every database knows.
+#[macro_export]
+macro_rules! all_scenarios {
+    ($attributes:tt $stage:tt) => {
+        $crate::scenarios! { $attributes $stage
+            transactions {
+                a_rolled_back_transaction_publishes_nothing,
+                sequences_are_gapless_from_the_first_commit_under_eight_writers,
+                a_conflict_runs_the_closure_again,
+                two_creators_of_one_entity_both_succeed,
+                another_unique_key_is_an_error_and_no_endless_conflict,
+                a_conflict_without_end_is_given_up,
+                locking_first_makes_writers_wait_and_not_run_again,
+                the_callers_own_sql_is_part_of_the_transaction,
+                a_transaction_ended_from_within_publishes_nothing,
+                a_handle_that_outlives_its_transaction_does_nothing,
+                many_events_of_several_streams_are_numbered_in_order,
+                a_stream_keeps_its_mode_its_shard_and_its_key,
+                the_direct_mode_sends_after_the_commit,
+                an_event_too_large_for_its_topic_is_refused_before_the_commit,
+                names_that_do_not_fit_are_refused,
+                any_text_survives_the_outbox,
+                processes_that_migrate_at_once_wait_for_each_other,
+                a_publisher_records_in_the_outbox,
+            }
+            relaying {
+                records_are_those_of_the_direct_mode_with_a_sequence,
+                an_epoch_that_is_not_zero_is_a_header,
+                a_commit_wakes_the_relay_of_its_process,
+                a_relay_in_another_process_finds_what_is_committed_here,
+                two_relays_share_the_buckets_and_reorder_nothing,
+                what_a_killed_relay_published_and_did_not_delete_is_repeated_with_its_sequence,
+                a_relay_that_shuts_down_gives_its_buckets_to_the_next_at_once,
+                shutting_down_waits_for_acknowledgements_and_deletes_what_was_acknowledged,
+                a_poisoned_row_is_parked_and_the_others_go_on,
+                a_row_too_large_for_the_client_is_parked_at_once,
+                a_producer_that_fails_is_made_again_and_nothing_is_lost_or_reordered,
+                a_row_that_somebody_spoilt_is_parked,
+                the_status_tells_of_the_backlog,
+                a_row_with_a_lower_id_that_appears_later_is_still_published,
+            }
+        }
+    };
+}
+
+/// A test for each scenario that only a server with many connections can show.
+#[cfg(feature = "mysql")]
+#[macro_export]
+macro_rules! server_scenarios {
+    ($attributes:tt $stage:tt) => {
+        $crate::scenarios! { $attributes $stage
+            mysql {
+                a_row_committed_late_under_a_lower_id_is_published_and_not_swept_away,
+                a_deadlock_in_the_callers_own_sql_runs_the_closure_again,
+                a_deadlock_that_is_ignored_publishes_nothing,
+                a_lock_wait_that_times_out_runs_the_closure_again,
+                a_connection_killed_before_the_commit_runs_the_closure_again,
+                a_connection_lost_after_commit_was_sent_is_unknown,
+                what_is_wrong_with_the_address_is_named,
+                a_statement_that_commits_implicitly_is_noticed,
+            }
+        }
+    };
+}

@@ -1,0 +1,369 @@
+//! The relay: what is committed arrives, in order, and nothing else.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, join_all, ready};
+use tidings::database::{Database, Error};
+use tidings::outbox::{BUCKETS, Relay, RelayOptions, bucket_of, parked, status};
+use tidings::publisher::{Acks, DeliveryMode};
+use tidings::transport::memory::MemoryProducer;
+use tidings::transport::{OutgoingRecord, ProduceError, Producer, Written};
+
+use super::account::AccountRenamed;
+use super::stage::{Stage, eventually, position};
+
+async fn publish(database: &Database, id: &str, nickname: &str) {
+    let publish = database.transaction(async |tx| {
+        tx.publish(&AccountRenamed::new(id, nickname));
+        Ok::<_, Error>(())
+    });
+    publish.await.unwrap();
+}
+
+/// Every stream's sequences, in the order they were first published, are 1, 2, 3…
+fn assert_in_order(published: &[(String, u64)]) {
+    let mut last: BTreeMap<&str, u64> = BTreeMap::new();
+    for (stream, sequence) in published {
+        let last = last.entry(stream).or_default();
+        assert!(*sequence <= *last + 1, "{stream} {sequence} came after {last}");
+        *last = (*last).max(*sequence);
+    }
+}
+
+#[allow(clippy::too_many_lines)]
+pub(crate) async fn records_are_those_of_the_direct_mode_with_a_sequence(stage: &Stage) {
+    let direct = stage.publishing(DeliveryMode::Direct { acks: Acks::All }).await;
+    publish(&direct, "1", "Kim").await;
+    publish(&stage.database, "2", "Kim").await;
+    let relay = stage.relay();
+    stage.until_published(2).await;
+    let summary = relay.shutdown().await.unwrap();
+    assert_eq!((summary.published, summary.parked, summary.restarts), (1, 0, 0));
+    assert_eq!(stage.outbox_rows().await, 0);
+
+    let written = stage.kafka.written();
+    let (direct, relayed) = (&written[0], &written[1]);
+    let names = |headers: &tidings::transport::Headers| -> Vec<String> {
+        headers.iter().map(|header| String::from_utf8(header.name.to_vec()).unwrap()).collect()
+    };
+    let mut without_sequence = names(&relayed.headers);
+    without_sequence.retain(|name| name != "ce_sequence");
+    assert_eq!(without_sequence, names(&direct.headers));
+    for name in ["ce_specversion", "ce_source", "ce_type", "ce_schemaversion", "ce_dataschema", "content-type"] {
+        assert_eq!(relayed.headers.get(name), direct.headers.get(name), "{name}");
+    }
+    for name in ["ce_time", "ce_recordedtime", "traceparent"] {
+        let length = |headers: &tidings::transport::Headers| headers.get(name).unwrap().len();
+        assert_eq!(length(&relayed.headers), length(&direct.headers), "{name}");
+    }
+    assert_eq!(relayed.headers.get_str("ce_sequence"), Some("00000000000000000001"));
+    assert_eq!(relayed.headers.get("ce_streamepoch"), None);
+    assert_eq!(relayed.headers.get_str("ce_partitionkey"), Some("2"));
+    assert_eq!(relayed.key.as_deref(), Some(&b"2"[..]));
+    assert_eq!(
+        relayed.payload.as_ref().map(|payload| payload.len()),
+        direct.payload.as_ref().map(|payload| payload.len())
+    );
+    let millis = relayed.timestamp_ms.unwrap();
+    assert!(relayed.headers.get_str("ce_time").unwrap().contains(&format!(".{:03}", millis % 1_000)));
+}
+
+pub(crate) async fn an_epoch_that_is_not_zero_is_a_header(stage: &Stage) {
+    publish(&stage.database, "7", "Kim").await;
+    stage.execute("DELETE FROM tidings_outbox").await;
+    stage.execute("UPDATE tidings_stream SET epoch = 3, sequence = 0").await;
+    publish(&stage.database, "7", "Lou").await;
+    let relay = stage.relay();
+    stage.until_published(1).await;
+    relay.shutdown().await.unwrap();
+    let headers = &stage.kafka.written()[0].headers;
+    assert_eq!(headers.get_str("ce_streamepoch"), Some("3"));
+    assert_eq!(headers.get_str("ce_sequence"), Some("00000000000000000001"));
+}
+
+pub(crate) async fn a_commit_wakes_the_relay_of_its_process(stage: &Stage) {
+    let never = Duration::from_secs(3_600);
+    let kafka = stage.kafka.clone();
+    let relay = Relay::new(&stage.database, move || -> Arc<dyn Producer> { Arc::new(kafka.clone()) });
+    let relay = relay.options(RelayOptions::default().min_poll(never).max_poll(never)).spawn();
+    eventually("all buckets are owned", async || status(&stage.database).await.unwrap().unowned() == 0).await;
+    for event in 1..=5 {
+        publish(&stage.database, "7", &event.to_string()).await;
+        stage.until_published(event).await;
+    }
+    stage.until_empty().await;
+    relay.shutdown().await.unwrap();
+}
+
+pub(crate) async fn a_relay_in_another_process_finds_what_is_committed_here(stage: &Stage) {
+    let elsewhere = stage.elsewhere().await;
+    let relay = stage.relay_of(&elsewhere);
+    publish(&stage.database, "7", "Kim").await;
+    stage.until_published(1).await;
+    stage.until_empty().await;
+    relay.shutdown().await.unwrap();
+}
+
+pub(crate) async fn two_relays_share_the_buckets_and_reorder_nothing(stage: &Stage) {
+    const WRITERS: usize = 4;
+    const EACH: usize = 60;
+    let databases = [stage.elsewhere().await, stage.elsewhere().await];
+    let first = stage.relay_of(&databases[0]);
+    let done = AtomicBool::new(false);
+    let write = async {
+        let writers = (0..WRITERS).map(|writer| async move {
+            for round in 0..EACH {
+                // Two streams that all write to, and one of each writer's own.
+                let id = [0, 1, writer + 2][round % 3].to_string();
+                publish(&stage.database, &id, &format!("{writer}-{round}")).await;
+            }
+        });
+        join_all(writers).await;
+        done.store(true, Ordering::Relaxed);
+    };
+    let join = async {
+        stage.until_published(20).await;
+        // Another joins in the middle, and takes half of the buckets.
+        let second = stage.relay_of(&databases[1]);
+        eventually("each relay owns half", async || {
+            let owners: Vec<_> =
+                status(&stage.database).await.unwrap().buckets.into_iter().map(|bucket| bucket.owner).collect();
+            let counts = owners.iter().flatten().fold(BTreeMap::new(), |mut counts, owner| {
+                *counts.entry(owner.clone()).or_insert(0) += 1;
+                counts
+            });
+            counts.len() == 2 && counts.values().all(|count| *count == BUCKETS / 2)
+        })
+        .await;
+        second
+    };
+    let ((), second) = tokio::join!(write, join);
+    stage.until_published(WRITERS * EACH).await;
+    stage.until_empty().await;
+    let (first, second) = (first.shutdown().await.unwrap(), second.shutdown().await.unwrap());
+    let published = stage.published();
+    assert_in_order(&published);
+    assert_eq!(published.iter().collect::<HashSet<_>>().len(), WRITERS * EACH, "nothing is lost");
+    assert_eq!(published.len(), WRITERS * EACH, "and nothing repeated, since nobody crashed");
+    assert_eq!(first.published + second.published, u64::try_from(WRITERS * EACH).unwrap());
+}
+
+pub(crate) async fn what_a_killed_relay_published_and_did_not_delete_is_repeated_with_its_sequence(stage: &Stage) {
+    for event in 1..=4 {
+        publish(&stage.database, "7", &event.to_string()).await;
+    }
+    stage.kafka.hold();
+    let kafka = stage.kafka.clone();
+    let killed = Relay::new(&stage.database, move || -> Arc<dyn Producer> { Arc::new(kafka.clone()) });
+    let killed = killed.options(RelayOptions::default().lease_ttl(Duration::from_secs(2))).spawn();
+    eventually("all are in flight", async || stage.kafka.outstanding() == 4).await;
+    // Two are acknowledged; the relay is killed before it hears of it. This runs in one thread, so it cannot.
+    stage.kafka.release_next(2);
+    killed.abort();
+    eventually("what is left of it is gone", async || stage.kafka.outstanding() == 2).await;
+    stage.kafka.purge();
+    stage.kafka.release();
+    assert_eq!(stage.outbox_rows().await, 4);
+
+    // The next owner waits until the lease ends.
+    let next = stage.relay();
+    stage.until_published(6).await;
+    stage.until_empty().await;
+    next.shutdown().await.unwrap();
+    let sequences: Vec<_> = stage.published().into_iter().map(|(_, sequence)| sequence).collect();
+    assert_eq!(sequences, [1, 2, 1, 2, 3, 4]);
+    let ids: Vec<_> =
+        stage.kafka.written().iter().map(|record| record.headers.get("ce_id").unwrap().to_vec()).collect();
+    assert_eq!((&ids[0], &ids[1]), (&ids[2], &ids[3]), "a repeat is the same event");
+}
+
+pub(crate) async fn a_relay_that_shuts_down_gives_its_buckets_to_the_next_at_once(stage: &Stage) {
+    let first = stage.relay();
+    publish(&stage.database, "7", "Kim").await;
+    stage.until_published(1).await;
+    first.shutdown().await.unwrap();
+    assert_eq!(status(&stage.database).await.unwrap().unowned(), BUCKETS);
+    let epochs = status(&stage.database).await.unwrap().buckets;
+
+    let kafka = stage.kafka.clone();
+    let next = Relay::new(&stage.database, move || -> Arc<dyn Producer> { Arc::new(kafka.clone()) });
+    let next = next.options(RelayOptions::default().lease_ttl(Duration::from_secs(3_600))).spawn();
+    publish(&stage.database, "7", "Lou").await;
+    stage.until_published(2).await;
+    let taken_over = status(&stage.database).await.unwrap().buckets;
+    assert!(epochs.iter().zip(&taken_over).all(|(before, after)| after.epoch == before.epoch + 1));
+    next.shutdown().await.unwrap();
+}
+
+pub(crate) async fn shutting_down_waits_for_acknowledgements_and_deletes_what_was_acknowledged(stage: &Stage) {
+    stage.kafka.hold();
+    let relay = stage.relay();
+    publish(&stage.database, "7", "Kim").await;
+    eventually("it is in flight", async || stage.kafka.outstanding() == 1).await;
+    let shutdown = tokio::spawn(relay.shutdown());
+    tokio::task::yield_now().await;
+    stage.kafka.release();
+    let summary = shutdown.await.unwrap().unwrap();
+    assert_eq!(summary.published, 1);
+    assert_eq!(stage.outbox_rows().await, 0);
+}
+
+/// Refuses the records of some keys as a broker does: later, and whoever follows fails until a new producer is made.
+#[derive(Debug, Clone)]
+struct Picky {
+    kafka: MemoryProducer,
+    poison: &'static [&'static str],
+    failed: Arc<AtomicBool>,
+}
+
+impl Producer for Picky {
+    fn enqueue(
+        &self,
+        record: &OutgoingRecord,
+    ) -> Result<BoxFuture<'static, Result<Written, ProduceError>>, ProduceError> {
+        let key = record.key.as_deref().unwrap_or_default();
+        if self.failed.load(Ordering::Relaxed) {
+            return Ok(ready(Err(ProduceError::Fatal { reason: "gap".into() })).boxed());
+        }
+        if self.poison.iter().any(|poison| poison.as_bytes() == key) {
+            self.failed.store(true, Ordering::Relaxed);
+            let (topic, reason) = (Arc::clone(&record.topic), "invalid record".into());
+            return Ok(ready(Err(ProduceError::Refused { topic, reason, retryable: false })).boxed());
+        }
+        self.kafka.enqueue(record)
+    }
+
+    fn flush(&self, deadline: Duration) -> BoxFuture<'static, usize> {
+        self.kafka.flush(deadline)
+    }
+
+    fn purge(&self) {
+        self.kafka.purge();
+    }
+}
+
+pub(crate) async fn a_poisoned_row_is_parked_and_the_others_go_on(stage: &Stage) {
+    for round in 1..=3 {
+        for id in ["1", "poison", "2", "venom", "3"] {
+            publish(&stage.database, id, &round.to_string()).await;
+        }
+    }
+    let kafka = stage.kafka.clone();
+    let relay = Relay::new(&stage.database, move || -> Arc<dyn Producer> {
+        Arc::new(Picky { kafka: kafka.clone(), poison: &["poison", "venom"], failed: Arc::default() })
+    });
+    let relay = relay.spawn();
+    stage.until_empty().await;
+    let summary = relay.shutdown().await.unwrap();
+    assert_eq!(summary.parked, 6);
+
+    let published = stage.published();
+    assert_in_order(&published);
+    let good: HashSet<_> = published.into_iter().collect();
+    let expected = ["1", "2", "3"].iter().flat_map(|id| (1..=3).map(move |round| (format!("Account/{id}"), round)));
+    assert_eq!(good, expected.collect());
+    let parked = parked(&stage.database, 100).await.unwrap();
+    assert_eq!(parked.len(), 6);
+    assert!(parked.iter().all(|event| event.reason.contains("invalid record")), "{parked:?}");
+    assert_eq!(status(&stage.database).await.unwrap().parked, 6);
+}
+
+pub(crate) async fn a_row_too_large_for_the_client_is_parked_at_once(stage: &Stage) {
+    publish(&stage.database, "7", "one").await;
+    publish(&stage.database, "7", "two").await;
+    publish(&stage.database, "7", "three").await;
+    let relay = stage.relay_through(&stage.database, Small(stage.kafka.clone()));
+    stage.until_empty().await;
+    let summary = relay.shutdown().await.unwrap();
+    assert_eq!(summary.parked, 1);
+    assert_eq!(stage.published(), [("Account/7".to_owned(), 1), ("Account/7".to_owned(), 3)]);
+}
+
+/// Takes no second record of a stream.
+#[derive(Debug, Clone)]
+struct Small(MemoryProducer);
+
+impl Producer for Small {
+    fn enqueue(
+        &self,
+        record: &OutgoingRecord,
+    ) -> Result<BoxFuture<'static, Result<Written, ProduceError>>, ProduceError> {
+        if record.headers.get_str("ce_sequence").unwrap().ends_with('2') {
+            return Err(ProduceError::TooLarge { topic: Arc::clone(&record.topic), bytes: 9 });
+        }
+        self.0.enqueue(record)
+    }
+
+    fn flush(&self, deadline: Duration) -> BoxFuture<'static, usize> {
+        self.0.flush(deadline)
+    }
+
+    fn purge(&self) {
+        self.0.purge();
+    }
+}
+
+pub(crate) async fn a_producer_that_fails_is_made_again_and_nothing_is_lost_or_reordered(stage: &Stage) {
+    for event in 1..=40 {
+        publish(&stage.database, ["1", "2"][event % 2], &event.to_string()).await;
+    }
+    stage.kafka.fail_next(3, |record| ProduceError::Refused {
+        topic: Arc::clone(&record.topic),
+        reason: "the broker went away".into(),
+        retryable: true,
+    });
+    let relay = stage.relay();
+    stage.until_empty().await;
+    let summary = relay.shutdown().await.unwrap();
+    assert!(summary.restarts >= 1);
+    let published = stage.published();
+    assert_eq!(published.iter().collect::<HashSet<_>>().len(), 40);
+}
+
+pub(crate) async fn a_row_that_somebody_spoilt_is_parked(stage: &Stage) {
+    publish(&stage.database, "7", "one").await;
+    publish(&stage.database, "7", "two").await;
+    stage.execute("UPDATE tidings_outbox SET occurred_at = 'yesterday' WHERE sequence LIKE '%1'").await;
+    let relay = stage.relay();
+    stage.until_empty().await;
+    relay.shutdown().await.unwrap();
+    assert_eq!(stage.published(), [("Account/7".to_owned(), 2)]);
+    assert!(parked(&stage.database, 1).await.unwrap()[0].reason.contains("occurred_at is 'yesterday'"));
+}
+
+pub(crate) async fn the_status_tells_of_the_backlog(stage: &Stage) {
+    publish(&stage.database, "7", "one").await;
+    publish(&stage.database, "7", "two").await;
+    let status = status(&stage.database).await.unwrap();
+    assert_eq!((status.rows(), status.unowned(), status.parked), (2, BUCKETS, 0));
+    assert!(status.oldest().unwrap() < Duration::from_secs(60));
+    assert_eq!(status.buckets[usize::from(bucket_of("7"))].rows, 2);
+}
+
+pub(crate) async fn a_row_with_a_lower_id_that_appears_later_is_still_published(stage: &Stage) {
+    let relay = stage.relay();
+    for event in 1..=3 {
+        publish(&stage.database, "7", &event.to_string()).await;
+    }
+    stage.until_published(3).await;
+    stage.until_empty().await;
+    // What a cursor has passed by: an id below those that were seen, in a bucket that was read.
+    stage
+        .execute(&format!(
+            "INSERT INTO tidings_outbox (bucket, id, event_id, topic, stream, epoch, sequence, partition_key, source, \
+             event_type, schema_version, occurred_at, recorded_at, correlation_id, data_schema, traceparent, payload) \
+             VALUES ({}, 1, '00000000-0000-7000-8000-000000000000', 'accounts', 'Account/low', 0, '00000000000000000001', \
+             'low', '/accounts', 'accounts.AccountRenamed', '1.0.0', '2025-01-01T00:00:00Z', '2025-01-01T00:00:00Z', 'c', \
+             'd', 'p', X'00')",
+            bucket_of("low"),
+        ))
+        .await;
+    stage.until_published(4).await;
+    stage.until_empty().await;
+    relay.shutdown().await.unwrap();
+    assert_eq!(position(&stage.kafka.written()[3]), ("Account/low".to_owned(), 1));
+}

@@ -1,0 +1,34 @@
+//! Transactions and the relay on SQLite: no server needed.
+
+#[path = "../scenarios/mod.rs"]
+mod scenarios;
+mod send;
+
+use scenarios::stage::Stage;
+
+all_scenarios! { [] (Stage::sqlite()) }
+
+mod opening {
+    use tidings::database::{Database, DatabaseOptions, Error};
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_opened_is_named() {
+        let error = Database::connect(DatabaseOptions::new("sqlite:/no/such/folder/file.db")).await.unwrap_err();
+        assert!(
+            matches!(&error, Error::Unreachable { address, .. } if address == "/no/such/folder/file.db"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_url_of_another_kind_is_refused_without_showing_it() {
+        let error = Database::connect(DatabaseOptions::new("postgres://user:secret@host/db")).await.unwrap_err();
+        assert!(matches!(error, Error::Url { .. }) && !format!("{error:?}{error}").contains("secret"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_database_in_memory_works() {
+        let options = DatabaseOptions::new("sqlite::memory:").migrate(true);
+        Database::connect(options).await.unwrap().check_migrated().await.unwrap();
+    }
+}

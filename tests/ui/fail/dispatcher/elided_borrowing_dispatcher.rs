@@ -1,0 +1,12 @@
+use tidings::prelude::*;
+use tidings_ui_tests::UserUpdated;
+
+struct Leaderboards<'a>(&'a str);
+
+#[dispatcher(source = "accounts")]
+impl Leaderboards<'_> {
+    #[on("accounts.UserUpdated")]
+    async fn on_user_updated(&self, _event: UserUpdated) {}
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use tidings::prelude::*;
+
+#[dispatcher(source = "accounts")]
+struct Leaderboards;
+
+fn main() {}

@@ -1,0 +1,18 @@
+use tidings::prelude::*;
+use tidings_ui_tests::UserUpdated;
+
+struct Leaderboards;
+
+#[dispatcher(source = "accounts")]
+impl Leaderboards {
+    #[on("accounts.UserUpdated")]
+    async fn on_user_updated(&self, _event: UserUpdated) {}
+}
+
+#[dispatcher(source = "accounts")]
+impl Leaderboards {
+    #[on("accounts.UserUpdated")]
+    async fn on_user_renamed(&self, _event: UserUpdated) {}
+}
+
+fn main() {}

@@ -1,0 +1,14 @@
+use tidings::prelude::*;
+use tidings_ui_tests::UserUpdated;
+
+struct Leaderboards;
+
+impl Leaderboards {
+    #[on("accounts.UserUpdated")]
+    async fn on_user_updated(&self, _event: UserUpdated) {}
+}
+
+#[on("accounts.UserUpdated")]
+async fn on_user_updated(_event: UserUpdated) {}
+
+fn main() {}

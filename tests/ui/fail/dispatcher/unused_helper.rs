@@ -1,0 +1,18 @@
+#![deny(dead_code)]
+
+use tidings::prelude::*;
+use tidings_ui_tests::UserUpdated;
+
+struct Leaderboards;
+
+#[dispatcher(source = "accounts")]
+impl Leaderboards {
+    #[on("accounts.UserUpdated")]
+    async fn on_user_updated(&self, _event: UserUpdated) {}
+
+    fn helper(&self) {}
+}
+
+fn main() {
+    let _ = Leaderboards;
+}

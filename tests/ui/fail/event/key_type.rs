@@ -1,0 +1,16 @@
+use serde::{Deserialize, Serialize};
+use tidings::Event;
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(name = "accounts.UserUpdated", version = "1.3.0", schema_inline = r#"{
+    "type": "record", "name": "UserUpdated", "namespace": "accounts",
+    "fields": [
+        {"name": "user_id", "type": "double"}
+    ]
+}"#)]
+struct UserUpdated {
+    #[event(key)]
+    user_id: f64,
+}
+
+fn main() {}

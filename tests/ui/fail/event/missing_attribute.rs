@@ -1,0 +1,10 @@
+use serde::{Deserialize, Serialize};
+use tidings::Event;
+
+#[derive(Event, Serialize, Deserialize)]
+struct UserUpdated {
+    #[event(key)]
+    user_id: i64,
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use serde::{Deserialize, Serialize};
+use tidings::Event;
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(name = "accounts.UserUpdated", version = "1.3.0", schema = "schemas/accounts/Tier.avsc")]
+struct UserUpdated {
+    #[event(key)]
+    user_id: i64,
+}
+
+fn main() {}

@@ -1,0 +1,18 @@
+use serde::{Deserialize, Serialize};
+use tidings::Event;
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(name = "accounts.UserUpdated", version = "1.3.0", schema_inline = r#"{
+    "type": "record", "name": "UserUpdated", "namespace": "accounts",
+    "fields": [
+        {"name": "user_id", "type": "long"},
+        {"name": "nickname", "type": "text"}
+    ]
+}"#)]
+struct UserUpdated {
+    #[event(key)]
+    user_id: i64,
+    nickname: String,
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use serde::{Deserialize, Serialize};
+use tidings::Event;
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(name = "accounts.UserUpdated", version = "1.3.0", schema = "schemas/accounts/UserUpdated.avsc")]
+#[serde(tag = "kind")]
+struct UserUpdated {
+    #[event(key)]
+    user_id: i64,
+    nickname: String,
+}
+
+fn main() {}
