@@ -12,7 +12,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka_sys as sys;
 
 use super::super::{Record, TopicPartition, Wake};
@@ -102,29 +101,6 @@ impl<C: ConsumerContext + 'static> Drop for PartitionQueue<C> {
             sys::rd_kafka_queue_cb_event_enable(self.queue, None, ptr::null_mut());
             sys::rd_kafka_queue_destroy(self.queue);
         }
-    }
-}
-
-/// Commit without waiting. The result comes through the consumer's own queue, to its context's `commit_callback`: `rdkafka`'s
-/// own call names no queue, and librdkafka then drops the result.
-pub(super) fn commit<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    offsets: &TopicPartitionList,
-) -> Result<(), RDKafkaErrorCode> {
-    let client = consumer.client().native_ptr();
-    // SAFETY: the client and the list live; the queue is checked before use, and librdkafka keeps a reference of its own.
-    let result = unsafe {
-        let queue = sys::rd_kafka_queue_get_consumer(client);
-        if queue.is_null() {
-            return Err(RDKafkaErrorCode::UnknownGroup);
-        }
-        let result = sys::rd_kafka_commit_queue(client, offsets.ptr(), queue, None, ptr::null_mut());
-        sys::rd_kafka_queue_destroy(queue);
-        result
-    };
-    match RDKafkaErrorCode::from(result) {
-        RDKafkaErrorCode::NoError => Ok(()),
-        code => Err(code),
     }
 }
 
