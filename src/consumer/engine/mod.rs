@@ -197,7 +197,8 @@ impl<T: ConsumerTransport> Engine<T> {
 
     fn next_wait(&self) -> Duration {
         let timer = self.timers.peek().map(|Reverse(timer)| timer.due.saturating_sub(self.now));
-        let commit = (self.uncommitted > 0)
+        // While one is under way its end is what wakes; its successor is not due before.
+        let commit = (self.uncommitted > 0 && self.commits_under_way == 0)
             .then(|| (self.last_commit + self.parts.options.commit_interval).saturating_sub(self.now));
         [timer, commit].into_iter().flatten().fold(MAX_WAIT, Duration::min)
     }
