@@ -81,6 +81,16 @@ impl FireAndForget {
         *self.limit.get_or_init(ask).await
     }
 
+    /// Refuse an event that its topic would refuse.
+    pub(super) async fn check_size(&self, event: &ReadyEvent, bytes: usize) -> Result<(), PublishError> {
+        let (bytes, limit) = (bytes + BATCH_OVERHEAD, self.limit().await as usize);
+        if bytes <= limit {
+            return Ok(());
+        }
+        let topic = Arc::clone(&event.topic);
+        Err(PublishError::TooLarge { event: event.name(), id: event.envelope.id, topic, bytes, limit })
+    }
+
     /// Take `event` into the queue, waiting for room there until the deadline.
     pub(super) async fn enqueue(
         &self,
