@@ -85,12 +85,11 @@ impl Headers {
 
     /// Add a header behind the others.
     pub fn push(&mut self, name: impl AsRef<[u8]>, value: Option<&[u8]>) {
-        match value {
-            Some(value) => self.push_with(name, |buffer| buffer.extend_from_slice(value)),
-            None => {
-                let start = self.push_name(name.as_ref());
-                self.push_span(start, name.as_ref().len(), None);
-            }
+        if let Some(value) = value {
+            self.push_with(name, |buffer| buffer.extend_from_slice(value));
+        } else {
+            let start = self.push_name(name.as_ref());
+            self.push_span(start, name.as_ref().len(), None);
         }
     }
 
