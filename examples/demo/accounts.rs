@@ -77,11 +77,9 @@ impl Accounts {
                 tx.save(&player);
                 match self.release {
                     Release::Current => tx.publish(&event),
-                    Release::Previous => tx.publish(&ScoreChangedV1 {
-                        user_id,
-                        score: event.score,
-                        revision: event.revision,
-                    }),
+                    Release::Previous => {
+                        tx.publish(&ScoreChangedV1 { user_id, score: event.score, revision: event.revision })
+                    }
                 }
                 Ok(player)
             })

@@ -119,7 +119,9 @@ impl Arguments {
 
     /// What clap cannot see.
     pub fn check(&self) -> Result<(), String> {
-        if let Some(share) = self.shares().iter().find(|share| share.poison > share.events.saturating_sub(share.players)) {
+        if let Some(share) =
+            self.shares().iter().find(|share| share.poison > share.events.saturating_sub(share.players))
+        {
             return Err(format!(
                 "--poison {} does not fit: in the mode {}, {} events are left when each of {} players has signed up",
                 self.poison,

@@ -119,8 +119,7 @@ async fn consumer(platform: &Platform, rounds: &[Round], board: &Arc<Board>) -> 
     }
     let ledgers = Arc::new(ledgers);
     let run = rounds.first().map_or(0, |round| round.players.0.start / IDS_A_RUN);
-    let options =
-        ConsumerOptions::new("leaderboards").kafka(platform.consumer_kafka()).dead_letter_topic(DEAD_LETTERS);
+    let options = ConsumerOptions::new("leaderboards").kafka(platform.consumer_kafka()).dead_letter_topic(DEAD_LETTERS);
     let leaderboards = Leaderboards { board: Arc::clone(board), ranking: Ranking::default() };
     let known = Arc::clone(&ledgers);
     let consumer = Consumer::builder(options)

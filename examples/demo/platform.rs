@@ -77,7 +77,11 @@ impl Platform {
         let options = DatabaseOptions::new(url).migrate(true).max_connections(connections);
         let description = format!(
             "{}, {}, {}",
-            if cluster.is_some() { "an embedded Kafka cluster".to_owned() } else { format!("Kafka at {}", kafka.brokers()) },
+            if cluster.is_some() {
+                "an embedded Kafka cluster".to_owned()
+            } else {
+                format!("Kafka at {}", kafka.brokers())
+            },
             if folder.is_some() { "SQLite in a temporary file".to_owned() } else { options.redacted_url() },
             if arguments.registry.is_some() { "a schema registry" } else { "no schema registry" },
         );

@@ -123,8 +123,17 @@ impl Report {
     /// The table, a row a mode.
     pub fn table(&self) -> String {
         const HEADINGS: [&str; 11] = [
-            "mode", "published", "handled", "retried", "dead-lettered", "out of order", "lost", "repeated", "events/s",
-            "p50 ms", "p99 ms",
+            "mode",
+            "published",
+            "handled",
+            "retried",
+            "dead-lettered",
+            "out of order",
+            "lost",
+            "repeated",
+            "events/s",
+            "p50 ms",
+            "p99 ms",
         ];
         let total = (self.modes.len() > 1).then_some(&self.total);
         let rows = self.modes.iter().chain(total).map(|outcome| {
@@ -200,8 +209,16 @@ mod tests {
         assert_eq!(text.lines().count(), 1);
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         for (name, expected) in [
-            ("published", 20.0), ("handled", 20.0), ("retried", 2.0), ("dead_lettered", 0.0), ("lost", 0.0),
-            ("repeated", 0.0), ("out_of_order", 0.0), ("events_per_second", 5.0), ("p50_ms", 1.0), ("p99_ms", 9.0),
+            ("published", 20.0),
+            ("handled", 20.0),
+            ("retried", 2.0),
+            ("dead_lettered", 0.0),
+            ("lost", 0.0),
+            ("repeated", 0.0),
+            ("out_of_order", 0.0),
+            ("events_per_second", 5.0),
+            ("p50_ms", 1.0),
+            ("p99_ms", 9.0),
         ] {
             let found = json[name].as_f64().unwrap_or_else(|| panic!("{name} is missing in {text}"));
             assert!((found - expected).abs() < 0.05, "{name} is {found}, not {expected}");

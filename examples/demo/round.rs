@@ -51,11 +51,8 @@ impl Round {
         progress: &mut Progress,
     ) -> Result<Outcome, DemoError> {
         let options = PublisherOptions::new(SERVICE).kafka(platform.kafka.clone()).mode(self.share.mode);
-        let publisher = Publisher::builder(options)
-            .codec(platform.codec.clone())
-            .topic(platform.topic.clone())
-            .build()
-            .await?;
+        let publisher =
+            Publisher::builder(options).codec(platform.codec.clone()).topic(platform.topic.clone()).build().await?;
         let database = platform.database.clone().with_publisher(&publisher);
         let relay = (self.share.mode == DeliveryMode::Outbox).then(|| {
             let producers = KafkaProducers::new(platform.kafka.clone()).topic(SERVICE);
@@ -139,7 +136,8 @@ impl Round {
                 return Ok(last);
             }
             if last.elapsed() > patience {
-                progress.say(&format!("nothing has happened for {} s: what is missing counts as lost", patience.as_secs()));
+                progress
+                    .say(&format!("nothing has happened for {} s: what is missing counts as lost", patience.as_secs()));
                 return Ok(last);
             }
         }
@@ -163,7 +161,8 @@ impl Round {
         for player in platform.players(&self.players).await? {
             self.ledger.committed(player.id, player.revision.unsigned_abs());
             let place = board.place(player.id).unwrap_or_default();
-            let agrees = (place.nickname, place.score, place.revision) == (player.nickname, player.score, player.revision);
+            let agrees =
+                (place.nickname, place.score, place.revision) == (player.nickname, player.score, player.revision);
             // What a dead letter said is not on the board.
             if !agrees && !self.ledger.has_given_up(player.id) {
                 disagreements += 1;

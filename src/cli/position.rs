@@ -151,7 +151,7 @@ mod tests {
             ("@2026-01-01T00:00:00Z", time("2026-01-01T00:00:00Z")),
             ("@2026-01-01T02:00:00+02:00", time("2026-01-01T00:00:00Z")),
             ("@2026-01-01", time("2026-01-01T00:00:00Z")),
-            ("@-90m", Position::Ago(Duration::from_secs(5_400))),
+            ("@-90m", Position::Ago(Duration::from_mins(90))),
         ] {
             assert_eq!(text.parse(), Ok(position), "{text}");
             assert_eq!(text.parse(), Ok(Span { from: position, to: None }), "{text}");
@@ -165,7 +165,7 @@ mod tests {
             (":7", Position::Start, Some(Position::Offset(7))),
             ("start:+2", Position::Start, Some(Position::AfterStart(2))),
             ("-5:", Position::BeforeEnd(5), None),
-            ("@-1h:end", Position::Ago(Duration::from_secs(3_600)), Some(Position::End)),
+            ("@-1h:end", Position::Ago(Duration::from_hours(1)), Some(Position::End)),
             (
                 "@2026-01-01T00:00:00Z:@2026-01-02T00:30:00+00:30",
                 time("2026-01-01T00:00:00Z"),

@@ -1,4 +1,4 @@
-//! `tidings migrate`, on SQLite; and what `tidings relay` says without a database.
+//! `tidings migrate`, on `SQLite`; and what `tidings relay` says without a database.
 
 use crate::command::tidings;
 

@@ -59,7 +59,7 @@ fn a_service_is_started_and_says_what_it_handles() {
         "versions": ">=1.2.3", "handler": "on_user_updated", "payload_version": "1.3.0", "max_attempts": 3,
         "on_exhausted": "dead_letter", "timeout_ms": 60_000, "docs": "Keeps the display name.",
     });
-    assert_eq!(finished.json_lines(), [expected.clone()]);
+    assert_eq!(finished.json_lines(), std::slice::from_ref(&expected));
     assert_eq!(finished.stderr, "");
     let array: serde_json::Value = serde_json::from_str(&ask(&["--json"]).stdout).unwrap();
     assert_eq!(array, json!([expected]));

@@ -35,6 +35,11 @@ fn all(topic: &str) -> Vec<Value> {
     on_servers(["tail", topic, "--from", "start", "--no-follow", "-o", "jsonl"]).run().succeeded().json_lines()
 }
 
+/// A line each.
+fn joined(lines: &[Value]) -> String {
+    lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
 async fn write_raw(topic: &str, records: Vec<(Option<&[u8]>, Headers)>) {
     let producer = KafkaProducer::new(&kafka(), &ProducerOptions::new()).unwrap();
     for (payload, headers) in records {
@@ -79,7 +84,7 @@ async fn what_is_published_is_tailed_with_every_header_and_published_again_as_it
     let subject = format!("/subjects/{topic}-accounts.UserUpdated/versions/1");
     assert!(headers["ce_dataschema"].as_str().unwrap().ends_with(&subject), "{headers}");
 
-    let written = seen.iter().map(|line| format!("{line}\n")).collect::<String>();
+    let written = joined(&seen);
     on_servers(["publish", &copy, "--schema", "UserUpdated.avsc"])
         .file("UserUpdated.avsc", SCHEMA)
         .input(written)
@@ -167,7 +172,7 @@ async fn nothing_that_stands_on_a_topic_ends_a_tail() {
 
     // What cannot be decoded, and a tombstone, are copied byte for byte.
     let copy = fresh_topic("cli-copy", 1).await;
-    let lines = seen[1..7].iter().map(|line| format!("{line}\n")).collect::<String>();
+    let lines = joined(&seen[1..7]);
     on_servers(["publish", &copy]).input(lines).run().succeeded();
     let copied = all(&copy);
     for (original, copied) in seen[1..7].iter().zip(&copied) {
@@ -180,7 +185,7 @@ async fn nothing_that_stands_on_a_topic_ends_a_tail() {
 #[tokio::test]
 async fn a_tail_begins_and_ends_where_it_is_told() {
     let topic = fresh_topic("cli", 1).await;
-    let lines = (0..10).map(|user| format!("{{\"user_id\": {user}}}\n")).collect::<String>();
+    let lines = joined(&(0..10).map(|user| json!({"user_id": user})).collect::<Vec<_>>());
     publish(&topic).args(["--key-field", "user_id"]).input(lines).run().succeeded();
     let users = |arguments: &[&str]| {
         let finished = on_servers(["tail", &topic, "-o", "jsonl"]).args(arguments.iter().copied()).run().succeeded();
@@ -192,7 +197,7 @@ async fn a_tail_begins_and_ends_where_it_is_told() {
     assert_eq!(users(&["--from", ":end", "--key", "7"]), [7]);
     assert_eq!(users(&["--from", "start", "--to", "-9"]), [0]);
     assert_eq!(users(&["--from", "@2020-01-01:+1"]), [0]);
-    assert_eq!(users(&["--from", "@-1s", "--to", "end"]).len() <= 10, true);
+    assert_eq!(users(&["--from", "@-1h:end"]).len(), 10);
     assert_eq!(users(&["--from", "@2100-01-01T00:00:00Z", "--no-follow"]), [0_i64; 0]);
     assert_eq!(users(&["--from", "start", "--no-follow", "--event", "accounts.Other"]), [0_i64; 0]);
     assert_eq!(users(&["--from", "start", "--no-follow", "--event", "accounts.User*"]).len(), 10);

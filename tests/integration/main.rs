@@ -6,11 +6,15 @@ mod cli;
 #[cfg(feature = "cli")]
 #[path = "../cli/command.rs"]
 mod command;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry"))]
+mod consumer;
 #[cfg(feature = "publisher")]
 #[path = "../embedded/events.rs"]
 mod events;
 #[cfg(feature = "publisher")]
 mod kafka;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry"))]
+mod parts;
 #[cfg(feature = "mysql")]
 #[macro_use]
 #[path = "../scenarios/mod.rs"]
@@ -26,6 +30,8 @@ mod reader;
 mod relay;
 #[cfg(feature = "registry")]
 mod schema;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry"))]
+mod support;
 #[cfg(feature = "publisher")]
 mod topics;
 
@@ -33,6 +39,6 @@ mod topics;
 #[allow(dead_code)]
 fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
-        panic!("{name} is not set: run the tests with scripts/with-servers, which starts the servers")
+        panic!("{name} is not set: run the tests with `make test`, which starts the servers and says where they are")
     })
 }

@@ -15,6 +15,10 @@ use super::{KafkaError, KafkaOptions, TopicError, TopicSpec, topic_name};
 /// How long one request for metadata may take before events are looked at: a refused password shows only there.
 const METADATA_TURN: Duration = Duration::from_millis(500);
 
+/// How long a topic may be known to one broker and not to another.
+const PROPAGATION: Duration = Duration::from_secs(1);
+const PROPAGATION_TURN: Duration = Duration::from_millis(50);
+
 /// A topic as the cluster's metadata shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
@@ -171,6 +175,19 @@ impl Visit {
         }
     }
 
+    /// The shape of `topic`, which other brokers may already know: the cluster tells of a new topic from broker to broker.
+    pub(super) fn settled_shape(&self, topic: &str) -> Result<Option<Shape>, TopicError> {
+        let start = Instant::now();
+        loop {
+            let shape = self.shape(topic)?;
+            if shape.is_some() || start.elapsed() > PROPAGATION {
+                return Ok(shape);
+            }
+            // There is nothing to wait for but time.
+            std::thread::sleep(PROPAGATION_TURN);
+        }
+    }
+
     /// Wait until the cluster shows `topic`.
     pub(super) fn wait_for(&self, topic: &str) -> Result<Shape, TopicError> {
         loop {
@@ -178,8 +195,7 @@ impl Visit {
                 return Ok(shape);
             }
             self.left()?;
-            // The cluster tells of a new topic from broker to broker; there is nothing to wait for but time.
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(PROPAGATION_TURN);
         }
     }
 

@@ -131,7 +131,7 @@ fn same_partitions(topic: &TopicSpec, found: u32) -> Result<(), TopicError> {
 }
 
 fn describe(visit: &Visit, topic: &str) -> Result<TopicState, TopicError> {
-    let shape = visit.shape(topic)?.ok_or_else(|| TopicError::Missing { topic: topic.to_owned() })?;
+    let shape = visit.settled_shape(topic)?.ok_or_else(|| TopicError::Missing { topic: topic.to_owned() })?;
     Ok(state(topic, shape, visit.properties(topic)?.as_ref()))
 }
 

@@ -1,0 +1,11 @@
+//! The parts that child processes of these tests play.
+
+use crate::consumer;
+
+/// Play a part, until it is over or the process is ended.
+pub(crate) async fn play(part: &str) {
+    match part {
+        "slow service" => consumer::shutdown::serve().await,
+        _ => panic!("there is no part called {part}"),
+    }
+}
