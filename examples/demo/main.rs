@@ -21,7 +21,7 @@ mod progress;
 mod report;
 mod round;
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -171,7 +171,7 @@ fn print(report: &Report, arguments: &Arguments, progress: &Progress) -> Result<
 fn log(arguments: &Arguments) {
     let real = arguments.brokers.is_some() || arguments.database.is_some();
     // Retries are made to happen here, and counted; the log need not tell of each.
-    let default = if real { "warn,tidings::consumer::engine::run=error" } else { "error" };
+    let default = if real { "warn,tidings::consumer=error" } else { "error" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).without_time().init();
 }
