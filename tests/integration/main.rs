@@ -6,14 +6,14 @@ mod cli;
 #[cfg(feature = "cli")]
 #[path = "../cli/command.rs"]
 mod command;
-#[cfg(all(feature = "macros", feature = "consumer", feature = "registry"))]
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod consumer;
 #[cfg(feature = "publisher")]
 #[path = "../embedded/events.rs"]
 mod events;
 #[cfg(feature = "publisher")]
 mod kafka;
-#[cfg(all(feature = "macros", feature = "consumer", feature = "registry"))]
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod parts;
 #[cfg(feature = "mysql")]
 #[macro_use]
@@ -30,7 +30,9 @@ mod reader;
 mod relay;
 #[cfg(feature = "registry")]
 mod schema;
-#[cfg(all(feature = "macros", feature = "consumer", feature = "registry"))]
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod strangers;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod support;
 #[cfg(feature = "publisher")]
 mod topics;
