@@ -14,6 +14,8 @@ mod events;
 #[cfg(feature = "publisher")]
 mod kafka;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod kill;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod parts;
 #[cfg(feature = "mysql")]
 #[macro_use]
@@ -28,6 +30,8 @@ mod publisher;
 mod reader;
 #[cfg(feature = "mysql")]
 mod relay;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod road;
 #[cfg(feature = "registry")]
 mod schema;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
