@@ -74,11 +74,8 @@ async fn producers(kafka: &KafkaOptions, service: Option<&str>, timeout: Duratio
     let producers = KafkaProducers::new(kafka.clone());
     let topic = service.unwrap_or(ANY_TOPIC).to_owned();
     match topics::show(kafka, std::slice::from_ref(&topic), timeout).await {
-        Ok(states) => {
-            let limit = states.first().and_then(|state| state.max_message_bytes);
-            let producers = limit.into_iter().fold(producers, KafkaProducers::fitting);
-            Ok(if service.is_some() { producers.topic(topic) } else { producers })
-        }
+        Ok(_) if service.is_some() => Ok(producers.topic(topic)),
+        Ok(_) => Ok(producers),
         Err(error @ TopicError::Kafka(_)) => Err(error.into()),
         Err(error) if service.is_some() => Err(error.into()),
         Err(_) => Ok(producers),

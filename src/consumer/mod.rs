@@ -11,6 +11,7 @@ mod key;
 mod listing;
 mod offsets;
 mod options;
+mod pace;
 mod partition;
 mod plan;
 mod retry;

@@ -7,12 +7,17 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
+use parking_lot::Mutex;
+
+use crate::publisher::Publisher;
 use crate::transport::Producer;
 use crate::transport::kafka::topics::{self, TopicState};
 use crate::transport::kafka::{KafkaOptions, KafkaProducer, ProducerOptions};
 
 /// How long the brokers may take to say how durable topics are.
 const ASKING: Duration = Duration::from_secs(5);
+/// The largest batch, in bytes.
+const LARGEST_BATCH: u32 = 1_000_000;
 
 /// Makes producers for a relay.
 ///
@@ -25,8 +30,9 @@ pub trait ProducerFactory: Send + Sync + 'static {
     /// It cannot be made; the relay tries again, later and later.
     fn make(&self) -> Result<Arc<dyn Producer>, Box<dyn std::error::Error + Send + Sync>>;
 
-    /// What about the topics cannot keep the outbox's promise, asked once at startup. Default: nothing.
-    fn warnings(&self) -> BoxFuture<'_, Vec<String>> {
+    /// Asked once, before the first producer is made: look at the topics, and say what about them cannot keep the outbox's
+    /// promise. Default: nothing.
+    fn prepare(&self) -> BoxFuture<'_, Vec<String>> {
         ready(Vec::new()).boxed()
     }
 }
@@ -38,46 +44,57 @@ impl<F: Fn() -> Arc<dyn Producer> + Send + Sync + 'static> ProducerFactory for F
 }
 
 /// Producers that write to Kafka without gaps: [`ProducerOptions::relay`].
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct KafkaProducers {
     kafka: KafkaOptions,
-    options: ProducerOptions,
     topics: Vec<String>,
+    options: Mutex<ProducerOptions>,
 }
 
 impl KafkaProducers {
-    /// Producers for the brokers of `kafka`.
+    /// Producers for the brokers of `kafka`. Name the [topics](Self::topic) that are written to.
     pub fn new(kafka: KafkaOptions) -> Self {
-        Self { kafka, options: ProducerOptions::relay(), topics: Vec::new() }
+        Self { kafka, topics: Vec::new(), options: Mutex::new(ProducerOptions::relay()) }
     }
 
-    /// Check at startup how durable `topic` is.
+    /// Producers for the brokers and the topic of `publisher`.
+    pub fn of(publisher: &Publisher) -> Self {
+        Self::new(publisher.options().brokers().clone()).topic(&**publisher.service())
+    }
+
+    /// Fit batches and records to what `topic` takes, and check how durable it is. The relay asks the brokers when it starts;
+    /// where they do not answer, Kafka's defaults are assumed.
     pub fn topic(mut self, topic: impl Into<String>) -> Self {
         self.topics.push(topic.into());
         self
     }
 
-    /// Producers whose batches and records fit topics that take `limit` bytes (`max.message.bytes`).
-    pub fn fitting(mut self, limit: u32) -> Self {
-        self.options = self.options.fitting(limit);
-        self
+    fn learn(&self, topics: &[TopicState]) {
+        let limits = || topics.iter().filter_map(|topic| topic.max_message_bytes);
+        if let (Some(least), Some(most)) = (limits().min(), limits().max()) {
+            let mut options = self.options.lock();
+            // A batch must fit the topic that takes least; a record may be for the one that takes most.
+            *options = options.clone().fitting(most).batch_bytes(least.min(LARGEST_BATCH));
+        }
     }
 }
 
 impl ProducerFactory for KafkaProducers {
     fn make(&self) -> Result<Arc<dyn Producer>, Box<dyn std::error::Error + Send + Sync>> {
-        let producer = KafkaProducer::new(&self.kafka, &self.options)?;
-        Ok(Arc::new(producer))
+        Ok(Arc::new(KafkaProducer::new(&self.kafka, &self.options.lock())?))
     }
 
-    fn warnings(&self) -> BoxFuture<'_, Vec<String>> {
+    fn prepare(&self) -> BoxFuture<'_, Vec<String>> {
         async {
             if self.topics.is_empty() {
                 return Vec::new();
             }
             match topics::show(&self.kafka, &self.topics, ASKING).await {
-                Ok(states) => states.iter().filter_map(weakness).collect(),
-                Err(error) => vec![format!("the topics' durability settings could not be read: {error}")],
+                Ok(states) => {
+                    self.learn(&states);
+                    states.iter().filter_map(weakness).collect()
+                }
+                Err(error) => vec![format!("the topics' settings could not be read: {error}")],
             }
         }
         .boxed()

@@ -63,8 +63,11 @@ impl Relay {
     /// [`RelayError::Database`]: the tables are missing, or the database does not answer, at the start.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<RelaySummary, RelayError> {
         self.database.check_migrated().await?;
+        let of_topics = self.producers.prepare().await;
         if self.options.check_durability {
-            self.check_durability().await;
+            for warning in self.durability_of_database().await.iter().chain(&of_topics) {
+                tracing::warn!("{warning}");
+            }
         }
         let running = Running::new(self.database, self.producers, self.options);
         Ok(running.run(shutdown).await)
@@ -89,14 +92,11 @@ impl Relay {
         RelayHandle { stop, task }
     }
 
-    async fn check_durability(&self) {
-        let of_database = durability::warnings(&self.database.pool).await.unwrap_or_else(|error| {
+    async fn durability_of_database(&self) -> Vec<String> {
+        durability::warnings(&self.database.pool).await.unwrap_or_else(|error| {
             tracing::debug!(%error, "the database's durability settings could not be read");
             Vec::new()
-        });
-        for warning in of_database.into_iter().chain(self.producers.warnings().await) {
-            tracing::warn!("{warning}");
-        }
+        })
     }
 }
 

@@ -139,6 +139,11 @@ impl PublisherOptions {
         &self.kafka
     }
 
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub(crate) const fn brokers(&self) -> &KafkaOptions {
+        &self.kafka
+    }
+
     /// A producer's options for events acknowledged by `acks`, to a topic that takes `limit` bytes.
     pub(super) fn producer(&self, acks: Acks, limit: u32) -> ProducerOptions {
         let options = ProducerOptions::new()

@@ -6,11 +6,17 @@ mod cli;
 #[cfg(feature = "cli")]
 #[path = "../cli/command.rs"]
 mod command;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod consumer;
 #[cfg(feature = "publisher")]
 #[path = "../embedded/events.rs"]
 mod events;
 #[cfg(feature = "publisher")]
 mod kafka;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod kill;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod parts;
 #[cfg(feature = "mysql")]
 #[macro_use]
 #[path = "../scenarios/mod.rs"]
@@ -22,8 +28,16 @@ mod publisher;
 #[cfg(feature = "publisher")]
 #[path = "../embedded/reader.rs"]
 mod reader;
+#[cfg(feature = "mysql")]
+mod relay;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod road;
 #[cfg(feature = "registry")]
 mod schema;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod strangers;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod support;
 #[cfg(feature = "publisher")]
 mod topics;
 
@@ -31,6 +45,6 @@ mod topics;
 #[allow(dead_code)]
 fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
-        panic!("{name} is not set: run the tests with scripts/with-servers, which starts the servers")
+        panic!("{name} is not set: run the tests with `make test`, which starts the servers and says where they are")
     })
 }

@@ -7,27 +7,31 @@ pub(crate) mod relaying;
 pub(crate) mod stage;
 pub(crate) mod transactions;
 
-/// A test for each scenario named, on the stage that `$stage` sets.
+/// A test for each scenario named, with the attributes of `[…]`, on the stage that the expression sets.
 #[macro_export]
 macro_rules! scenarios {
-    ($stage:expr => $($module:ident { $($name:ident),+ $(,)? })+) => {
+    ($attributes:tt $stage:tt $($module:ident { $($name:ident),+ $(,)? })+) => {
         $(mod $module {
             use super::*;
-            $(#[tokio::test]
-            async fn $name() {
-                let stage = $stage.await;
-                scenarios::$module::$name(&stage).await;
-                stage.clear().await;
-            })+
+            $($crate::scenarios! { @test $attributes $stage $module $name })+
         })+
+    };
+    (@test [$($attribute:tt)*] ($stage:expr) $module:ident $name:ident) => {
+        #[tokio::test]
+        $($attribute)*
+        async fn $name() {
+            let stage = $stage.await;
+            scenarios::$module::$name(&stage).await;
+            stage.clear().await;
+        }
     };
 }
 
 /// A test for each scenario that every database knows.
 #[macro_export]
 macro_rules! all_scenarios {
-    ($stage:expr) => {
-        $crate::scenarios! { $stage =>
+    ($attributes:tt $stage:tt) => {
+        $crate::scenarios! { $attributes $stage
             transactions {
                 a_rolled_back_transaction_publishes_nothing,
                 sequences_are_gapless_from_the_first_commit_under_eight_writers,
@@ -63,6 +67,26 @@ macro_rules! all_scenarios {
                 a_row_that_somebody_spoilt_is_parked,
                 the_status_tells_of_the_backlog,
                 a_row_with_a_lower_id_that_appears_later_is_still_published,
+            }
+        }
+    };
+}
+
+/// A test for each scenario that only a server with many connections can show.
+#[cfg(feature = "mysql")]
+#[macro_export]
+macro_rules! server_scenarios {
+    ($attributes:tt $stage:tt) => {
+        $crate::scenarios! { $attributes $stage
+            mysql {
+                a_row_committed_late_under_a_lower_id_is_published_and_not_swept_away,
+                a_deadlock_in_the_callers_own_sql_runs_the_closure_again,
+                a_deadlock_that_is_ignored_publishes_nothing,
+                a_lock_wait_that_times_out_runs_the_closure_again,
+                a_connection_killed_before_the_commit_runs_the_closure_again,
+                a_connection_lost_after_commit_was_sent_is_unknown,
+                what_is_wrong_with_the_address_is_named,
+                a_statement_that_commits_implicitly_is_noticed,
             }
         }
     };

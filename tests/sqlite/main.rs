@@ -6,7 +6,7 @@ mod send;
 
 use scenarios::stage::Stage;
 
-all_scenarios!(Stage::sqlite());
+all_scenarios! { [] (Stage::sqlite()) }
 
 mod opening {
     use tidings::database::{Database, DatabaseOptions, Error};

@@ -1,0 +1,127 @@
+//! From a transaction on MySQL through the relay to a real broker.
+
+use std::time::Duration;
+
+use tidings::database::{Database, Error};
+use tidings::outbox::{KafkaProducers, Relay, parked};
+use tidings::publisher::{Acks, DeliveryMode, Publisher, PublisherOptions};
+use tidings::transport::kafka::{TopicSpec, topics};
+
+use crate::kafka::{LONG, fresh, fresh_topic, kafka};
+use crate::reader::read;
+use crate::scenarios::account::AccountRenamed;
+use crate::scenarios::stage::{Stage, eventually};
+use crate::setting;
+
+async fn publisher(service: &str, mode: DeliveryMode) -> Publisher {
+    let options = PublisherOptions::new(service).kafka(kafka()).mode(mode).check_topic(false);
+    Publisher::builder(options.connect_deadline(Duration::from_secs(2))).build().await.unwrap()
+}
+
+async fn publish(database: &Database, id: &str, nickname: &str) {
+    let publish = database.transaction(async |tx| {
+        tx.publish(&AccountRenamed::new(id, nickname));
+        Ok::<_, Error>(())
+    });
+    publish.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_committed_event_reaches_the_broker_as_a_direct_one_does() {
+    let stage = Stage::server(&setting("TIDINGS_TEST_DATABASE")).await;
+    let service = fresh_topic("accounts", 3).await;
+    let direct = publisher(&service, DeliveryMode::Direct { acks: Acks::All }).await;
+    let recorded = publisher(&service, DeliveryMode::Outbox).await;
+    publish(&stage.database.clone().with_publisher(&direct), "7", "Kim").await;
+    let database = stage.database.clone().with_publisher(&recorded);
+    let relay = Relay::new(&database, KafkaProducers::of(&recorded)).spawn();
+    for event in 0..50 {
+        publish(&database, "8", &event.to_string()).await;
+    }
+    stage.until_empty().await;
+    let summary = relay.shutdown().await.unwrap();
+    assert_eq!((summary.published, summary.restarts), (50, 0));
+
+    let seen = tokio::task::spawn_blocking(move || read(&setting("TIDINGS_TEST_BROKERS"), &service, 3, 51));
+    let mut seen = seen.await.unwrap();
+    seen.sort_by_key(|record| (record.key.clone(), record.offset));
+    let names = |record: &crate::reader::Seen| -> Vec<String> {
+        record.headers.iter().map(|(name, _)| name.clone()).filter(|name| name != "ce_sequence").collect()
+    };
+    assert_eq!(names(&seen[0]), names(&seen[1]));
+    assert!(!seen[0].text_headers().contains_key("ce_sequence"));
+    for (index, record) in seen[1..].iter().enumerate() {
+        assert_eq!(record.text_headers()["ce_sequence"], format!("{:020}", index + 1));
+        assert_eq!(record.key.as_deref(), Some(&b"8"[..]));
+    }
+    stage.clear().await;
+}
+
+#[tokio::test]
+async fn a_record_that_the_broker_refuses_is_parked_and_its_company_is_not() {
+    let stage = Stage::server(&setting("TIDINGS_TEST_DATABASE")).await;
+    let service = fresh("accounts");
+    let topic = TopicSpec::new(&service, 1);
+    topics::ensure(&kafka(), std::slice::from_ref(&topic), LONG).await.unwrap();
+    let recorded = publisher(&service, DeliveryMode::Outbox).await;
+    let database = stage.database.clone().with_publisher(&recorded);
+    for round in 0..10 {
+        for id in ["1", "2", "3"] {
+            let size = if (round, id) == (4, "2") { 9_000 } else { 10 };
+            publish(&database, id, &"x".repeat(size)).await;
+        }
+    }
+    // The topic takes less by now than it did when the events were committed.
+    shrink(&service).await;
+    // Producers that do not know: the broker refuses their batches as a whole.
+    let relay = Relay::new(&database, KafkaProducers::new(kafka())).spawn();
+    stage.until_empty().await;
+    let summary = relay.shutdown().await.unwrap();
+    assert_eq!(summary.parked, 1, "{summary:?}");
+    let parked = parked(&database, 10).await.unwrap();
+    assert_eq!((parked[0].stream.as_str(), parked[0].sequence), ("Account/2", 5), "{parked:?}");
+
+    let seen =
+        tokio::task::spawn_blocking(move || read(&setting("TIDINGS_TEST_BROKERS"), &service, 1, 29)).await.unwrap();
+    for (id, count) in [("1", 10), ("2", 9), ("3", 10)] {
+        let of_stream: Vec<_> = seen.iter().filter(|record| record.key.as_deref() == Some(id.as_bytes())).collect();
+        let sequences: Vec<_> =
+            of_stream.iter().map(|record| record.text_headers()["ce_sequence"].to_owned()).collect();
+        assert!(sequences.len() == count && sequences.is_sorted(), "{id}: {sequences:?}");
+    }
+    stage.clear().await;
+}
+
+async fn shrink(topic: &str) {
+    use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+    let mut config = rdkafka::ClientConfig::new();
+    let admin: AdminClient<_> = config.set("bootstrap.servers", setting("TIDINGS_TEST_BROKERS")).create().unwrap();
+    let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set("max.message.bytes", "5000");
+    let changed = admin.alter_configs([&change], &AdminOptions::new()).await.unwrap();
+    assert!(changed.iter().all(Result::is_ok), "{changed:?}");
+}
+
+#[tokio::test]
+async fn a_topic_that_is_missing_is_waited_for() {
+    let stage = Stage::server(&setting("TIDINGS_TEST_DATABASE")).await;
+    let service = fresh("accounts");
+    let recorded = publisher(&service, DeliveryMode::Outbox).await;
+    let database = stage.database.clone().with_publisher(&recorded);
+    for event in 0..5 {
+        publish(&database, "7", &event.to_string()).await;
+    }
+    let relay = Relay::new(&database, KafkaProducers::of(&recorded)).spawn();
+    // The client gives up on a topic after some seconds; the relay does not.
+    eventually("the relay has tried", async || {
+        let owned = tidings::outbox::status(&database).await.unwrap();
+        owned.unowned() == 0
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    assert_eq!(stage.outbox_rows().await, 5);
+    topics::ensure(&kafka(), &[TopicSpec::new(&service, 1)], LONG).await.unwrap();
+    stage.until_empty().await;
+    let summary = relay.shutdown().await.unwrap();
+    assert_eq!((summary.published, summary.parked), (5, 0));
+    stage.clear().await;
+}
