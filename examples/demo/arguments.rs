@@ -28,6 +28,11 @@ pub struct Arguments {
     #[arg(long, value_name = "URL", help_heading = "Real servers")]
     pub registry: Option<String>,
 
+    /// What the names of topics and groups begin with, so that they are not those of your own services. Default: demo. on real
+    /// brokers, else nothing.
+    #[arg(long, value_name = "TEXT", help_heading = "Real servers")]
+    pub prefix: Option<String>,
+
     /// How many events to publish, one in each transaction; the modes share them. Default: 20000.
     #[arg(long, value_name = "N", default_value_t = 20_000, hide_default_value = true,
         value_parser = clap::value_parser!(u64).range(1..=1_000_000_000), help_heading = "Load")]
@@ -99,6 +104,12 @@ pub struct Share {
 }
 
 impl Arguments {
+    /// The name of a service, and of what belongs to it.
+    pub fn name(&self, service: &str) -> String {
+        let default = if self.brokers.is_some() { "demo." } else { "" };
+        format!("{}{service}", self.prefix.as_deref().unwrap_or(default))
+    }
+
     /// The work of each mode, in the order they run.
     pub fn shares(&self) -> Vec<Share> {
         let modes: &[DeliveryMode] = match self.mode {
