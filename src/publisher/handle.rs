@@ -164,11 +164,6 @@ impl Publisher {
         taken.await.inspect_err(|error| self.dropped(&id.to_string(), name, error))
     }
 
-    /// The largest batch the topic takes, in bytes; asked for once.
-    pub(crate) async fn max_message_bytes(&self) -> u32 {
-        self.inner.direct.limit().await
-    }
-
     fn dropped(&self, id: &str, event: &str, error: &PublishError) {
         // The callers of `publish` know what a `NotWritten` is about; the callback wants what happened.
         let told: &(dyn Error + 'static) =

@@ -100,10 +100,10 @@ async fn closing_waits_until_its_deadline_and_says_what_it_threw_away() {
 }
 
 #[derive(Debug, Default)]
-struct Recorded(Mutex<Vec<PreparedEvent>>);
+struct Recorded(Mutex<Vec<ReadyEvent>>);
 
 impl Recorder for Recorded {
-    fn record(&self, event: PreparedEvent) -> BoxFuture<'_, Result<(), Box<dyn std::error::Error + Send + Sync>>> {
+    fn record(&self, event: ReadyEvent) -> BoxFuture<'_, Result<(), Box<dyn std::error::Error + Send + Sync>>> {
         async {
             self.0.lock().push(event);
             Ok(())
@@ -123,7 +123,10 @@ async fn publish_records_the_event_where_the_mode_says_so() {
         .unwrap();
     let receipt = publisher.publish(&Renamed { user_id: 7 }).await.unwrap();
     let recorded = recorder.0.lock();
-    assert_eq!((recorded[0].id(), recorded[0].key(), recorded[0].name()), (receipt.id(), "7", "accounts.Renamed"));
+    assert_eq!(
+        (recorded[0].envelope.id, &*recorded[0].envelope.key, recorded[0].name()),
+        (receipt.id(), "7", "accounts.Renamed")
+    );
     assert_eq!((receipt.partition(), producer.written().len()), (None, 0));
 }
 
