@@ -65,6 +65,7 @@ impl Round {
         let load =
             Load::new(self.share, self.players.clone(), arguments.writers, arguments.rate, Arc::clone(&self.room));
 
+        progress.clear();
         let before = consumer.stats();
         let started = Instant::now();
         let last = self.watch(&load, &accounts, arguments, consumer, &before, progress).await?;
