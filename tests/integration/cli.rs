@@ -348,6 +348,11 @@ async fn a_relay_that_cannot_reach_its_brokers_says_so_at_once() {
         .failed(1, &["127.0.0.1:1", "check the addresses"]);
     relay().args(["--kafka", "acks=1"]).run().failed(2, &["acks", "remove it"]);
     let service = fresh("cli-missing");
-    let missing = relay().env("TIDINGS_BROKERS", setting("TIDINGS_TEST_BROKERS")).args(["--service", &service]);
+    let missing = relay().env("TIDINGS_BROKERS", setting("TIDINGS_TEST_BROKERS")).args([
+        "--service",
+        &service,
+        "--timeout",
+        "60",
+    ]);
     missing.run().failed(1, &[&service, "does not exist"]);
 }
