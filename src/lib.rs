@@ -1,6 +1,8 @@
 //! Domain events on Kafka.
 
 pub mod causality;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod clock;
 #[cfg(feature = "consumer")]
 pub mod consumer;
@@ -9,7 +11,6 @@ pub mod database;
 pub mod dispatch;
 pub mod envelope;
 pub mod event;
-#[cfg(feature = "publisher")]
 mod milliseconds;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub mod outbox;

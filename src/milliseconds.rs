@@ -8,6 +8,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     u64::deserialize(deserializer).map(Duration::from_millis)
 }
 
+#[cfg(feature = "publisher")]
 pub(crate) mod optional {
     use super::{Deserialize, Deserializer, Duration};
 

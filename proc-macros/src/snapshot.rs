@@ -136,3 +136,25 @@ pub(crate) fn assert_no_identifier(expansion: &TokenStream, banned: &str) {
     }
     assert!(find(expansion.clone(), banned).is_none(), "`{banned}` leaked into {expansion}");
 }
+
+#[test]
+#[should_panic(expected = "`Result` is not behind a path")]
+fn a_name_that_a_user_could_capture_is_noticed() {
+    assert_hygienic(&quote::quote! {
+        #[automatically_derived]
+        impl ::tidings::Event for Anything {
+            fn key(&self) -> Result<(), ::std::string::String> {}
+        }
+    });
+}
+
+#[test]
+#[should_panic(expected = "`tidings` leaked")]
+fn a_name_that_leaks_is_noticed() {
+    assert_no_identifier(
+        &quote::quote!(
+            fn key() -> (::tidings::Key,) {}
+        ),
+        "tidings",
+    );
+}

@@ -30,6 +30,7 @@ pub struct ConsumerBuilder {
 #[must_use]
 pub struct DispatchSettings {
     group: Option<String>,
+    source: Option<String>,
     filter: Option<Filter>,
 }
 
@@ -38,6 +39,13 @@ impl DispatchSettings {
     /// one group share its work: they are read by one client, and no two may take the same version of an event.
     pub fn group(mut self, group: impl Into<String>) -> Self {
         self.group = Some(group.into());
+        self
+    }
+
+    /// Read the events of this source instead of the one the dispatcher names: for environments that share a cluster and
+    /// give their services names of their own, such as `staging.accounts`. Default: the dispatcher's.
+    pub fn source(mut self, source: impl Into<String>) -> Self {
+        self.source = Some(source.into());
         self
     }
 
@@ -53,6 +61,7 @@ impl fmt::Debug for DispatchSettings {
         formatter
             .debug_struct("DispatchSettings")
             .field("group", &self.group)
+            .field("source", &self.source)
             .field("filter", &self.filter.is_some())
             .finish()
     }
@@ -102,7 +111,10 @@ impl ConsumerBuilder {
         let settings = settings(DispatchSettings::default());
         let group = settings.group.unwrap_or_else(|| format!("{}.{}", self.options.service, D::NAME));
         match bind(dispatcher, &self.options, settings.filter.as_ref()) {
-            Ok(bound) => self.dispatchers.push((group, bound)),
+            Ok(mut bound) => {
+                bound.source = settings.source.unwrap_or(bound.source);
+                self.dispatchers.push((group, bound));
+            }
             Err(conflict) => self.error = self.error.or(Some(conflict.into())),
         }
         self

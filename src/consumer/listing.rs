@@ -47,7 +47,7 @@ impl RouteListing {
         Self {
             group: group.to_owned(),
             dispatcher: dispatcher.name.to_owned(),
-            source: dispatcher.source.to_owned(),
+            source: dispatcher.source.clone(),
             event: route.info.event.to_owned(),
             versions: route.info.versions.to_string(),
             handler: route.info.handler.to_owned(),

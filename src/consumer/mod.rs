@@ -11,6 +11,7 @@ mod key;
 mod listing;
 mod offsets;
 mod options;
+mod pace;
 mod partition;
 mod plan;
 mod retry;
@@ -23,5 +24,7 @@ pub use dead_letter::header as dead_letter_header;
 pub use error::{BuildError, RunError, StopReason};
 pub use listing::{ROUTES_VARIABLE, RouteListing};
 pub use options::ConsumerOptions;
+#[cfg(feature = "cli")]
+pub(crate) use running::terminated;
 pub use running::{Consumer, ConsumerHandle};
 pub use stats::ConsumerStats;

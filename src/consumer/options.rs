@@ -2,10 +2,28 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::dispatch::{OnExhausted, RetryPolicy};
 use crate::transport::kafka::KafkaOptions;
 
-/// How a consumer reads, handles and gives up.
+/// How a consumer reads, handles and gives up. The names are the same in code, in a file, and as flags.
+///
+/// | option | default | unit |
+/// | --- | --- | --- |
+/// | `service` | `service`; it begins the names of groups | |
+/// | `kafka` | `localhost:9092` | |
+/// | `max_in_flight` | 256 | handlers of a group |
+/// | `max_buffered_bytes` | 64 MiB | bytes of a group |
+/// | `commit_interval_ms` | 1,000 | milliseconds |
+/// | `commit_count` | 50,000 | records |
+/// | `drain_timeout_ms` | 20,000 | milliseconds |
+/// | `handler_timeout_ms` | 60,000 | milliseconds |
+/// | `startup_timeout_ms` | 15,000 | milliseconds |
+/// | `retry` | [`RetryPolicy::default`] | |
+/// | `on_exhausted` | `dead_letter` | |
+/// | `dead_letter_topic` | the group's name and `.dead-letters` | |
+/// | `create_dead_letter_topic` | true | |
 ///
 /// ```
 /// use std::time::Duration;
@@ -17,17 +35,22 @@ use crate::transport::kafka::KafkaOptions;
 ///     .max_in_flight(64)
 ///     .handler_timeout(Duration::from_secs(5));
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[must_use]
 pub struct ConsumerOptions {
     pub(crate) service: String,
     pub(crate) kafka: KafkaOptions,
     pub(crate) max_in_flight: usize,
     pub(crate) max_buffered_bytes: usize,
+    #[serde(rename = "commit_interval_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) commit_interval: Duration,
     pub(crate) commit_count: usize,
+    #[serde(rename = "drain_timeout_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) drain_timeout: Duration,
+    #[serde(rename = "handler_timeout_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) handler_timeout: Duration,
+    #[serde(rename = "startup_timeout_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) startup_timeout: Duration,
     pub(crate) retry: RetryPolicy,
     pub(crate) on_exhausted: OnExhausted,
@@ -135,5 +158,28 @@ impl Default for ConsumerOptions {
             dead_letter_topic: None,
             create_dead_letter_topic: true,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_by_the_names_documented() {
+        let options: ConsumerOptions = serde_json::from_str(
+            r#"{"service": "leaderboards", "max_in_flight": 64, "handler_timeout_ms": 5000, "on_exhausted": "stop",
+                "retry": {"max_attempts": 3, "initial_ms": 50}, "kafka": {"brokers": "b:1"}}"#,
+        )
+        .unwrap();
+        let retry = RetryPolicy { max_attempts: 3, initial: Duration::from_millis(50), ..RetryPolicy::default() };
+        let expected = ConsumerOptions::new("leaderboards")
+            .max_in_flight(64)
+            .handler_timeout(Duration::from_secs(5))
+            .on_exhausted(OnExhausted::Stop)
+            .retry(retry)
+            .kafka(KafkaOptions::new("b:1"));
+        assert_eq!(options, expected);
+        assert!(serde_json::from_str::<ConsumerOptions>(r#"{"max_in_fligth": 1}"#).is_err());
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::engine::Pace;
 use super::options::ConsumerOptions;
+use super::pace::Pace;
 use super::retry::FailurePolicy;
 use crate::dispatch::{Delivery, Dispatcher, HandlerFuture, RouteConflict, RouteInfo, RouteMatch, Router};
 use crate::envelope::EnvelopeView;
@@ -66,7 +66,7 @@ pub(crate) struct GroupPlan {
 /// A dispatcher's routes, bound to the dispatcher.
 pub(crate) struct BoundDispatcher {
     pub(crate) name: &'static str,
-    pub(crate) source: &'static str,
+    pub(crate) source: String,
     pub(crate) routes: Vec<BoundRoute>,
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn bind<D: Dispatcher>(
         let handle = route.handle;
         bound_route(D::NAME, route.info, options, filter, move |delivery| handle(Arc::clone(&dispatcher), delivery))
     });
-    Ok(BoundDispatcher { name: D::NAME, source: D::SOURCE, routes: bound.collect() })
+    Ok(BoundDispatcher { name: D::NAME, source: D::SOURCE.to_owned(), routes: bound.collect() })
 }
 
 /// A route of `dispatcher` that `handle` runs.

@@ -2,22 +2,26 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::Deserialize;
 
 /// When and how often a failed delivery is tried again.
 ///
 /// The pause before attempt *n + 1* is drawn evenly from zero to `initial × 2^(n-1)`, capped at `max`
 /// ("full jitter": Brooker, *Exponential Backoff and Jitter*, AWS Architecture Blog, 2015).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RetryPolicy {
     /// Attempts in all, the first included. Default: 10.
     pub max_attempts: u32,
-    /// The bound of the first pause. Default: 100 ms.
+    /// The bound of the first pause. Default: 100 ms. In a file: `initial_ms`.
+    #[serde(rename = "initial_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub initial: Duration,
-    /// The bound of every pause. Default: 30 s.
+    /// The bound of every pause. Default: 30 s. In a file: `max_ms`.
+    #[serde(rename = "max_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub max: Duration,
-    /// No attempt begins later than this after the first. Default: 10 min.
+    /// No attempt begins later than this after the first. Default: 10 min. In a file: `max_age_ms`.
+    #[serde(rename = "max_age_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub max_age: Duration,
 }
 
@@ -33,6 +37,30 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// Attempts in all, the first included; at least 1.
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = attempts.max(1);
+        self
+    }
+
+    /// The bound of the first pause.
+    pub fn initial(mut self, pause: Duration) -> Self {
+        self.initial = pause;
+        self
+    }
+
+    /// The bound of every pause.
+    pub fn max(mut self, pause: Duration) -> Self {
+        self.max = pause;
+        self
+    }
+
+    /// No attempt begins later than this after the first.
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = age;
+        self
+    }
+
     /// The same policy with what `overrides` names replaced.
     pub fn with(self, overrides: RetryOverrides) -> Self {
         Self {
@@ -51,7 +79,7 @@ impl RetryPolicy {
 }
 
 /// What becomes of an event that failed for good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OnExhausted {
@@ -62,7 +90,7 @@ pub enum OnExhausted {
 }
 
 /// The parts of a [`RetryPolicy`] that a block or a handler replaces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct RetryOverrides {
     /// Attempts in all.
@@ -77,7 +105,7 @@ pub struct RetryOverrides {
 
 /// What a block or a handler says about failures; what it leaves out it inherits: the handler from its block, the block from
 /// the consumer's options.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Policy {
     /// Retries.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use uuid::Uuid;
+use rand::RngExt as _;
+use uuid::{Builder, Uuid};
 
 use crate::causality::Causality;
 use crate::clock::Clock;
@@ -69,13 +70,14 @@ impl PreparedEvent {
     /// # Errors
     /// The payload does not fit its schema.
     pub fn new<E: Event>(event: &E, codec: &Codec, clock: &dyn Clock) -> Result<Self, EncodeError> {
+        let occurred_at = clock.now();
         Ok(Self {
-            id: Uuid::now_v7(),
+            id: new_id(occurred_at),
             event: E::NAME,
             version: E::VERSION,
             stream: event.stream(),
             key: event.key().into_owned(),
-            occurred_at: clock.now(),
+            occurred_at,
             causality: Causality::current(),
             datum: codec.encode(event)?,
         })
@@ -125,5 +127,26 @@ impl PreparedEvent {
             tracestate: self.causality.tracestate,
         };
         Ok(ReadyEvent { envelope, payload: framed.bytes, topic: Arc::clone(service), event: self.event })
+    }
+}
+
+/// A `UUIDv7` of the clock's time. The thread's own generator: asking the system for randomness would be a call an event.
+fn new_id(now: DateTime<Utc>) -> Uuid {
+    let milliseconds = u64::try_from(now.timestamp_millis()).unwrap_or(0);
+    Builder::from_unix_timestamp_millis(milliseconds, &rand::rng().random()).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_events_id_tells_the_clocks_time() {
+        let now = DateTime::from_timestamp_millis(1_700_000_000_123).unwrap();
+        let id = new_id(now);
+        let (seconds, nanoseconds) = id.get_timestamp().unwrap().to_unix();
+        assert_eq!((seconds, nanoseconds / 1_000_000), (1_700_000_000, 123));
+        assert_eq!((id.get_version_num(), id.get_variant()), (7, uuid::Variant::RFC4122));
+        assert_ne!(id, new_id(now));
     }
 }

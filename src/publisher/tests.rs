@@ -123,10 +123,8 @@ async fn publish_records_the_event_where_the_mode_says_so() {
         .unwrap();
     let receipt = publisher.publish(&Renamed { user_id: 7 }).await.unwrap();
     let recorded = recorder.0.lock();
-    assert_eq!(
-        (recorded[0].envelope.id, &*recorded[0].envelope.key, recorded[0].name()),
-        (receipt.id(), "7", "accounts.Renamed")
-    );
+    let envelope = &recorded[0].envelope;
+    assert_eq!((envelope.id, &*envelope.key, &*envelope.event), (receipt.id(), "7", "accounts.Renamed"));
     assert_eq!((receipt.partition(), producer.written().len()), (None, 0));
 }
 

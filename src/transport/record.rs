@@ -85,17 +85,32 @@ impl Headers {
 
     /// Add a header behind the others.
     pub fn push(&mut self, name: impl AsRef<[u8]>, value: Option<&[u8]>) {
-        let name = name.as_ref();
-        // Kafka bounds a record at 2 GiB, so neither offsets nor lengths can pass `u32`.
-        #[expect(clippy::cast_possible_truncation, reason = "a record is smaller than 4 GiB")]
-        let span = Span {
-            start: self.buffer.len() as u32,
-            name: name.len() as u32,
-            value: value.map(|value| value.len() as u32),
-        };
+        if let Some(value) = value {
+            self.push_with(name, |buffer| buffer.extend_from_slice(value));
+        } else {
+            let start = self.push_name(name.as_ref());
+            self.push_span(start, name.as_ref().len(), None);
+        }
+    }
+
+    /// Add a header whose value `write` appends to the buffer it is given: no allocation for the value.
+    pub(crate) fn push_with(&mut self, name: impl AsRef<[u8]>, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.push_name(name.as_ref());
+        let value = self.buffer.len();
+        write(&mut self.buffer);
+        self.push_span(start, name.as_ref().len(), Some(self.buffer.len() - value));
+    }
+
+    fn push_name(&mut self, name: &[u8]) -> usize {
+        let start = self.buffer.len();
         self.buffer.extend_from_slice(name);
-        self.buffer.extend_from_slice(value.unwrap_or_default());
-        self.spans.push(span);
+        start
+    }
+
+    // Kafka bounds a record at 2 GiB, so neither offsets nor lengths can pass `u32`.
+    #[expect(clippy::cast_possible_truncation, reason = "a record is smaller than 4 GiB")]
+    fn push_span(&mut self, start: usize, name: usize, value: Option<usize>) {
+        self.spans.push(Span { start: start as u32, name: name as u32, value: value.map(|value| value as u32) });
     }
 
     /// Add a text header behind the others.

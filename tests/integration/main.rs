@@ -1,14 +1,28 @@
 //! Tests against real servers: `scripts/with-servers cargo test --all-features --test integration`.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(feature = "cli")]
+mod cli;
+#[cfg(feature = "cli")]
+#[path = "../cli/command.rs"]
+mod command;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod consumer;
 #[cfg(feature = "publisher")]
 #[path = "../embedded/events.rs"]
 mod events;
 #[cfg(feature = "publisher")]
 mod kafka;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod kill;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod parts;
 #[cfg(feature = "mysql")]
 #[macro_use]
 #[path = "../scenarios/mod.rs"]
 mod scenarios;
+#[cfg(feature = "mysql")]
+mod on_servers;
 #[cfg(feature = "mysql")]
 mod outbox;
 #[cfg(feature = "publisher")]
@@ -18,8 +32,14 @@ mod publisher;
 mod reader;
 #[cfg(feature = "mysql")]
 mod relay;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod road;
 #[cfg(feature = "registry")]
 mod schema;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod strangers;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod support;
 #[cfg(feature = "publisher")]
 mod topics;
 
@@ -27,6 +47,6 @@ mod topics;
 #[allow(dead_code)]
 fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
-        panic!("{name} is not set: run the tests with scripts/with-servers, which starts the servers")
+        panic!("{name} is not set: run the tests with `make test`, which starts the servers and says where they are")
     })
 }

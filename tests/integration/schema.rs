@@ -1,7 +1,8 @@
 //! The codec with a real schema registry, and with the payloads of a client nobody here wrote.
 
 use std::borrow::Cow;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,6 +70,24 @@ fn topic() -> String {
     format!("codectests-{}", Uuid::now_v7().simple())
 }
 
+/// Asks the registry what the codec has no need to ask; gives its answer.
+fn http(method: &str, path: &str, body: &serde_json::Value) -> serde_json::Value {
+    let address = setting("TIDINGS_TEST_REGISTRY");
+    let (host, root) = address.strip_prefix("http://").and_then(|address| address.split_once('/')).unwrap();
+    let (body, mut answer) = (body.to_string(), String::new());
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(
+        stream,
+        "{method} /{root}{path} HTTP/1.0\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.split(' ').nth(1) == Some("200"), "{answer}");
+    serde_json::from_str(body).unwrap()
+}
+
 async fn publish(codec: &Codec, topic: &str) -> FramedPayload {
     codec.frame(topic, codec.encode(&event()).unwrap()).await.unwrap()
 }
@@ -121,13 +140,7 @@ async fn a_schema_that_breaks_compatibility_is_refused_with_the_registrys_words(
     let subject = format!("{}-codectests.PlayerRenamed", topic());
     let registry = registry(&options());
     registry.register(&subject, PlayerRenamed::SCHEMA).await.unwrap();
-    let config = format!("{}/config/{subject}", setting("TIDINGS_TEST_REGISTRY"));
-    let set = Command::new("curl")
-        .args(["-sSf", "-X", "PUT", "-H", "Content-Type: application/json"])
-        .args(["-d", r#"{"compatibility":"BACKWARD_TRANSITIVE"}"#, &config])
-        .output()
-        .unwrap();
-    assert!(set.status.success(), "{}", String::from_utf8_lossy(&set.stderr));
+    http("PUT", &format!("/config/{subject}"), &json!({"compatibility": "BACKWARD_TRANSITIVE"}));
     let broken = PlayerRenamed::SCHEMA.replace(r#""nickname","type":"string""#, r#""nickname","type":"int""#);
     let error = registry.register(&subject, &broken).await.unwrap_err();
     assert!(matches!(&error, RegistryError::Incompatible { reason, .. } if !reason.is_empty()), "{error}");
@@ -139,13 +152,7 @@ async fn a_schema_that_breaks_compatibility_is_refused_with_the_registrys_words(
 async fn schemas_that_refer_to_others_are_read() {
     let topic = topic();
     let post = |subject: String, body: serde_json::Value| {
-        let url = format!("{}/subjects/{subject}/versions", setting("TIDINGS_TEST_REGISTRY"));
-        let output = Command::new("curl")
-            .args(["-sSf", "-H", "Content-Type: application/json", "-d", &body.to_string(), &url])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let answer = http("POST", &format!("/subjects/{subject}/versions"), &body);
         u32::try_from(answer["id"].as_u64().unwrap()).unwrap()
     };
     let city = json!({"type": "record", "name": "City", "namespace": "common", "fields": [{"name": "name", "type": "string"}]});

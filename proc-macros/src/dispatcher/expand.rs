@@ -22,17 +22,18 @@ pub(crate) fn expand(block: &Block) -> TokenStream {
     // An error about the implementation (a second block, a type that is not `Sync`) points to the type.
     let span = ty.span();
     let here = path_at(krate, span);
-    let header = quote_spanned!(span=> impl #generics #here::Dispatcher for #ty #where_clause);
+    let members = quote! {
+        const SOURCE: &'static ::core::primitive::str = #source;
+        const NAME: &'static ::core::primitive::str = #name;
+
+        fn routes() -> #krate::dispatch::Routes<Self> {
+            #krate::dispatch::Routes::from([#(#routes),*])
+        }
+    };
+    let implementation = quote_spanned!(span=> impl #generics #here::Dispatcher for #ty #where_clause { #members });
     quote! {
         #[automatically_derived]
-        #header {
-            const SOURCE: &'static ::core::primitive::str = #source;
-            const NAME: &'static ::core::primitive::str = #name;
-
-            fn routes() -> #krate::dispatch::Routes<Self> {
-                #krate::dispatch::Routes::from([#(#routes),*])
-            }
-        }
+        #implementation
     }
 }
 
@@ -54,7 +55,7 @@ fn dispatcher_name(block: &Block) -> String {
     block.options.name.as_ref().map_or_else(from_type, syn::LitStr::value)
 }
 
-/// The variables of a closure. They have one hygiene, wherever the tokens around them come from.
+/// The variables of a closure. They lie on the method, and have one hygiene wherever the tokens around them come from.
 struct Variables {
     this: Ident,
     delivery: Ident,
@@ -62,12 +63,10 @@ struct Variables {
 }
 
 impl Variables {
-    fn new() -> Self {
-        Self {
-            this: format_ident!("__this"),
-            delivery: format_ident!("__delivery"),
-            payload: format_ident!("__payload"),
-        }
+    fn of(handler: &Handler) -> Self {
+        let span = Span::call_site().located_at(handler.signature.ident.span());
+        let variable = |name| Ident::new(name, span);
+        Self { this: variable("__this"), delivery: variable("__delivery"), payload: variable("__payload") }
     }
 
     fn argument(index: usize) -> Ident {
@@ -122,6 +121,7 @@ fn payload_assertion(block: &Block, handler: &Handler, payload: &Type) -> TokenS
     // that is no event a second time; `NameOf` has a name for every type instead.
     quote_spanned! {event.span()=>
         const _: () = {
+            #[allow(unused_imports)]
             use #here::__private::AnyName as _;
             #here::__private::assert_payload(#here::__private::NameOf::<#payload>::NAME, #event, #name)
         };
@@ -148,16 +148,16 @@ fn mentions(tokens: TokenStream, wanted: &dyn Fn(&Ident) -> bool) -> bool {
 
 /// The closure that runs the handler. It captures nothing, so it becomes a function pointer, of a generic type too.
 fn run(krate: &Path, handler: &Handler, payload: &Type) -> TokenStream {
-    let Variables { this, delivery, payload: payload_variable } = &Variables::new();
+    let Variables { this, delivery, payload: payload_variable } = &Variables::of(handler);
     let here = path_at(krate, payload.span());
-    let decode = quote_spanned!(payload.span()=> #here::__private::decode::<#payload>);
-    let decode = taken(krate, payload_variable, payload.span(), &quote!(#decode(&#delivery)));
+    let decode = quote_spanned!(payload.span()=> #here::__private::decode::<#payload>(&#delivery));
+    let decode = taken(krate, payload_variable, payload.span(), &decode);
     let extractors = handler.parameters().skip(1).enumerate().map(|(index, parameter)| {
         let conditions = conditions::of(&parameter.attrs);
         let ty = &parameter.ty;
         let here = path_at(krate, ty.span());
-        let extract = quote_spanned!(ty.span()=> <#ty as #here::FromDelivery>::from_delivery);
-        let taken = taken(krate, &Variables::argument(index), ty.span(), &quote!(#extract(&#delivery)));
+        let extract = quote_spanned!(ty.span()=> <#ty as #here::FromDelivery>::from_delivery(&#delivery));
+        let taken = taken(krate, &Variables::argument(index), ty.span(), &extract);
         quote!(#(#conditions)* #taken)
     });
     let outcome = outcome(krate, handler, this, payload_variable);

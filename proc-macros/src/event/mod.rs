@@ -4,6 +4,7 @@ mod ast;
 mod expand;
 mod locate;
 mod payload_rules;
+mod rust_types;
 mod schema;
 mod schema_parse;
 mod serde_attributes;

@@ -2,11 +2,10 @@
 
 use quote::ToTokens as _;
 use syn::ext::IdentExt as _;
-use syn::visit::Visit;
-use syn::{GenericArgument, PathArguments, Type};
 
 use super::ast::{Event, Field, SchemaSource};
 use super::expand::SchemaText;
+use super::rust_types::{is_plain, option_argument, too_large};
 use super::schema::{self, Schema, last_part};
 use super::{locate, payload_rules, schema_parse};
 use crate::diagnostics::Diagnostics;
@@ -259,42 +258,11 @@ fn check_field(field: &Field<'_>, counterpart: &schema::Field, schema: &Schema, 
     }
 }
 
-/// The type in an `Option<..>` that is called so.
-fn option_argument(ty: &Type) -> Option<&Type> {
-    let Type::Path(path) = ty else { return None };
-    let last = path.path.segments.last().filter(|segment| segment.ident == "Option")?;
-    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
-    match arguments.args.first() {
-        Some(GenericArgument::Type(inner)) => Some(inner),
-        _ => None,
-    }
-}
-
-/// Whether the type is, by its name, one that cannot be null. An unknown name may be an alias of an `Option`.
-fn is_plain(ty: &Type) -> bool {
-    const PLAIN: &[&str] = &[
-        "bool", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "f32", "f64", "char", "String", "Vec", "HashMap",
-        "BTreeMap", "Uuid",
-    ];
-    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| PLAIN.iter().any(|name| last.ident == name)))
-}
-
-/// Integers that Avro's `long` cannot hold.
 fn check_rust_type(field: &Field<'_>, diagnostics: &mut Diagnostics) {
-    const TOO_LARGE: &[&str] = &["u64", "u128", "i128", "usize"];
-    struct Finder<'a>(Vec<&'a syn::Ident>);
-    impl<'a> Visit<'a> for Finder<'a> {
-        fn visit_type_path(&mut self, path: &'a syn::TypePath) {
-            self.0.extend(path.path.get_ident().filter(|ident| TOO_LARGE.iter().any(|name| *ident == name)));
-            syn::visit::visit_type_path(self, path);
-        }
-    }
-    let mut finder = Finder(Vec::new());
-    finder.visit_type(field.ty);
-    for found in finder.0 {
+    for found in too_large(field.ty) {
         let message = format!(
             "`{found}` does not fit Avro's `long`, which is a signed 64-bit number\n\
-             help: `i64`, or a `String` in the schema and `#[serde(with = \"…\")]` here"
+             help: `i64`, or \"string\" in the schema and `#[serde(with = \"…\")]` here"
         );
         diagnostics.error(found, message);
     }

@@ -19,6 +19,7 @@ impl ::tidings::Dispatcher for Leaderboards {
         ::tidings::dispatch::Routes::from([
             {
                 const _: () = {
+                    #[allow(unused_imports)]
                     use ::tidings::__private::AnyName as _;
                     ::tidings::__private::assert_payload(
                         ::tidings::__private::NameOf::<UserUpdated>::NAME,
@@ -68,6 +69,7 @@ impl ::tidings::Dispatcher for Leaderboards {
             },
             {
                 const _: () = {
+                    #[allow(unused_imports)]
                     use ::tidings::__private::AnyName as _;
                     ::tidings::__private::assert_payload(
                         ::tidings::__private::NameOf::<UserUpdatedV3>::NAME,

@@ -7,6 +7,7 @@
 mod admit;
 mod handover;
 mod run;
+mod settle;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -29,8 +30,6 @@ use crate::dispatch::Extensions;
 use crate::schema::Codec;
 use crate::transport::{ConsumerTransport, GroupEvent, Producer, Record, TopicPartition};
 use handover::{Revocation, Stopping};
-
-pub(crate) use run::Pace;
 
 /// The longest wait between two turns: the membership needs polling however quiet it is.
 const MAX_WAIT: Duration = Duration::from_millis(100);
@@ -198,7 +197,8 @@ impl<T: ConsumerTransport> Engine<T> {
 
     fn next_wait(&self) -> Duration {
         let timer = self.timers.peek().map(|Reverse(timer)| timer.due.saturating_sub(self.now));
-        let commit = (self.uncommitted > 0)
+        // While one is under way its end is what wakes; its successor is not due before.
+        let commit = (self.uncommitted > 0 && self.commits_under_way == 0)
             .then(|| (self.last_commit + self.parts.options.commit_interval).saturating_sub(self.now));
         [timer, commit].into_iter().flatten().fold(MAX_WAIT, Duration::min)
     }

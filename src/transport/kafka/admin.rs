@@ -15,6 +15,10 @@ use super::{KafkaError, KafkaOptions, TopicError, TopicSpec, topic_name};
 /// How long one request for metadata may take before events are looked at: a refused password shows only there.
 const METADATA_TURN: Duration = Duration::from_millis(500);
 
+/// How long a topic may be known to one broker and not to another.
+const PROPAGATION: Duration = Duration::from_secs(1);
+const PROPAGATION_TURN: Duration = Duration::from_millis(50);
+
 /// A topic as the cluster's metadata shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
@@ -164,10 +168,22 @@ impl Visit {
         let options = self.admin_options()?;
         let created = self.runtime.block_on(self.admin.create_topics([&new], &options));
         match created.map(|mut topics| topics.pop()) {
-            Ok(Some(Ok(_)) | None) => Ok(()),
-            Ok(Some(Err((_, Code::TopicAlreadyExists)))) => Ok(()),
+            Ok(Some(Ok(_) | Err((_, Code::TopicAlreadyExists))) | None) => Ok(()),
             Ok(Some(Err((_, code)))) => Err(failed(code.to_string())),
             Err(error) => Err(failed(error.to_string())),
+        }
+    }
+
+    /// The shape of `topic`, which other brokers may already know: the cluster tells of a new topic from broker to broker.
+    pub(super) fn settled_shape(&self, topic: &str) -> Result<Option<Shape>, TopicError> {
+        let start = Instant::now();
+        loop {
+            let shape = self.shape(topic)?;
+            if shape.is_some() || start.elapsed() > PROPAGATION {
+                return Ok(shape);
+            }
+            // There is nothing to wait for but time.
+            std::thread::sleep(PROPAGATION_TURN);
         }
     }
 
@@ -178,8 +194,7 @@ impl Visit {
                 return Ok(shape);
             }
             self.left()?;
-            // The cluster tells of a new topic from broker to broker; there is nothing to wait for but time.
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(PROPAGATION_TURN);
         }
     }
 

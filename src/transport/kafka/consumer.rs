@@ -8,14 +8,14 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Message as _, Offset};
 use rustc_hash::FxHashMap;
 
-use super::native::PartitionQueue;
+use super::native::{PartitionQueue, commit};
 use super::{KafkaOptions, client_context};
 use crate::transport::{CommitOffset, ConsumeError, ConsumerTransport, GroupEvent, Record, TopicPartition, Wake};
 
@@ -219,7 +219,7 @@ impl ConsumerTransport for KafkaConsumer {
             element.set_offset(Offset::Offset(*offset)).map_err(|error| failed("commit offsets", &error))?;
             element.set_metadata(metadata);
         }
-        self.consumer.commit(&list, CommitMode::Async).map_err(|error| failed("commit offsets", &error))
+        commit(&self.consumer, &list).map_err(|code| failed("commit offsets", &KafkaError::ConsumerCommit(code)))
     }
 
     fn wait(&mut self, timeout: Duration) {

@@ -16,6 +16,8 @@ mod options;
 mod produce_error;
 mod producer;
 mod producer_options;
+#[cfg(feature = "cli")]
+pub(crate) mod reader;
 mod topic_error;
 pub(crate) mod topic_name;
 mod topic_spec;

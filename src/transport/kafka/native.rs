@@ -1,7 +1,8 @@
-//! The calls into librdkafka that have no safe form: batches from a partition's own queue.
+//! The calls into librdkafka that have no safe form: batches from a partition's own queue, and commits whose results are told.
 //!
-//! `rdkafka` reads a queue one message a call, and its header accessors panic on a name that is not UTF-8. Both matter: the
-//! first for speed, the second because anyone who may write to the topic could stop its consumers.
+//! `rdkafka` reads a queue one message a call, its header accessors panic on a name that is not UTF-8, and the results of its
+//! asynchronous commits reach nobody. All matter: the first for speed, the second because anyone who may write to the topic could
+//! stop its consumers, the third because the next commit waits for the one before.
 #![allow(unsafe_code, reason = "the one module that calls rdkafka-sys; see each SAFETY comment")]
 
 use std::ffi::{CStr, CString, c_char, c_void};
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka_sys as sys;
 
 use super::super::{Record, TopicPartition, Wake};
@@ -108,6 +110,30 @@ unsafe extern "C" fn nonempty(_client: *mut sys::rd_kafka_t, opaque: *mut c_void
     // SAFETY: `opaque` is the boxed `Wake` of a queue that lives; see `split`.
     let wake = unsafe { &*opaque.cast::<Wake>() };
     wake();
+}
+
+/// Begin to commit `offsets`; the result comes as an event of the consumer's queue, where the client's context is told of it.
+///
+/// `rdkafka`'s own asynchronous commit names no queue, and librdkafka then tells nobody.
+pub(super) fn commit<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    offsets: &TopicPartitionList,
+) -> Result<(), RDKafkaErrorCode> {
+    let client = consumer.client().native_ptr();
+    // SAFETY: the client and the list live during the call, which copies the list; the queue is checked, and given back.
+    let error = unsafe {
+        let queue = sys::rd_kafka_queue_get_consumer(client);
+        if queue.is_null() {
+            return Err(RDKafkaErrorCode::UnknownGroup);
+        }
+        let error = sys::rd_kafka_commit_queue(client, offsets.ptr(), queue, None, ptr::null_mut());
+        sys::rd_kafka_queue_destroy(queue);
+        error
+    };
+    match error {
+        sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
+        error => Err(RDKafkaErrorCode::from(error)),
+    }
 }
 
 /// Copy a message. The copy is one allocation each for key, payload and headers, and frees librdkafka's fetch buffer, which

@@ -123,7 +123,7 @@ impl Rig {
             payload: PayloadInfo { event: EVENT, version: "1.0.0", schema: "" },
         };
         let route = bound_route("Tests", info, &options, filter.as_ref(), handle);
-        let dispatcher = BoundDispatcher { name: "Tests", source: TOPIC, routes: vec![route] };
+        let dispatcher = BoundDispatcher { name: "Tests", source: TOPIC.to_owned(), routes: vec![route] };
         let letters = Arc::new(Letters::default());
         let counters = Arc::new(Counters::default());
         let shutdown = Arc::new(AtomicBool::new(false));

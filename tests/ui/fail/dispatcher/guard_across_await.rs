@@ -16,7 +16,7 @@ impl Leaderboards {
         names.push(event.nickname);
     }
 
-    async fn rename(&self, name: &str) {}
+    async fn rename(&self, _name: &str) {}
 }
 
 fn main() {}

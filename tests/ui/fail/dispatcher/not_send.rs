@@ -14,7 +14,7 @@ impl Leaderboards {
         drop(name);
     }
 
-    async fn rename(&self, name: &str) {}
+    async fn rename(&self, _name: &str) {}
 }
 
 fn main() {}

@@ -1,0 +1,148 @@
+//! The load: writers who change players at the same time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use rand::RngExt as _;
+use tidings::publisher::DeliveryMode;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::accounts::{Accounts, AccountsError};
+use crate::arguments::Share;
+use crate::audit::PlayerIds;
+
+const NAMES: [&str; 8] = ["Ada", "Bo", "Chike", "Dalia", "Emre", "Fen", "Goro", "Hana"];
+
+/// The load on one mode.
+#[derive(Debug)]
+pub struct Load {
+    share: Share,
+    players: PlayerIds,
+    writers: u64,
+    rate: Option<u32>,
+    /// Room for events committed and not yet handled.
+    room: Arc<Semaphore>,
+    committed: Arc<AtomicU64>,
+    started: Instant,
+    next: AtomicU64,
+}
+
+impl Load {
+    pub fn new(share: Share, players: PlayerIds, writers: u32, rate: Option<u32>, room: Arc<Semaphore>) -> Self {
+        // With fewer players than writers, some would have nobody to write.
+        let writers = u64::from(writers).min(share.players).min(share.events);
+        let (committed, next) = (Arc::default(), AtomicU64::new(0));
+        Self { share, players, writers, rate, room, committed, started: Instant::now(), next }
+    }
+
+    /// How many transactions have committed.
+    pub fn committed(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.committed)
+    }
+
+    /// Sign up all players, then change them until all events are published; `accounts` are the builds of the service, which
+    /// the writers use in turn.
+    pub async fn run(&self, accounts: &[Accounts]) -> Result<(), AccountsError> {
+        let builds = || (0..self.writers).zip(accounts.iter().cycle());
+        try_join_all(builds().map(|(writer, accounts)| self.sign_up(writer, accounts))).await?;
+        try_join_all(builds().map(|(writer, accounts)| self.change(writer, accounts))).await?;
+        Ok(())
+    }
+
+    /// How many players sign up.
+    fn signed_up(&self) -> u64 {
+        self.share.players.min(self.share.events)
+    }
+
+    async fn sign_up(&self, writer: u64, accounts: &Accounts) -> Result<(), AccountsError> {
+        let mut index = writer;
+        while index < self.signed_up() {
+            self.turn(index).await;
+            accounts.register(self.players.id(index), &format!("{} {index}", name(index))).await?;
+            self.committed.fetch_add(1, Ordering::Relaxed);
+            index += self.writers;
+        }
+        Ok(())
+    }
+
+    async fn change(&self, writer: u64, accounts: &Accounts) -> Result<(), AccountsError> {
+        let changes = self.share.events - self.signed_up();
+        loop {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            if index >= changes {
+                return Ok(());
+            }
+            self.turn(self.signed_up() + index).await;
+            let player = self.players.id(self.some_player(writer));
+            if is_spread(index, self.share.poison, changes) {
+                accounts.rename(player, "").await?;
+            } else if index.is_multiple_of(5) {
+                accounts.rename(player, &format!("{} {index}", name(index))).await?;
+            } else {
+                accounts.award(player, rand::rng().random_range(1..=100)).await?;
+            }
+            self.committed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Some player that `writer` may change.
+    fn some_player(&self, writer: u64) -> u64 {
+        if self.share.mode == DeliveryMode::Outbox {
+            // The outbox keeps a player's events in the order of the commits, whoever commits.
+            return rand::rng().random_range(0..self.signed_up());
+        }
+        // Sent straight to Kafka, the event of a second writer's later commit could arrive first: one writer a player.
+        let of_this_writer = (self.signed_up() - writer).div_ceil(self.writers);
+        writer + rand::rng().random_range(0..of_this_writer) * self.writers
+    }
+
+    /// Wait until transaction number `index` may begin.
+    async fn turn(&self, index: u64) {
+        if let Some(rate) = self.rate {
+            let due = Duration::from_secs_f64(index as f64 / f64::from(rate));
+            tokio::time::sleep_until(self.started + due).await;
+        }
+        // Given back when the event is handled. The semaphore is never closed.
+        if let Ok(permit) = self.room.acquire().await {
+            permit.forget();
+        }
+    }
+}
+
+fn name(index: u64) -> &'static str {
+    NAMES[usize::try_from(index).unwrap_or_default() % NAMES.len()]
+}
+
+/// Whether `index` is one of `some` numbers spread evenly among `all`.
+fn is_spread(index: u64, some: u64, all: u64) -> bool {
+    let before = |index: u64| u128::from(index) * u128::from(some) / u128::from(all.max(1));
+    before(index + 1) > before(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn poison_is_spread_over_the_changes() {
+        for (some, all) in [(0, 10), (1, 10), (3, 10), (10, 10), (7, 1_000)] {
+            let planted = (0..all).filter(|index| is_spread(*index, some, all)).count();
+            assert_eq!(planted as u64, some, "{some} of {all}");
+        }
+    }
+
+    #[test]
+    fn in_direct_mode_each_player_has_one_writer() {
+        let share = Share { mode: DeliveryMode::default(), events: 100, players: 10, poison: 0 };
+        let load = Load::new(share, PlayerIds(0..10), 4, None, Arc::default());
+        for writer in 0..load.writers {
+            for _ in 0..50 {
+                let player = load.some_player(writer);
+                assert!(player < 10 && player % 4 == writer, "writer {writer} took player {player}");
+            }
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! From a JSON document to a record.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::documents::Document;
+use crate::causality::Causality;
+use crate::cli::record_line::{Bytes, HeaderMap, OF_THE_PAYLOAD, RecordLine};
+use crate::cli::schemas::{SchemaFile, Schemas};
+use crate::clock::{Clock as _, SystemClock};
+use crate::envelope::{Envelope, header};
+use crate::event::Stream;
+use crate::schema::{Codec, EncodeError, EncodedDatum, RegistryError, SchemaRegistry as _};
+use crate::transport::{Headers, OutgoingRecord};
+
+/// The version an event has when nobody says otherwise.
+pub(super) const DEFAULT_VERSION: &str = "1.0.0";
+
+/// Why a document became no record.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(super) enum OutgoingError {
+    /// Nobody says which event it is.
+    #[error("it does not say which event it is; give --event, such as --event accounts.UserUpdated")]
+    NoEvent,
+    /// Nobody says the key.
+    #[error(
+        "event {event} has no key, which decides its order; give --key, or --key-field with a field of the payload"
+    )]
+    NoKey { event: String },
+    /// The field that is to be the key is missing or is none.
+    #[error("field `{field}`, which is to be the key, {reason}")]
+    KeyField { field: String, reason: &'static str },
+    /// A line of `tail` is not what it should be.
+    #[error("this is no line that `tidings tail` writes: {0}")]
+    Line(String),
+    /// The payload does not fit, or its schema got no id.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// There is no schema.
+    #[error("there is no schema of {event}: {advice}")]
+    NoSchema { event: String, advice: String },
+    /// The registry could not say.
+    #[error("the schema of {event} is not to be had")]
+    Registry {
+        event: String,
+        #[source]
+        source: RegistryError,
+    },
+    /// The client could not write this header.
+    #[error("the header `{name}` cannot be written: {reason}")]
+    Header { name: String, reason: &'static str },
+}
+
+/// What is the same for all documents.
+pub(super) struct Template {
+    pub(super) topic: Arc<str>,
+    /// The publishing service.
+    pub(super) service: String,
+    pub(super) event: Option<String>,
+    pub(super) version: Option<String>,
+    pub(super) key: Option<String>,
+    pub(super) key_field: Option<String>,
+    pub(super) subject: Option<String>,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) schema: Option<SchemaFile>,
+}
+
+/// A document that fits its schema, on its way to become a record.
+pub(super) struct Outgoing {
+    pub(super) line: usize,
+    pub(super) id: String,
+    pub(super) event: String,
+    key: Option<Vec<u8>>,
+    headers: HeaderMap,
+    content: Content,
+    /// The document, to be shown.
+    payload: Option<Value>,
+    /// Nobody said which version it is.
+    pub(super) version_assumed: bool,
+}
+
+enum Content {
+    Datum(EncodedDatum),
+    /// Bytes to be written as they are; `None` is a tombstone.
+    Raw(Option<Vec<u8>>),
+}
+
+/// Makes records of documents.
+pub(super) struct Press {
+    pub(super) template: Template,
+    pub(super) schemas: Schemas,
+    clock: SystemClock,
+    /// The registry's answers, by event.
+    known: HashMap<String, Arc<str>>,
+}
+
+impl Press {
+    pub(super) fn new(template: Template, schemas: Schemas) -> Self {
+        Self { template, schemas, clock: SystemClock::new(), known: HashMap::new() }
+    }
+
+    /// Check a document against its schema and give it its headers.
+    pub(super) async fn prepare(&mut self, document: Document) -> Result<Outgoing, OutgoingError> {
+        let Document { line, value } = document;
+        match value {
+            Value::Object(object) if RecordLine::is_one(&object) => {
+                let record = RecordLine::read(object).map_err(OutgoingError::Line)?;
+                self.copy(line, record).await
+            }
+            value => self.event(line, value, None).await,
+        }
+    }
+
+    /// Write a document's frame and make it a record.
+    pub(super) async fn finish(&self, outgoing: Outgoing) -> Result<OutgoingRecord, OutgoingError> {
+        let Outgoing { key, mut headers, content, .. } = outgoing;
+        let payload = match content {
+            Content::Raw(payload) => payload.map(Into::into),
+            Content::Datum(datum) => {
+                let framed = self.schemas.codec.frame(&self.template.topic, datum).await?;
+                set(&mut headers, header::DATA_SCHEMA, Some(framed.data_schema.as_bytes()));
+                Some(framed.bytes)
+            }
+        };
+        Ok(OutgoingRecord {
+            topic: Arc::clone(&self.template.topic),
+            partition: None,
+            key: key.map(Into::into),
+            payload,
+            headers: headers
+                .0
+                .iter()
+                .map(|(name, value)| (name, value.as_ref().map(|value| &value.0)))
+                .collect::<Headers>(),
+            timestamp_ms: None,
+        })
+    }
+
+    /// What would be written, where it is not to be.
+    pub(super) fn show(&self, outgoing: Outgoing) -> RecordLine {
+        let raw = match &outgoing.content {
+            Content::Raw(Some(bytes)) => Some(Bytes(bytes.clone()).to_base64()),
+            _ => None,
+        };
+        RecordLine {
+            topic: self.template.topic.to_string(),
+            partition: None,
+            offset: None,
+            timestamp: None,
+            key: outgoing.key.map(Bytes),
+            version: outgoing.headers.text(header::SCHEMA_VERSION).map(str::to_owned),
+            event: Some(outgoing.event),
+            headers: outgoing.headers,
+            record: match &outgoing.content {
+                Content::Datum(datum) => Some(datum.record().to_owned()),
+                Content::Raw(_) => None,
+            },
+            schema_id: None,
+            payload: outgoing.payload,
+            payload_base64: raw,
+            payload_error: None,
+        }
+    }
+
+    /// A record that was read elsewhere: it keeps its headers, its id and its times among them.
+    async fn copy(&mut self, line: usize, mut record: RecordLine) -> Result<Outgoing, OutgoingError> {
+        let raw = record.raw_payload();
+        if let Some(payload) = record.payload.take() {
+            return self.event(line, payload, Some(record)).await;
+        }
+        let event = record.event.clone().unwrap_or_default();
+        let id = record.headers.text(header::ID).unwrap_or_default().to_owned();
+        let key = self.template.key.clone().map(String::into_bytes).or(record.key.map(|key| key.0));
+        let mut headers = record.headers;
+        self.set_given(&mut headers);
+        check_headers(&headers)?;
+        Ok(Outgoing {
+            line,
+            id,
+            event,
+            key,
+            headers,
+            content: Content::Raw(raw),
+            payload: None,
+            version_assumed: false,
+        })
+    }
+
+    /// An event: a payload, and what a record that was read elsewhere says of it.
+    async fn event(
+        &mut self,
+        line: usize,
+        payload: Value,
+        copied: Option<RecordLine>,
+    ) -> Result<Outgoing, OutgoingError> {
+        let Template { event, version, key, key_field, subject, service, schema, .. } = &self.template;
+        let stated = event.clone().or_else(|| copied.as_ref().and_then(|line| line.event.clone()));
+        let event = stated.or_else(|| schema.as_ref().map(|file| file.record.clone())).ok_or(OutgoingError::NoEvent)?;
+        let said = version.clone().or_else(|| copied.as_ref().and_then(|line| line.version.clone()));
+        let version_assumed = said.is_none();
+        let version = said.unwrap_or_else(|| DEFAULT_VERSION.to_owned());
+        let key = match (key, key_field) {
+            (Some(key), _) => Some(key.clone().into_bytes()),
+            (None, Some(field)) => Some(key_of(&payload, field)?.into_bytes()),
+            (None, None) => copied.as_ref().and_then(|line| line.key.as_ref()).map(|key| key.0.clone()),
+        };
+        let key = match (key, &copied) {
+            (None, None) => return Err(OutgoingError::NoKey { event }),
+            (key, _) => key,
+        };
+        let key_text = key.as_ref().and_then(|key| String::from_utf8(key.clone()).ok());
+        let entity = event.rsplit_once('.').map_or(event.as_str(), |(entity, _)| entity);
+        let stream = subject.clone().or_else(|| key_text.as_ref().map(|key| format!("{entity}/{key}")));
+        let id = copied.as_ref().and_then(|line| line.headers.text(header::ID)).map(str::to_owned);
+        let (fresh, now, cause) = (Uuid::now_v7(), self.clock.now(), Causality::default());
+        let id = id.unwrap_or_else(|| fresh.to_string());
+        let envelope = Envelope {
+            id: fresh,
+            source: service.clone().into(),
+            event: event.clone().into(),
+            schema_version: version.into(),
+            time: now,
+            recorded_time: now,
+            stream: Stream::from_name(stream.as_deref().unwrap_or_default()),
+            sequence: None,
+            stream_epoch: 0,
+            key: key_text.clone().unwrap_or_default(),
+            correlation_id: id.clone(),
+            causation_id: None,
+            data_schema: String::new(),
+            traceparent: cause.next_traceparent(),
+            tracestate: None,
+        };
+        let mut headers = HeaderMap::of(&envelope.to_headers());
+        // There is no header without something to say.
+        headers.0.retain(|(_, value)| value.as_ref().is_some_and(|value| !value.0.is_empty()));
+        if let Some(copied) = &copied {
+            take_over(&mut headers, &copied.headers);
+        }
+        self.set_given(&mut headers);
+        check_headers(&headers)?;
+        let schema = self.schema(&event).await?;
+        let datum = self.schemas.codec.encode_json(&schema, &payload)?;
+        Ok(Outgoing {
+            line,
+            id,
+            event,
+            key,
+            headers,
+            content: Content::Datum(datum),
+            payload: Some(payload),
+            version_assumed,
+        })
+    }
+
+    /// What was given as a flag wins over what a line says.
+    fn set_given(&self, headers: &mut HeaderMap) {
+        let Template { event, version, key, subject, headers: others, .. } = &self.template;
+        let given = [
+            (header::TYPE, event),
+            (header::SCHEMA_VERSION, version),
+            (header::PARTITION_KEY, key),
+            (header::SUBJECT, subject),
+        ];
+        for (name, value) in given {
+            if let Some(value) = value {
+                set(headers, name, Some(value.as_bytes()));
+            }
+        }
+        for (name, value) in others {
+            set(headers, name, Some(value.as_bytes()));
+        }
+    }
+
+    /// The schema of `event`.
+    async fn schema(&mut self, event: &str) -> Result<Arc<str>, OutgoingError> {
+        if let Some(known) = self.known.get(event) {
+            return Ok(Arc::clone(known));
+        }
+        let found: Arc<str> = match (&self.template.schema, &self.schemas.registry) {
+            (Some(file), _) => file.text.as_str().into(),
+            (None, Some(registry)) => {
+                let subject = Codec::subject(&self.template.topic, event);
+                let advice = |reason: &str| OutgoingError::NoSchema {
+                    event: event.to_owned(),
+                    advice: format!("{reason}; give the schema with --schema FILE"),
+                };
+                match registry.latest(&subject).await {
+                    Ok(found) if found.references.is_empty() => found.schema.into(),
+                    Ok(_) => return Err(advice(&format!("that of {subject} refers to other schemas"))),
+                    Err(RegistryError::UnknownSubject { .. }) => {
+                        return Err(advice(&format!("the schema registry has no subject {subject}")));
+                    }
+                    Err(source) => return Err(OutgoingError::Registry { event: event.to_owned(), source }),
+                }
+            }
+            (None, None) => {
+                let file = self.schemas.files.iter().find(|file| file.record == event);
+                let advice = || "give --schema FILE, --schemas FOLDER or --registry URL".to_owned();
+                file.map(|file| file.text.as_str().into())
+                    .ok_or_else(|| OutgoingError::NoSchema { event: event.to_owned(), advice: advice() })?
+            }
+        };
+        self.known.insert(event.to_owned(), Arc::clone(&found));
+        Ok(found)
+    }
+}
+
+fn key_of(payload: &Value, field: &str) -> Result<String, OutgoingError> {
+    let wrong = |reason| OutgoingError::KeyField { field: field.to_owned(), reason };
+    match payload.get(field) {
+        None => Err(wrong("is missing")),
+        Some(Value::String(text)) if !text.is_empty() => Ok(text.clone()),
+        Some(Value::Number(number)) if !number.is_f64() => Ok(number.to_string()),
+        Some(_) => Err(wrong("is neither text nor a whole number")),
+    }
+}
+
+/// Give `headers` those of a record that was read elsewhere, but for what its payload decides.
+fn take_over(headers: &mut HeaderMap, copied: &HeaderMap) {
+    let of_the_payload = |name: &[u8]| OF_THE_PAYLOAD.iter().any(|own| own.as_bytes() == name);
+    headers.0.retain(|(name, _)| of_the_payload(name) || copied.0.iter().all(|(other, _)| other != name));
+    headers.0.extend(copied.0.iter().filter(|(name, _)| !of_the_payload(name)).cloned());
+}
+
+/// Let `name` have this value only.
+fn set(headers: &mut HeaderMap, name: &str, value: Option<&[u8]>) {
+    let value = value.map(|value| Bytes(value.to_vec()));
+    let place = headers.0.iter().position(|(found, _)| found == name.as_bytes());
+    headers.0.retain(|(found, _)| found != name.as_bytes());
+    let place = place.unwrap_or(headers.0.len()).min(headers.0.len());
+    headers.0.insert(place, (name.as_bytes().to_vec(), value));
+}
+
+/// The client takes names as C strings of UTF-8.
+fn check_headers(headers: &HeaderMap) -> Result<(), OutgoingError> {
+    for (name, _) in &headers.0 {
+        let reason = match std::str::from_utf8(name) {
+            Err(_) => "its name is not UTF-8",
+            Ok("") => "its name is empty",
+            Ok(name) if name.contains('\0') => "its name contains a zero byte",
+            Ok(_) => continue,
+        };
+        return Err(OutgoingError::Header { name: Bytes(name.clone()).to_line(), reason });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::schema::LocalRegistry;
+
+    const SCHEMA: &str = r#"{"type":"record","name":"UserUpdated","namespace":"accounts","fields":[
+        {"name":"user_id","type":"long"},{"name":"nickname","type":["null","string"],"default":null}]}"#;
+
+    fn press(adjust: impl FnOnce(&mut Template)) -> Press {
+        let schema =
+            SchemaFile { path: "x".into(), text: SCHEMA.to_owned(), record: "accounts.UserUpdated".to_owned() };
+        let mut template = Template {
+            topic: "accounts".into(),
+            service: "accounts".to_owned(),
+            event: None,
+            version: None,
+            key: None,
+            key_field: Some("user_id".to_owned()),
+            subject: None,
+            headers: Vec::new(),
+            schema: Some(schema),
+        };
+        adjust(&mut template);
+        let codec = Codec::new(Arc::new(LocalRegistry::new()));
+        Press::new(template, Schemas { codec, registry: None, files: Vec::new() })
+    }
+
+    async fn record(press: &mut Press, value: Value) -> Result<OutgoingRecord, OutgoingError> {
+        let prepared = press.prepare(Document { line: 1, value }).await?;
+        press.finish(prepared).await
+    }
+
+    #[tokio::test]
+    async fn a_payload_gets_every_header_of_an_event() {
+        let mut press = press(|template| template.version = Some("1.3.0".to_owned()));
+        let record = record(&mut press, json!({"user_id": 42})).await.unwrap();
+        assert_eq!(record.key.as_deref(), Some(&b"42"[..]));
+        let text = |name: &str| record.headers.get_str(name);
+        assert_eq!(text(header::TYPE), Some("accounts.UserUpdated"));
+        assert_eq!(text(header::SCHEMA_VERSION), Some("1.3.0"));
+        assert_eq!(text(header::SUBJECT), Some("accounts/42"));
+        assert_eq!(text(header::SOURCE), Some("/accounts"));
+        assert_eq!(text(header::PARTITION_KEY), Some("42"));
+        assert_eq!(text(header::CORRELATION_ID), text(header::ID));
+        assert!(text(header::DATA_SCHEMA).unwrap().starts_with("urn:avro:"));
+        for name in
+            [header::SPEC_VERSION, header::TIME, header::RECORDED_TIME, header::CONTENT_TYPE, header::TRACEPARENT]
+        {
+            assert!(text(name).is_some(), "{name}");
+        }
+        assert_eq!(record.headers.get(header::SEQUENCE), None);
+    }
+
+    #[tokio::test]
+    async fn a_copied_record_keeps_its_headers_and_flags_win_over_them() {
+        let line = json!({
+            "topic": "old", "partition": 1, "offset": 7, "key": "42", "event": "accounts.UserUpdated", "version": "1.2.0",
+            "headers": {"ce_id": "id-1", "ce_time": "2026-01-01T00:00:00Z", "ce_dataschema": "old", "mine": ["a", "b"]},
+            "payload": {"user_id": 42},
+        });
+        let mut press = press(|template| {
+            template.key_field = None;
+            template.version = Some("1.3.0".to_owned());
+            template.headers = vec![("mine".to_owned(), "c".to_owned())];
+        });
+        let record = record(&mut press, line).await.unwrap();
+        let text = |name: &str| record.headers.get_str(name);
+        assert_eq!((text(header::ID), text(header::CORRELATION_ID)), (Some("id-1"), Some("id-1")));
+        assert_eq!(text(header::TIME), Some("2026-01-01T00:00:00Z"));
+        assert_eq!(text(header::SCHEMA_VERSION), Some("1.3.0"));
+        assert_ne!(text(header::DATA_SCHEMA), Some("old"));
+        assert_eq!(text("mine"), Some("c"));
+        assert_eq!(record.headers.iter().filter(|header| header.name == b"mine").count(), 1);
+    }
+
+    #[tokio::test]
+    async fn bytes_and_tombstones_are_copied_as_they_are() {
+        let mut press = press(|template| template.key_field = None);
+        let raw = json!({"headers": {}, "key": {"base64": "/w=="}, "payload": null, "payload_base64": "AP8="});
+        let copy = record(&mut press, raw).await.unwrap();
+        assert_eq!((copy.payload.as_deref(), copy.key.as_deref()), (Some(&[0, 0xff][..]), Some(&[0xff][..])));
+        let tombstone = record(&mut press, json!({"headers": {}, "key": "42", "payload": null})).await.unwrap();
+        assert_eq!((tombstone.payload, tombstone.headers.len()), (None, 0));
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_is_told_by_field() {
+        let mut press = press(|_| {});
+        for (value, field) in [
+            (json!({"user_id": "42"}), "user_id"),
+            (json!({"user_id": 42, "nick": "x"}), "nick"),
+            (json!({"nickname": "x"}), "user_id"),
+            (json!({"user_id": 4.5}), "user_id"),
+            (json!(5), "user_id"),
+        ] {
+            let error = record(&mut press, value.clone()).await.unwrap_err().to_string();
+            assert!(error.contains(&format!("`{field}`")), "{value}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_header_the_client_could_not_write_is_refused() {
+        let mut press = press(|_| {});
+        for name in ["\\xff", "", "a\u{0}b"] {
+            let line = json!({"headers": {name: "x"}, "payload": {"user_id": 42}});
+            assert!(matches!(record(&mut press, line).await, Err(OutgoingError::Header { .. })), "{name}");
+        }
+    }
+}

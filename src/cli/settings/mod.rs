@@ -1,0 +1,269 @@
+//! What the command is told: by flag, by environment, by file, under the same names.
+
+mod file;
+
+use std::path::PathBuf;
+
+use clap::{Args, ColorChoice};
+
+use self::file::SettingsFile;
+use super::error::CliError;
+use crate::schema::RegistryOptions;
+use crate::transport::kafka::KafkaOptions;
+
+/// The prefix of environment variables that are properties of the Kafka client.
+const KAFKA_VARIABLES: &str = "TIDINGS_KAFKA_";
+
+/// What every verb takes.
+#[derive(Args)]
+pub(super) struct GlobalArguments {
+    /// The file to read options from. Default: tidings.toml in this folder, if there is one.
+    #[arg(long, global = true, value_name = "FILE", env = "TIDINGS_CONFIG", help_heading = "Global options")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Say nothing on standard error but warnings and errors.
+    #[arg(long, short, global = true, help_heading = "Global options")]
+    pub(super) quiet: bool,
+
+    /// Log to standard error; twice for more. RUST_LOG chooses in detail.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    pub(super) verbose: u8,
+
+    /// Whether to use colours: on a terminal by default, unless NO_COLOR is set.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t = ColorChoice::Auto,
+        value_name = "WHEN",
+        help_heading = "Global options"
+    )]
+    pub(super) color: ColorChoice,
+}
+
+/// How to reach Kafka.
+#[derive(Args)]
+pub(super) struct KafkaArguments {
+    /// The brokers, host:port, separated by commas. Default: localhost:9092.
+    #[arg(long, value_name = "HOST:PORT,…", env = "TIDINGS_BROKERS", help_heading = "Kafka")]
+    brokers: Option<String>,
+
+    /// A property of the Kafka client, as librdkafka names it; may be repeated.
+    ///
+    /// TLS and SASL are set so: --kafka security.protocol=SASL_SSL --kafka sasl.mechanism=SCRAM-SHA-512. In the environment
+    /// it is TIDINGS_KAFKA_SECURITY_PROTOCOL, in the file a line under [kafka]. A password given as a flag shows in the list
+    /// of processes; give it in the environment or in the file.
+    #[arg(long = "kafka", value_name = "NAME=VALUE", help_heading = "Kafka")]
+    properties: Vec<String>,
+}
+
+/// How to reach a schema registry.
+#[derive(Args)]
+pub(super) struct RegistryArguments {
+    /// The schema registry's address, for Confluent's API, such as http://localhost:8081.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "TIDINGS_REGISTRY",
+        hide_env_values = true,
+        help_heading = "Schema registry"
+    )]
+    registry: Option<String>,
+
+    /// The user name, or the API key, the registry asks for.
+    #[arg(long, value_name = "NAME", env = "TIDINGS_REGISTRY_USER", help_heading = "Schema registry")]
+    registry_user: Option<String>,
+
+    /// Its password, or the API key's secret; better given in the environment or in the file.
+    #[arg(
+        long,
+        value_name = "PASSWORD",
+        env = "TIDINGS_REGISTRY_PASSWORD",
+        hide_env_values = true,
+        help_heading = "Schema registry"
+    )]
+    registry_password: Option<String>,
+
+    /// A bearer token in place of user and password; better given in the environment or in the file.
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "TIDINGS_REGISTRY_TOKEN",
+        hide_env_values = true,
+        help_heading = "Schema registry"
+    )]
+    registry_token: Option<String>,
+}
+
+/// How to reach the database.
+#[derive(Args)]
+pub(super) struct DatabaseArguments {
+    /// The database: mysql://user:password@host:port/database, or sqlite:path/to/file. A password is better given in the
+    /// environment or in the file.
+    #[arg(long, value_name = "URL", env = "TIDINGS_DATABASE", hide_env_values = true)]
+    database: Option<String>,
+}
+
+/// Where the schemas are.
+#[derive(Args)]
+pub(super) struct SchemasArguments {
+    /// The folder of schemas: SOURCE/EVENT.avsc, and SOURCE/topic.toml. Default: schemas.
+    #[arg(long, value_name = "FOLDER", env = "TIDINGS_SCHEMAS")]
+    schemas: Option<PathBuf>,
+}
+
+/// What the environment and the file say; flags are asked first.
+pub(super) struct Settings {
+    file: SettingsFile,
+    /// Properties of the Kafka client from the environment.
+    variables: Vec<(String, String)>,
+}
+
+impl Settings {
+    /// Read the environment and the file.
+    pub(super) fn load(global: &GlobalArguments) -> Result<Self, CliError> {
+        let file = SettingsFile::load(global.config.as_deref().filter(|path| !path.as_os_str().is_empty()))?;
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            let name = name.to_str()?.strip_prefix(KAFKA_VARIABLES)?;
+            let value = value.into_string().ok()?;
+            (!name.is_empty() && !value.is_empty()).then(|| (property_name(name), value))
+        });
+        Ok(Self { file, variables: variables.collect() })
+    }
+
+    /// How to reach Kafka.
+    pub(super) fn kafka(&self, arguments: &KafkaArguments) -> Result<KafkaOptions, CliError> {
+        let brokers = given(arguments.brokers.as_ref()).or_else(|| self.file.text("brokers"));
+        let mut options = brokers.map_or_else(KafkaOptions::default, KafkaOptions::new);
+        for (index, property) in arguments.properties.iter().enumerate() {
+            let (name, value) = split_property(property).ok_or_else(|| {
+                let nth = index + 1;
+                // The text may hold a password: it is not shown.
+                CliError::usage(format!(
+                    "the --kafka option number {nth} is not NAME=VALUE, such as --kafka sasl.mechanism=PLAIN"
+                ))
+            })?;
+            options = options.property(name, value);
+        }
+        // A property has several names: what is set stronger must not meet itself under another one.
+        for (name, value) in self.variables.iter().chain(self.file.kafka()) {
+            if options.user_property(name).is_none() {
+                options = options.property(name, value);
+            }
+        }
+        Ok(options)
+    }
+
+    /// How to reach the schema registry, if there is one.
+    pub(super) fn registry(&self, arguments: &RegistryArguments) -> Result<Option<RegistryOptions>, CliError> {
+        let text = |flag: &Option<String>, name| given(flag.as_ref()).or_else(|| self.file.text(name));
+        let Some(url) = text(&arguments.registry, "registry") else {
+            return Ok(None);
+        };
+        let user = text(&arguments.registry_user, "registry_user");
+        let password = text(&arguments.registry_password, "registry_password");
+        let token = text(&arguments.registry_token, "registry_token");
+        let options = RegistryOptions::new(url);
+        match (user, password, token) {
+            (None, None, None) => Ok(Some(options)),
+            (None, None, Some(token)) => Ok(Some(options.bearer(token))),
+            (Some(user), password, None) => Ok(Some(options.basic(user, password.unwrap_or_default()))),
+            (None, Some(_), None) => {
+                Err(CliError::usage("there is a registry_password but no registry_user; give both"))
+            }
+            (_, _, Some(_)) => {
+                Err(CliError::usage("the registry takes a user and a password or a token, not both; remove one"))
+            }
+        }
+    }
+
+    /// The database's URL.
+    pub(super) fn database(&self, arguments: &DatabaseArguments) -> Result<String, CliError> {
+        given(arguments.database.as_ref()).or_else(|| self.file.text("database")).ok_or_else(|| {
+            CliError::usage(
+                "there is no database: give --database mysql://user@host/database, TIDINGS_DATABASE, or `database` in \
+                 tidings.toml",
+            )
+        })
+    }
+
+    /// The service's name, where it is given as a flag or in the environment, else in the file.
+    pub(super) fn service(&self, flag: Option<&String>) -> Option<String> {
+        given(flag).or_else(|| self.file.text("service"))
+    }
+
+    /// The folder of schemas, if one is named.
+    pub(super) fn schemas(&self, arguments: &SchemasArguments) -> Option<PathBuf> {
+        let flag = arguments.schemas.clone().filter(|path| !path.as_os_str().is_empty());
+        flag.or_else(|| self.file.text("schemas").map(PathBuf::from))
+    }
+}
+
+/// What was given; an empty variable is none.
+fn given(value: Option<&String>) -> Option<String> {
+    value.filter(|value| !value.is_empty()).cloned()
+}
+
+fn split_property(property: &str) -> Option<(&str, &str)> {
+    property.split_once('=').map(|(name, value)| (name.trim(), value)).filter(|(name, _)| !name.is_empty())
+}
+
+/// The property that the rest of a variable's name means: `SASL_USERNAME` is `sasl.username`.
+fn property_name(variable: &str) -> String {
+    match variable.to_ascii_lowercase().as_str() {
+        // The one property with an underscore of its own.
+        "log_level" => "log_level".to_owned(),
+        name => name.replace('_', "."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::RegistryAuthorization;
+
+    fn settings(variables: &[(&str, &str)], file: &str) -> Settings {
+        Settings {
+            file: SettingsFile::parse("tidings.toml".as_ref(), file).unwrap(),
+            variables: variables.iter().map(|(name, value)| (property_name(name), (*value).to_owned())).collect(),
+        }
+    }
+
+    fn kafka(brokers: Option<&str>, properties: &[&str]) -> KafkaArguments {
+        let properties = properties.iter().map(ToString::to_string).collect();
+        KafkaArguments { brokers: brokers.map(str::to_owned), properties }
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_environment_and_that_over_the_file_under_any_of_a_propertys_names() {
+        let file = "brokers = \"file:1\"\n[kafka]\nsasl.mechanism = \"FILE\"\nsasl.username = \"file\"\nsasl.password = \"file\"";
+        let settings = settings(&[("SASL_USERNAME", "env"), ("SASL_MECHANISM", "ENV")], file);
+        let options = settings.kafka(&kafka(None, &["sasl.mechanisms=FLAG"])).unwrap();
+        let expected = KafkaOptions::new("file:1")
+            .property("sasl.mechanisms", "FLAG")
+            .property("sasl.username", "env")
+            .property("sasl.password", "file");
+        assert_eq!(options, expected);
+        assert_eq!(settings.kafka(&kafka(Some("flag:1"), &[])).unwrap().brokers(), "flag:1");
+    }
+
+    #[test]
+    fn a_property_that_is_none_is_refused_without_showing_it() {
+        let error = settings(&[], "").kafka(&kafka(None, &["a=b", "sasl.password:secret"])).unwrap_err();
+        let text = format!("{error:?}");
+        assert!(text.contains("number 2") && !text.contains("secret"), "{text}");
+    }
+
+    #[test]
+    fn a_registry_takes_a_user_or_a_token() {
+        let arguments =
+            || RegistryArguments { registry: None, registry_user: None, registry_password: None, registry_token: None };
+        assert!(settings(&[], "").registry(&arguments()).unwrap().is_none());
+        let user = settings(&[], "registry = \"http://r\"\nregistry_user = \"u\"\nregistry_password = \"p\"");
+        let found = user.registry(&arguments()).unwrap().unwrap();
+        let expected = RegistryAuthorization::Basic { user: "u".to_owned(), password: "p".to_owned() };
+        assert!(found.authorization == expected);
+        let both = RegistryArguments { registry_token: Some("t".to_owned()), ..arguments() };
+        assert!(user.registry(&both).is_err());
+    }
+}

@@ -1,0 +1,9 @@
+//! The `tidings` command, as far as it needs no server.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod command;
+mod migrate;
+mod publish;
+mod routes;
+mod settings;
+mod usage;

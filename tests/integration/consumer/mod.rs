@@ -1,0 +1,9 @@
+//! Consumers with annotated dispatchers, on real brokers.
+
+mod failures;
+mod offsets;
+mod order;
+mod rebalance;
+pub(crate) mod shutdown;
+mod startup;
+mod undecodable;

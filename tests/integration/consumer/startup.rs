@@ -1,0 +1,74 @@
+//! What keeps a consumer from starting, and what it says.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tidings::consumer::{BuildError, Consumer, ConsumerOptions};
+use tidings::transport::kafka::KafkaOptions;
+
+use crate::kafka::guarded;
+use crate::setting;
+use crate::support::chain;
+use crate::support::ledger::Ledger;
+use crate::support::running::Running;
+use crate::support::scene::{Scene, codec, kafka};
+use crate::support::scores::{Scoreboard, post};
+use crate::support::wait::until_true;
+
+async fn refusal(options: ConsumerOptions, source: &str) -> String {
+    let builder = Consumer::builder(options)
+        .codec(codec())
+        .dispatch_with(Scoreboard { ledger: Arc::default() }, |settings| settings.source(source));
+    let error = builder.build().await.err().unwrap();
+    assert!(matches!(error, BuildError::Topics { .. }), "{error:?}");
+    chain(&error)
+}
+
+#[tokio::test]
+async fn a_missing_topic_is_named_with_what_to_do() {
+    let options = ConsumerOptions::new("boards").kafka(kafka());
+    let text = refusal(options, "scores-that-nobody-publishes").await;
+    let group = "cannot start the consumer group boards.Scoreboard: ";
+    assert!(text.starts_with(group), "{text}");
+    assert!(text.contains("scores-that-nobody-publishes") && text.contains("tidings topics ensure"), "{text}");
+}
+
+#[tokio::test]
+async fn a_missing_dead_letter_topic_is_named_where_it_is_not_to_be_created() {
+    let scene = Scene::new(1).await;
+    let text = refusal(scene.consumer().create_dead_letter_topic(false), &scene.topic()).await;
+    assert!(text.contains(&format!("{}.dead-letters", scene.group("Scoreboard"))), "{text}");
+}
+
+#[tokio::test]
+async fn no_broker_is_told_with_the_address_within_the_time_given() {
+    let start = Instant::now();
+    let options =
+        ConsumerOptions::new("boards").kafka(KafkaOptions::new("127.0.0.1:1")).startup_timeout(Duration::from_secs(1));
+    let text = refusal(options, "scores").await;
+    assert!(text.contains("no Kafka broker at 127.0.0.1:1 answers"), "{text}");
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_called_that_and_not_shown() {
+    let text = refusal(ConsumerOptions::new("boards").kafka(guarded("wrong horse")), "scores").await;
+    let brokers = setting("TIDINGS_TEST_SASL_BROKERS");
+    assert!(text.contains(&format!("authentication failed at {brokers}")), "{text}");
+    assert!(text.contains("check sasl.mechanism, sasl.username and sasl.password"), "{text}");
+    assert!(!text.contains("wrong horse"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_right_password_events_are_handled() {
+    let scene = Scene::new(1).await;
+    post(&scene.publisher().await, 1, 1..=1).await;
+    let ledger = Arc::<Ledger>::default();
+    let options = scene.consumer().kafka(guarded(&setting("TIDINGS_TEST_SASL_PASSWORD")));
+    let consumer = Consumer::builder(options)
+        .codec(codec())
+        .dispatch_with(Scoreboard { ledger: Arc::clone(&ledger) }, |settings| settings.source(scene.topic()));
+    let running = Running::start(consumer.build().await.unwrap());
+    until_true("it is handled", || ledger.of("0") == [1]).await;
+    running.stop().await;
+}
