@@ -22,6 +22,8 @@ mod parts;
 #[path = "../scenarios/mod.rs"]
 mod scenarios;
 #[cfg(feature = "mysql")]
+mod on_servers;
+#[cfg(feature = "mysql")]
 mod outbox;
 #[cfg(feature = "publisher")]
 mod publisher;

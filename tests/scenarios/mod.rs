@@ -1,8 +1,6 @@
 //! What must hold on every database: the same scenarios run on SQLite, MySQL and MariaDB.
 
 pub(crate) mod account;
-#[cfg(feature = "mysql")]
-pub(crate) mod mysql;
 pub(crate) mod relaying;
 pub(crate) mod stage;
 pub(crate) mod transactions;
@@ -67,26 +65,6 @@ macro_rules! all_scenarios {
                 a_row_that_somebody_spoilt_is_parked,
                 the_status_tells_of_the_backlog,
                 a_row_with_a_lower_id_that_appears_later_is_still_published,
-            }
-        }
-    };
-}
-
-/// A test for each scenario that only a server with many connections can show.
-#[cfg(feature = "mysql")]
-#[macro_export]
-macro_rules! server_scenarios {
-    ($attributes:tt $stage:tt) => {
-        $crate::scenarios! { $attributes $stage
-            mysql {
-                a_row_committed_late_under_a_lower_id_is_published_and_not_swept_away,
-                a_deadlock_in_the_callers_own_sql_runs_the_closure_again,
-                a_deadlock_that_is_ignored_publishes_nothing,
-                a_lock_wait_that_times_out_runs_the_closure_again,
-                a_connection_killed_before_the_commit_runs_the_closure_again,
-                a_connection_lost_after_commit_was_sent_is_unknown,
-                what_is_wrong_with_the_address_is_named,
-                a_statement_that_commits_implicitly_is_noticed,
             }
         }
     };

@@ -34,7 +34,6 @@ fn assert_in_order(published: &[(String, u64)]) {
     }
 }
 
-#[allow(clippy::too_many_lines)]
 pub(crate) async fn records_are_those_of_the_direct_mode_with_a_sequence(stage: &Stage) {
     let direct = stage.publishing(DeliveryMode::Direct { acks: Acks::All }).await;
     publish(&direct, "1", "Kim").await;
@@ -64,10 +63,7 @@ pub(crate) async fn records_are_those_of_the_direct_mode_with_a_sequence(stage: 
     assert_eq!(relayed.headers.get("ce_streamepoch"), None);
     assert_eq!(relayed.headers.get_str("ce_partitionkey"), Some("2"));
     assert_eq!(relayed.key.as_deref(), Some(&b"2"[..]));
-    assert_eq!(
-        relayed.payload.as_ref().map(|payload| payload.len()),
-        direct.payload.as_ref().map(|payload| payload.len())
-    );
+    assert_eq!(relayed.payload.as_ref().map(bytes::Bytes::len), direct.payload.as_ref().map(bytes::Bytes::len));
     let millis = relayed.timestamp_ms.unwrap();
     assert!(relayed.headers.get_str("ce_time").unwrap().contains(&format!(".{:03}", millis % 1_000)));
 }
@@ -86,7 +82,7 @@ pub(crate) async fn an_epoch_that_is_not_zero_is_a_header(stage: &Stage) {
 }
 
 pub(crate) async fn a_commit_wakes_the_relay_of_its_process(stage: &Stage) {
-    let never = Duration::from_secs(3_600);
+    let never = Duration::from_hours(1);
     let kafka = stage.kafka.clone();
     let relay = Relay::new(&stage.database, move || -> Arc<dyn Producer> { Arc::new(kafka.clone()) });
     let relay = relay.options(RelayOptions::default().min_poll(never).max_poll(never)).spawn();
@@ -191,7 +187,7 @@ pub(crate) async fn a_relay_that_shuts_down_gives_its_buckets_to_the_next_at_onc
 
     let kafka = stage.kafka.clone();
     let next = Relay::new(&stage.database, move || -> Arc<dyn Producer> { Arc::new(kafka.clone()) });
-    let next = next.options(RelayOptions::default().lease_ttl(Duration::from_secs(3_600))).spawn();
+    let next = next.options(RelayOptions::default().lease_ttl(Duration::from_hours(1))).spawn();
     publish(&stage.database, "7", "Lou").await;
     stage.until_published(2).await;
     let taken_over = status(&stage.database).await.unwrap().buckets;
@@ -276,7 +272,7 @@ pub(crate) async fn a_row_too_large_for_the_client_is_parked_at_once(stage: &Sta
     publish(&stage.database, "7", "one").await;
     publish(&stage.database, "7", "two").await;
     publish(&stage.database, "7", "three").await;
-    let relay = stage.relay_through(&stage.database, Small(stage.kafka.clone()));
+    let relay = Stage::relay_through(&stage.database, Small(stage.kafka.clone()));
     stage.until_empty().await;
     let summary = relay.shutdown().await.unwrap();
     assert_eq!(summary.parked, 1);
@@ -340,7 +336,7 @@ pub(crate) async fn the_status_tells_of_the_backlog(stage: &Stage) {
     publish(&stage.database, "7", "two").await;
     let status = status(&stage.database).await.unwrap();
     assert_eq!((status.rows(), status.unowned(), status.parked), (2, BUCKETS, 0));
-    assert!(status.oldest().unwrap() < Duration::from_secs(60));
+    assert!(status.oldest().unwrap() < Duration::from_mins(1));
     assert_eq!(status.buckets[usize::from(bucket_of("7"))].rows, 2);
 }
 

@@ -79,10 +79,10 @@ impl Stage {
     }
 
     pub(crate) fn relay_of(&self, database: &Database) -> RelayHandle {
-        self.relay_through(database, self.kafka.clone())
+        Self::relay_through(database, self.kafka.clone())
     }
 
-    pub(crate) fn relay_through<P: Producer + Clone>(&self, database: &Database, producer: P) -> RelayHandle {
+    pub(crate) fn relay_through<P: Producer + Clone>(database: &Database, producer: P) -> RelayHandle {
         let producers = move || -> Arc<dyn Producer> { Arc::new(producer.clone()) };
         Relay::new(database, producers).spawn()
     }

@@ -24,7 +24,7 @@ impl Handlers {
     }
 
     async fn on_something(&self, id: String) -> tidings::Result<usize> {
-        let local = vec![1_usize, 2, 3];
+        let local = [1_usize, 2, 3];
         self.database
             .atomically(id.as_str(), async |tx, account: Option<Account>| {
                 let data = self.other_data().await + local.len();

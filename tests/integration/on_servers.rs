@@ -12,9 +12,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Barrier, Notify};
 
-use super::account::{Account, AccountRenamed};
-use super::stage::{Place, Stage, eventually, of_server, position};
-use super::transactions::ServiceError;
+use crate::scenarios::account::{Account, AccountRenamed};
+use crate::scenarios::stage::{Place, Stage, eventually, of_server, position};
+use crate::scenarios::transactions::ServiceError;
 
 const LATE_ROW: &str = "INSERT INTO tidings_outbox (bucket, event_id, topic, stream, epoch, sequence, partition_key, source, \
      event_type, schema_version, occurred_at, recorded_at, correlation_id, data_schema, traceparent, payload) \
