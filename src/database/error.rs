@@ -173,6 +173,7 @@ pub(crate) fn check_name(what: &'static str, name: &str, limit: usize) -> Result
 }
 
 /// The savepoint that every transaction begins with.
+#[cfg(feature = "mysql")]
 const SAVEPOINT: &str = "tidings_open";
 
 /// What a statement's error means for the transaction.

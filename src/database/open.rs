@@ -1,5 +1,6 @@
 //! An open transaction on a connection.
 
+#[cfg(feature = "mysql")]
 use futures_util::StreamExt as _;
 use sqlx::AssertSqlSafe;
 

@@ -1,5 +1,6 @@
 //! Who publishes which bucket. The database's clock decides: nobody's own clock matters.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::share::{share, to_claim};
@@ -47,9 +48,11 @@ impl OutboxTable {
         );
         if !keep.is_empty() {
             let kept = list(keep.iter());
-            sql.push_str(&format!(
+            // Writing to a `String` cannot fail.
+            let _ = write!(
+                sql,
                 ";UPDATE tidings_outbox_lease SET expires_at = {until} WHERE owner = {me} AND bucket IN ({kept})"
-            ));
+            );
         }
         self.pool.execute(sql).await?;
 

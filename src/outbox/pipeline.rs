@@ -134,7 +134,7 @@ impl Pipeline {
     }
 
     /// The rows to delete now; they stay known until [`deleted`](Self::deleted).
-    pub(super) fn to_delete(&mut self) -> Vec<RowId> {
+    pub(super) fn take_acknowledged(&mut self) -> Vec<RowId> {
         if self.acknowledged.len() <= DELETED_AT_ONCE {
             return std::mem::take(&mut self.acknowledged);
         }
@@ -143,7 +143,9 @@ impl Pipeline {
 
     /// Rows have left the table.
     pub(super) fn deleted(&mut self, rows: &[RowId]) {
-        rows.iter().for_each(|row| self.forget(*row));
+        for row in rows {
+            self.forget(*row);
+        }
     }
 
     /// Rows could not be deleted: try again.
@@ -152,7 +154,7 @@ impl Pipeline {
     }
 
     /// The row to park now, and why; it stays there until [`parked`](Self::parked).
-    pub(super) fn to_park(&self) -> Option<(RowId, String)> {
+    pub(super) fn first_refused(&self) -> Option<(RowId, String)> {
         self.refused.front().cloned()
     }
 
@@ -174,7 +176,9 @@ impl Pipeline {
         let (drop, keep) = std::mem::take(&mut self.queue).into_iter().partition(|row| row.id.bucket == bucket);
         self.queue = keep;
         let dropped: VecDeque<OutboxRow> = drop;
-        dropped.iter().for_each(|row| self.failed(row.id));
+        for row in dropped {
+            self.failed(row.id);
+        }
     }
 
     /// Let go of all that is queued or in flight, whatever becomes of it.
@@ -183,7 +187,9 @@ impl Pipeline {
         self.sends = FuturesUnordered::new();
         let in_flight: Vec<_> = self.known.iter().filter(|(_, known)| known.stage == Stage::InFlight).collect();
         let in_flight: Vec<_> = in_flight.into_iter().map(|(row, _)| *row).collect();
-        in_flight.into_iter().for_each(|row| self.failed(row));
+        for row in in_flight {
+            self.failed(row);
+        }
     }
 
     /// Whether a row is here.
@@ -289,10 +295,10 @@ mod tests {
             assert!(result.is_ok());
             pipeline.acknowledged(row);
         }
-        let rows = pipeline.to_delete();
+        let rows = pipeline.take_acknowledged();
         assert_eq!((rows.len(), pipeline.rows(), pipeline.bytes(), pipeline.in_flight()), (2, 2, 0, 0));
         pipeline.not_deleted(rows);
-        let rows = pipeline.to_delete();
+        let rows = pipeline.take_acknowledged();
         pipeline.deleted(&rows);
         assert!(!pipeline.has_any() && !pipeline.has_any_of(0));
     }
@@ -326,6 +332,6 @@ mod tests {
         pipeline.acknowledged(row);
         pipeline.abandon();
         assert_eq!((pipeline.rows(), pipeline.bytes(), pipeline.in_flight()), (1, 0, 0));
-        assert_eq!(pipeline.to_delete(), [row]);
+        assert_eq!(pipeline.take_acknowledged(), [row]);
     }
 }

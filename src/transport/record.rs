@@ -30,7 +30,8 @@ impl Record {
     pub fn size(&self) -> usize {
         self.key.as_ref().map_or(0, Bytes::len)
             + self.payload.as_ref().map_or(0, Bytes::len)
-            + self.headers.buffer.len()
+            + self.headers.buffer.capacity()
+            + if self.headers.spans.spilled() { self.headers.spans.capacity() * size_of::<Span>() } else { 0 }
             + size_of::<Self>()
     }
 }
@@ -85,12 +86,11 @@ impl Headers {
 
     /// Add a header behind the others.
     pub fn push(&mut self, name: impl AsRef<[u8]>, value: Option<&[u8]>) {
-        match value {
-            Some(value) => self.push_with(name, |buffer| buffer.extend_from_slice(value)),
-            None => {
-                let start = self.push_name(name.as_ref());
-                self.push_span(start, name.as_ref().len(), None);
-            }
+        if let Some(value) = value {
+            self.push_with(name, |buffer| buffer.extend_from_slice(value));
+        } else {
+            let start = self.push_name(name.as_ref());
+            self.push_span(start, name.as_ref().len(), None);
         }
     }
 

@@ -1,4 +1,5 @@
 //! Against a cluster inside the process: no server needed.
+#![allow(clippy::unwrap_used, reason = "what these tests share may stop at the first surprise")]
 
 mod events;
 mod producer;

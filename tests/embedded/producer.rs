@@ -156,7 +156,7 @@ async fn an_unknown_partition_a_large_record_and_hostile_values_are_refused_with
 #[tokio::test]
 async fn a_flush_does_not_wait_for_lingering_records() {
     let (_cluster, kafka) = cluster("accounts", 1);
-    let options = ProducerOptions::new().linger(Duration::from_secs(600)).delivery_timeout(Duration::from_secs(900));
+    let options = ProducerOptions::new().linger(Duration::from_mins(10)).delivery_timeout(Duration::from_mins(15));
     let producer = KafkaProducer::new(&kafka, &options).unwrap();
     let sent = producer.send(record("accounts", "1"));
     assert_eq!(producer.flush(LONG).await, 0);

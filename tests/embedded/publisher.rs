@@ -9,7 +9,7 @@ use futures_util::future::try_join_all;
 use parking_lot::Mutex;
 use tidings::causality::Causality;
 use tidings::clock::ManualClock;
-use tidings::publisher::{Acks, DeliveryMode, PublishError, Publisher, PublisherError, PublisherOptions};
+use tidings::publisher::{Acks, DeliveryMode, PublishError, Publisher, PublisherError, PublisherOptions, Receipt};
 use tidings::transport::kafka::{EmbeddedCluster, KafkaOptions, TopicError, TopicSpec};
 
 use crate::events::NicknameChanged;
@@ -100,7 +100,7 @@ async fn events_taken_one_after_the_other_keep_their_order() {
         pending.push(publisher.enqueue(&event, Acks::All).await.unwrap());
     }
     let receipts = try_join_all(pending).await.unwrap();
-    assert!(receipts.is_sorted_by_key(|receipt| receipt.offset()));
+    assert!(receipts.is_sorted_by_key(Receipt::offset));
     let payloads: Vec<_> = read(cluster.brokers(), "accounts", 1, 500).into_iter().map(|seen| seen.payload).collect();
     assert!(payloads.is_sorted());
 }

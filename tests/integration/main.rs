@@ -6,14 +6,16 @@ mod cli;
 #[cfg(feature = "cli")]
 #[path = "../cli/command.rs"]
 mod command;
-#[cfg(all(feature = "macros", feature = "consumer", feature = "registry"))]
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod consumer;
 #[cfg(feature = "publisher")]
 #[path = "../embedded/events.rs"]
 mod events;
 #[cfg(feature = "publisher")]
 mod kafka;
-#[cfg(all(feature = "macros", feature = "consumer", feature = "registry"))]
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod kill;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod parts;
 #[cfg(feature = "mysql")]
 #[macro_use]
@@ -28,9 +30,13 @@ mod publisher;
 mod reader;
 #[cfg(feature = "mysql")]
 mod relay;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod road;
 #[cfg(feature = "registry")]
 mod schema;
-#[cfg(all(feature = "macros", feature = "consumer", feature = "registry"))]
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod strangers;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod support;
 #[cfg(feature = "publisher")]
 mod topics;

@@ -1,11 +1,13 @@
 //! The parts that child processes of these tests play.
 
-use crate::consumer;
+use crate::{consumer, kill};
 
 /// Play a part, until it is over or the process is ended.
 pub(crate) async fn play(part: &str) {
     match part {
         "slow service" => consumer::shutdown::serve().await,
+        "commit" => kill::commit().await,
+        "relay" => kill::relay().await,
         _ => panic!("there is no part called {part}"),
     }
 }

@@ -11,7 +11,7 @@ use crate::setting;
 #[tokio::test]
 async fn a_declared_topic_is_created_once_with_its_properties() {
     let topic = TopicSpec::new(fresh("accounts"), 5)
-        .retention(Retention::For(Duration::from_secs(7_200)))
+        .retention(Retention::For(Duration::from_hours(2)))
         .compaction(true)
         .config("max.message.bytes", "2000000");
     let (kafka, name) = (kafka(), topic.name().to_owned());

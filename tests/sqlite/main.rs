@@ -1,4 +1,5 @@
 //! Transactions and the relay on SQLite: no server needed.
+#![allow(clippy::unwrap_used, reason = "what these tests share may stop at the first surprise")]
 
 #[path = "../scenarios/mod.rs"]
 mod scenarios;

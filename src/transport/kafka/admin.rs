@@ -168,8 +168,7 @@ impl Visit {
         let options = self.admin_options()?;
         let created = self.runtime.block_on(self.admin.create_topics([&new], &options));
         match created.map(|mut topics| topics.pop()) {
-            Ok(Some(Ok(_)) | None) => Ok(()),
-            Ok(Some(Err((_, Code::TopicAlreadyExists)))) => Ok(()),
+            Ok(Some(Ok(_) | Err((_, Code::TopicAlreadyExists))) | None) => Ok(()),
             Ok(Some(Err((_, code)))) => Err(failed(code.to_string())),
             Err(error) => Err(failed(error.to_string())),
         }

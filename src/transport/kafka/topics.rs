@@ -113,12 +113,11 @@ pub async fn show(kafka: &KafkaOptions, topics: &[String], deadline: Duration) -
 }
 
 fn ensure_one(visit: &Visit, topic: &TopicSpec) -> Result<Ensured, TopicError> {
-    let (shape, ensured) = match visit.shape(topic.name())? {
-        Some(shape) => (shape, Ensured::Existed),
-        None => {
-            visit.create(topic)?;
-            (visit.wait_for(topic.name())?, Ensured::Created)
-        }
+    let (shape, ensured) = if let Some(shape) = visit.shape(topic.name())? {
+        (shape, Ensured::Existed)
+    } else {
+        visit.create(topic)?;
+        (visit.wait_for(topic.name())?, Ensured::Created)
     };
     same_partitions(topic, shape.partitions).map(|()| ensured)
 }

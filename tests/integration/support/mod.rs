@@ -6,6 +6,7 @@ pub(crate) mod ledger;
 pub(crate) mod running;
 pub(crate) mod scene;
 pub(crate) mod scores;
+pub(crate) mod store;
 pub(crate) mod wait;
 
 use std::error::Error;

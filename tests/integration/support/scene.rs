@@ -9,7 +9,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use tidings::consumer::ConsumerOptions;
-use tidings::publisher::{Publisher, PublisherOptions};
+use tidings::publisher::{DeliveryMode, Publisher, PublisherOptions};
 use tidings::schema::{Codec, ConfluentRegistry, RegistryOptions};
 use tidings::transport::kafka::{KafkaOptions, TopicSpec, topics};
 use tracing_subscriber::EnvFilter;
@@ -64,7 +64,11 @@ impl Scene {
 
     /// Publishes straight to Kafka, with a codec of its own.
     pub(crate) async fn publisher(&self) -> Publisher {
-        let options = PublisherOptions::new(self.topic()).kafka(kafka());
+        self.publisher_in(DeliveryMode::default()).await
+    }
+
+    pub(crate) async fn publisher_in(&self, mode: DeliveryMode) -> Publisher {
+        let options = PublisherOptions::new(self.topic()).kafka(kafka()).mode(mode);
         Publisher::builder(options).codec(codec()).build().await.unwrap()
     }
 

@@ -1,0 +1,84 @@
+//! Keeping the leases, and giving up what is more than the share.
+
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+
+use super::Running;
+use crate::outbox::lease::Leases;
+use crate::outbox::share::to_release;
+use crate::outbox::wake::BucketSet;
+use crate::telemetry::names;
+
+impl Running {
+    pub(super) fn start_renewing(&mut self, now: Instant) {
+        if self.renewing.is_some() || self.releasing.is_some() || now < self.renew_at {
+            return;
+        }
+        self.renew_at = now + self.options.lease_ttl / 3;
+        let (table, member, keep, claim) =
+            (self.table.clone(), self.member.clone(), self.owned, self.stopping.is_none());
+        self.renewing = Some(
+            async move {
+                // Slower than this it is as good as failed.
+                let renewed = tokio::time::timeout(member.ttl, table.renew(&member, keep, claim)).await;
+                (now, renewed.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into())))
+            }
+            .boxed(),
+        );
+    }
+
+    pub(super) fn renewed(&mut self, (asked, result): (Instant, Result<Leases, sqlx::Error>)) {
+        let leases = match result {
+            Ok(leases) => leases,
+            Err(error) => {
+                tracing::warn!(%error, "the leases could not be renewed");
+                return;
+            }
+        };
+        let lost = self.owned.without(leases.owned);
+        let gained = leases.owned.without(self.owned);
+        if !lost.is_empty() {
+            tracing::warn!(buckets = lost.len(), "leases were lost to another relay; what is under way is dropped");
+            self.begin_again("lease");
+        }
+        if !gained.is_empty() {
+            tracing::info!(buckets = gained.len(), "buckets were taken over");
+        }
+        self.owned = leases.owned;
+        // The server's clock started later than this, so here the lease ends early.
+        self.valid_until = asked + self.options.lease_ttl - self.options.lease_ttl / 4;
+        self.leaving = if self.stopping.is_some() { self.owned } else { to_release(self.owned, leases.share) };
+        self.woken = self.woken.or(gained);
+        for bucket in self.leaving.iter() {
+            self.pipeline.drop_queued(bucket);
+        }
+        metrics::gauge!(names::OUTBOX_BUCKETS_OWNED)
+            .set(f64::from(u32::try_from(self.owned.len()).unwrap_or(u32::MAX)));
+    }
+
+    pub(super) fn start_releasing(&mut self) {
+        if self.leaving.is_empty() || self.releasing.is_some() || self.renewing.is_some() || self.stopping.is_some() {
+            return;
+        }
+        let done: BucketSet = self.leaving.iter().filter(|bucket| !self.pipeline.has_any_of(*bucket)).collect();
+        if done.is_empty() {
+            return;
+        }
+        let (table, owner) = (self.table.clone(), self.member.owner.clone());
+        self.releasing = Some(async move { (done, table.release(&owner, done).await) }.boxed());
+    }
+
+    pub(super) fn released(&mut self, (buckets, result): (BucketSet, Result<(), sqlx::Error>)) {
+        match result {
+            Ok(()) => {
+                self.owned = self.owned.without(buckets);
+                self.leaving = self.leaving.without(buckets);
+            }
+            // The next renewal tells what became of them.
+            Err(error) => {
+                tracing::warn!(%error, "buckets could not be given up");
+                self.leaving = BucketSet::EMPTY;
+            }
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! A running relay: reads rows, writes them to Kafka, deletes what was acknowledged, and keeps its leases.
+//!
+//! Reading, writing, deleting and renewing go on at once, each at most once at a time. Whatever fails on the way to Kafka ends
+//! the same way: everything under way is purged, the producer is dropped, and the relay begins again from the table.
+
+mod leasing;
+mod reading;
+mod settling;
+mod writing;
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use rustc_hash::FxHashSet;
+use tokio::time::Instant;
+
+use super::RelayOptions;
+use super::lease::{Leases, Member};
+use super::order::StreamOrder;
+use super::pipeline::Pipeline;
+use super::producers::ProducerFactory;
+use super::relay::RelaySummary;
+use super::row::RowId;
+use super::status::backlog;
+use super::table::{Fetch, OutboxTable, Snapshot};
+use super::wake::{BucketSet, Listener};
+use crate::database::Database;
+use crate::telemetry::names;
+use crate::transport::Producer;
+
+/// The pause after a failure, doubled with each that follows.
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
+/// How long to wait for what becomes of purged records.
+const PURGE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many rows are read while one of them is under suspicion, and all go one by one.
+const SUSPECT_ROWS: usize = 64;
+/// The most rows counted for the backlog's size.
+const COUNTED_ROWS: u32 = 1_000_000;
+
+/// An operation under way, if one is.
+type Task<T> = Option<BoxFuture<'static, T>>;
+
+pub(super) struct Running {
+    database: Database,
+    table: OutboxTable,
+    producers: Arc<dyn ProducerFactory>,
+    options: RelayOptions,
+    member: Member,
+    listener: Arc<Listener>,
+
+    producer: Option<Arc<dyn Producer>>,
+    /// When to make a producer, where there is none.
+    make_at: Instant,
+    make_backoff: Backoff,
+    pipeline: Pipeline,
+    order: StreamOrder,
+    /// Set while what a failed producer had under way is being waited for.
+    purging_until: Option<Instant>,
+    /// Rows that were refused in company; each is tried alone, then parked.
+    suspects: FxHashSet<RowId>,
+
+    owned: BucketSet,
+    /// Owned, but to be given up once nothing of them is under way.
+    leaving: BucketSet,
+    /// Until when the leases hold, by this process's monotonic clock, counted from before the renewal was sent.
+    valid_until: Instant,
+    renew_at: Instant,
+    renewing: Task<(Instant, Result<Leases, sqlx::Error>)>,
+    releasing: Task<(BucketSet, Result<(), sqlx::Error>)>,
+
+    woken: BucketSet,
+    /// Where the next read of all buckets begins: a long backlog in one must not hide the others.
+    scan_from: u8,
+    poll_at: Instant,
+    poll_pause: Duration,
+    fetching: Task<(Fetch, bool, Result<Snapshot, sqlx::Error>)>,
+    fetch_backoff: Backoff,
+    /// Deleted since the read under way began: it may still show them.
+    deleted_meanwhile: FxHashSet<RowId>,
+    deleting: Task<(Vec<RowId>, Result<(), sqlx::Error>)>,
+    delete_at: Instant,
+    delete_backoff: Backoff,
+    parking: Task<(RowId, Result<(), sqlx::Error>)>,
+    park_at: Instant,
+
+    report_at: Instant,
+    reporting: Task<Result<(u64, Duration), sqlx::Error>>,
+    /// Set when shutting down: until when acknowledgements are waited for.
+    stopping: Option<Instant>,
+    summary: RelaySummary,
+}
+
+impl Running {
+    pub(super) fn new(database: Database, producers: Arc<dyn ProducerFactory>, options: RelayOptions) -> Self {
+        let now = Instant::now();
+        let member = Member { owner: uuid::Uuid::new_v4().to_string(), address: None, ttl: options.lease_ttl };
+        Self {
+            table: OutboxTable { pool: database.pool.clone() },
+            listener: database.wake.listen(),
+            producers,
+            member,
+            producer: None,
+            make_at: now,
+            make_backoff: Backoff::new(),
+            pipeline: Pipeline::new(),
+            order: StreamOrder::new(options.remembered_streams),
+            purging_until: None,
+            suspects: FxHashSet::default(),
+            owned: BucketSet::EMPTY,
+            leaving: BucketSet::EMPTY,
+            valid_until: now,
+            renew_at: now,
+            renewing: None,
+            releasing: None,
+            woken: BucketSet::EMPTY,
+            scan_from: 0,
+            poll_at: now,
+            poll_pause: options.min_poll,
+            fetching: None,
+            fetch_backoff: Backoff::new(),
+            deleted_meanwhile: FxHashSet::default(),
+            deleting: None,
+            delete_at: now,
+            delete_backoff: Backoff::new(),
+            parking: None,
+            park_at: now,
+            report_at: now,
+            reporting: None,
+            stopping: None,
+            summary: RelaySummary::default(),
+            options,
+            database,
+        }
+    }
+
+    pub(super) async fn run(mut self, shutdown: impl Future<Output = ()> + Send) -> RelaySummary {
+        tracing::info!(owner = self.member.owner, "the relay starts");
+        let mut shutdown = pin!(shutdown);
+        loop {
+            self.start_what_is_due();
+            if self.stopping.is_some() && self.is_drained() {
+                break;
+            }
+            let wake_at = self.next_moment();
+            let listener = Arc::clone(&self.listener);
+            tokio::select! {
+                biased;
+                () = &mut shutdown, if self.stopping.is_none() => self.stop(),
+                leased = task(&mut self.renewing) => self.renewed(leased),
+                sent = self.pipeline.next(), if self.pipeline.is_sending() => self.sent(sent),
+                deleted = task(&mut self.deleting) => self.deleted(deleted),
+                parked = task(&mut self.parking) => self.parked(parked),
+                fetched = task(&mut self.fetching) => self.fetched(fetched),
+                released = task(&mut self.releasing) => self.released(released),
+                reported = task(&mut self.reporting) => self.reported(reported),
+                () = listener.woken() => self.woken = self.woken.or(listener.take()),
+                () = tokio::time::sleep_until(wake_at) => {}
+            }
+        }
+        self.leave().await;
+        tracing::info!(
+            owner = self.member.owner,
+            published = self.summary.published,
+            parked = self.summary.parked,
+            "the relay ends"
+        );
+        self.summary
+    }
+
+    fn start_what_is_due(&mut self) {
+        let now = Instant::now();
+        if now >= self.valid_until && !self.owned.is_empty() {
+            tracing::warn!("the leases ran out before they could be renewed; what is under way is dropped");
+            self.owned = BucketSet::EMPTY;
+            self.leaving = BucketSet::EMPTY;
+            self.begin_again("lease");
+        }
+        if self.stopping.is_some_and(|until| now >= until) && self.purging_until.is_none() && self.pipeline.is_sending()
+        {
+            self.begin_again("shutdown");
+        }
+        if let Some(until) = self.purging_until
+            && (now >= until || !self.pipeline.is_sending())
+        {
+            self.purged(now);
+        }
+        self.make_producer(now);
+        self.send();
+        self.start_deleting(now);
+        self.start_parking(now);
+        self.start_renewing(now);
+        self.start_releasing();
+        self.start_fetching(now);
+        self.start_reporting(now);
+    }
+
+    /// When something is due that nothing else wakes this for.
+    fn next_moment(&self) -> Instant {
+        let far = Instant::now() + Duration::from_hours(1);
+        let when = |condition: bool, moment: Instant| if condition { moment } else { far };
+        [
+            when(!self.owned.is_empty(), self.valid_until),
+            when(self.renewing.is_none() && self.releasing.is_none(), self.renew_at),
+            when(self.may_fetch(), self.poll_at),
+            when(self.producer.is_none() && self.purging_until.is_none() && self.stopping.is_none(), self.make_at),
+            when(self.deleting.is_none() && self.pipeline.has_acknowledged(), self.delete_at),
+            when(self.parking.is_none() && self.pipeline.has_refused(), self.park_at),
+            when(self.reporting.is_none() && self.stopping.is_none(), self.report_at),
+            self.purging_until.unwrap_or(far),
+            when(self.pipeline.is_sending() && self.purging_until.is_none(), self.stopping.unwrap_or(far)),
+        ]
+        .into_iter()
+        .min()
+        .unwrap_or(far)
+    }
+
+    fn stop(&mut self) {
+        self.stopping = Some(Instant::now() + self.options.shutdown_timeout);
+        self.pipeline.clear_queue();
+    }
+
+    /// Whether nothing is left to wait for. What could not be deleted, because the database is away, is published again.
+    fn is_drained(&self) -> bool {
+        let late = self.stopping.is_some_and(|until| Instant::now() >= until + PURGE_TIMEOUT);
+        late || !(self.pipeline.has_any() || self.parking.is_some() || self.renewing.is_some())
+    }
+
+    async fn leave(&mut self) {
+        let table = self.table.clone();
+        let (owner, owned) = (&self.member.owner, self.owned);
+        let leave = async {
+            if !owned.is_empty() {
+                table.release(owner, owned).await?;
+            }
+            table.leave(owner).await
+        };
+        match tokio::time::timeout(PURGE_TIMEOUT, leave).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the buckets could not be given up; others wait until the leases end");
+            }
+            Err(_) => tracing::warn!("the buckets could not be given up in time; others wait until the leases end"),
+        }
+    }
+
+    fn start_reporting(&mut self, now: Instant) {
+        if self.reporting.is_some() || now < self.report_at || self.stopping.is_some() {
+            return;
+        }
+        self.report_at = now + self.options.report_interval;
+        let database = self.database.clone();
+        self.reporting = Some(async move { backlog(&database, COUNTED_ROWS).await }.boxed());
+    }
+
+    #[expect(clippy::unused_self, reason = "reads like its siblings")]
+    fn reported(&mut self, result: Result<(u64, Duration), sqlx::Error>) {
+        match result {
+            Ok((rows, oldest)) => {
+                metrics::gauge!(names::OUTBOX_BACKLOG).set(f64::from(u32::try_from(rows).unwrap_or(u32::MAX)));
+                metrics::gauge!(names::OUTBOX_OLDEST_AGE).set(oldest.as_secs_f64());
+            }
+            Err(error) => tracing::debug!(%error, "the backlog could not be measured"),
+        }
+    }
+}
+
+/// The result of the operation under way; pending where there is none.
+async fn task<T>(task: &mut Task<T>) -> T {
+    match task {
+        Some(running) => {
+            let result = running.await;
+            *task = None;
+            result
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// A pause that doubles.
+struct Backoff(Duration);
+
+impl Backoff {
+    const fn new() -> Self {
+        Self(FIRST_BACKOFF)
+    }
+
+    fn next(&mut self) -> Duration {
+        let pause = self.0;
+        self.0 = (self.0 * 2).min(MAX_BACKOFF);
+        pause
+    }
+
+    fn reset(&mut self) {
+        self.0 = FIRST_BACKOFF;
+    }
+}

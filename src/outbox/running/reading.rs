@@ -1,0 +1,118 @@
+//! Reading rows, and telling which may be published.
+
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+
+use super::{Running, SUSPECT_ROWS};
+use crate::outbox::table::{Fetch, Snapshot};
+use crate::outbox::wake::BucketSet;
+
+impl Running {
+    pub(super) fn may_fetch(&self) -> bool {
+        self.fetching.is_none()
+            && self.producer.is_some()
+            && self.purging_until.is_none()
+            && self.stopping.is_none()
+            && !self.readable().is_empty()
+            && (self.suspects.is_empty() || !self.pipeline.has_any())
+            && self.pipeline.has_room(self.options.max_in_flight_rows, self.options.max_in_flight_bytes)
+    }
+
+    pub(super) fn readable(&self) -> BucketSet {
+        self.owned.without(self.leaving)
+    }
+
+    pub(super) fn start_fetching(&mut self, now: Instant) {
+        if !self.may_fetch() {
+            return;
+        }
+        let readable = self.readable();
+        let woken = self.woken.and(readable);
+        let all = now >= self.poll_at;
+        if !all && woken.is_empty() {
+            return;
+        }
+        self.woken = BucketSet::EMPTY;
+        let buckets = if !self.suspects.is_empty() {
+            // Nothing else until these are cleared: each goes alone.
+            self.suspects.iter().map(|row| row.bucket).collect::<BucketSet>().and(readable)
+        } else if all {
+            readable.iter().filter(|bucket| *bucket >= self.scan_from).collect()
+        } else {
+            woken
+        };
+        if buckets.is_empty() {
+            if all {
+                self.suspects.retain(|row| readable.contains(row.bucket));
+                self.scan_from = 0;
+            }
+            return;
+        }
+        let room = self.options.max_in_flight_rows.saturating_sub(self.pipeline.rows()).max(1);
+        let most = if self.suspects.is_empty() { self.options.fetch_rows } else { SUSPECT_ROWS };
+        let fetch = Fetch {
+            buckets,
+            except: self.pipeline.known_in(buckets),
+            max_rows: room.min(most),
+            max_bytes: self.options.max_in_flight_bytes.saturating_sub(self.pipeline.bytes()),
+        };
+        self.deleted_meanwhile.clear();
+        let table = self.table.clone();
+        self.fetching = Some(
+            async move {
+                let result = table.fetch(&fetch).await;
+                (fetch, all, result)
+            }
+            .boxed(),
+        );
+    }
+
+    pub(super) fn fetched(&mut self, (fetch, all, result): (Fetch, bool, Result<Snapshot, sqlx::Error>)) {
+        let now = Instant::now();
+        let Snapshot { mut rows, truncated } = match result {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                self.poll_at = now + self.fetch_backoff.next();
+                self.woken = self.woken.or(fetch.buckets);
+                tracing::warn!(%error, "the outbox could not be read");
+                return;
+            }
+        };
+        self.fetch_backoff.reset();
+        if self.purging_until.is_some() || self.stopping.is_some() {
+            return;
+        }
+        let last = rows.last().map(|row| row.id.bucket);
+        let found = !rows.is_empty();
+        let readable = self.readable();
+        rows.retain(|row| {
+            readable.contains(row.id.bucket)
+                && !self.pipeline.knows(row.id)
+                && !self.deleted_meanwhile.contains(&row.id)
+        });
+        if !self.suspects.is_empty() && !rows.iter().any(|row| self.suspects.contains(&row.id)) && !truncated {
+            // They are gone, or not this relay's any more.
+            self.suspects.retain(|row| self.pipeline.knows(*row));
+        }
+        let admitted = self.order.admit(rows);
+        let again: BucketSet = admitted.waiting.into_iter().collect();
+        self.pipeline.push(admitted.publish);
+        self.woken = self.woken.or(again);
+
+        if truncated {
+            // The rest of this one later; the others first.
+            self.scan_from = last.map_or(0, |bucket| bucket.wrapping_add(1));
+            self.poll_at = now;
+        } else if all && self.scan_from > 0 {
+            self.scan_from = 0;
+            self.poll_at = now;
+        } else if all {
+            self.poll_pause = if found || !self.suspects.is_empty() {
+                self.options.min_poll
+            } else {
+                (self.poll_pause * 2).min(self.options.max_poll)
+            };
+            self.poll_at = now + self.poll_pause;
+        }
+    }
+}

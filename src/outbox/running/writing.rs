@@ -1,0 +1,127 @@
+//! Handing rows to the producer, and what becomes of them.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+
+use super::{PURGE_TIMEOUT, Running};
+use crate::outbox::pipeline::Sent;
+use crate::outbox::row::RowId;
+use crate::telemetry::names;
+use crate::transport::ProduceError;
+
+impl Running {
+    pub(super) fn make_producer(&mut self, now: Instant) {
+        let wanted = self.producer.is_none() && self.purging_until.is_none() && self.stopping.is_none();
+        if !wanted || now < self.make_at {
+            return;
+        }
+        match self.producers.make() {
+            Ok(producer) => self.producer = Some(producer),
+            Err(error) => {
+                self.make_at = now + self.make_backoff.next();
+                tracing::error!(error = &*error as &dyn std::error::Error, "the relay has no producer");
+            }
+        }
+    }
+
+    pub(super) fn send(&mut self) {
+        let (Some(producer), None) = (&self.producer, self.purging_until) else { return };
+        let window = if self.suspects.is_empty() { self.options.max_in_flight_rows } else { 1 };
+        if let Err(sent) = self.pipeline.send(&Arc::clone(producer), window) {
+            self.sent(sent);
+            // Unless that ended everything, the others go on.
+            self.send();
+        }
+    }
+
+    pub(super) fn sent(&mut self, sent: Sent) {
+        let mut next = Some(sent);
+        let mut published = 0;
+        // Whatever else is known by now: this is woken once for a batch, not once for a row.
+        while let Some(Sent { row, result }) = next {
+            match result {
+                Ok(_) => {
+                    published += 1;
+                    self.suspects.remove(&row);
+                    self.pipeline.acknowledged(row);
+                }
+                Err(error) => self.not_sent(row, &error),
+            }
+            next = self.pipeline.next().now_or_never();
+        }
+        if published > 0 {
+            self.summary.published += published;
+            self.make_backoff.reset();
+            metrics::counter!(names::OUTBOX_PUBLISHED).increment(published);
+        }
+    }
+
+    pub(super) fn not_sent(&mut self, row: RowId, error: &ProduceError) {
+        if self.purging_until.is_some() {
+            // Of what fails while everything is thrown away, only a refusal means anything.
+            if is_refusal(error) {
+                self.suspects.insert(row);
+            }
+            self.pipeline.failed(row);
+            return;
+        }
+        let taken = self.pipeline.was_taken(row);
+        let alone = self.suspects.contains(&row) && self.pipeline.in_flight() == usize::from(taken);
+        match error {
+            // The client itself refused it: nothing else was touched.
+            ProduceError::TooLarge { .. } if !taken => self.refuse(row, error),
+            _ if is_refusal(error) && alone => self.refuse(row, error),
+            _ => {
+                if is_refusal(error) {
+                    // A broker refuses a batch as a whole: the row may only have been in bad company.
+                    self.suspects.insert(row);
+                }
+                tracing::warn!(
+                    error = error as &dyn std::error::Error,
+                    "a record was not written; the relay begins again"
+                );
+                self.pipeline.failed(row);
+                self.begin_again(error.kind());
+            }
+        }
+    }
+
+    pub(super) fn refuse(&mut self, row: RowId, error: &(dyn std::error::Error + 'static)) {
+        self.suspects.remove(&row);
+        // This, too, is a step forward.
+        self.make_backoff.reset();
+        tracing::error!(bucket = row.bucket, id = row.id, error, "Kafka refuses an event; it is parked");
+        self.pipeline.refused(row, error.to_string());
+    }
+
+    /// Throw away what is under way; when that is known to have ended, begin again from the table.
+    pub(super) fn begin_again(&mut self, why: &'static str) {
+        self.pipeline.clear_queue();
+        if self.purging_until.is_some() {
+            return;
+        }
+        self.summary.restarts += 1;
+        metrics::counter!(names::OUTBOX_RESTARTS, names::ERROR_TYPE => why).increment(1);
+        if let Some(producer) = &self.producer {
+            producer.purge();
+        }
+        self.purging_until = Some(Instant::now() + PURGE_TIMEOUT);
+    }
+
+    pub(super) fn purged(&mut self, now: Instant) {
+        self.purging_until = None;
+        self.pipeline.abandon();
+        self.order.clear();
+        self.producer = None;
+        self.make_at = now + self.make_backoff.next();
+        self.poll_at = now;
+    }
+}
+
+/// Whether Kafka will refuse this record again.
+fn is_refusal(error: &ProduceError) -> bool {
+    use ProduceError as E;
+    matches!(error, E::TooLarge { .. } | E::UnknownPartition { .. } | E::Refused { retryable: false, .. })
+}
