@@ -1,5 +1,6 @@
 //! What happens, as it happens: a line that moves on a terminal, a line a second elsewhere. On standard error.
 
+use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
@@ -89,7 +90,7 @@ impl Snapshot<'_> {
         );
         for (name, number) in [("dead-lettered", self.dead_lettered), ("OUT OF ORDER", self.out_of_order)] {
             if number > 0 {
-                numbers.push_str(&format!("  {name} {number}"));
+                let _ = write!(numbers, "  {name} {number}");
             }
         }
         numbers
