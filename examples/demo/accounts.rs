@@ -75,7 +75,7 @@ impl Accounts {
                 match self.release {
                     Release::Current => tx.publish(&event),
                     Release::Previous => {
-                        tx.publish(&ScoreChangedV1 { user_id, score: event.score, revision: event.revision })
+                        tx.publish(&ScoreChangedV1 { user_id, score: event.score, revision: event.revision });
                     }
                 }
                 Ok(player)
