@@ -30,8 +30,9 @@ pub struct Platform {
     pub dead_letters: String,
     /// Where all of this is, for people.
     pub description: String,
-    // They live as long as the platform.
+    /// Kafka, where it runs in this process.
     cluster: Option<EmbeddedCluster>,
+    /// Goes with the platform, and the database in it.
     _folder: Option<TempDir>,
 }
 

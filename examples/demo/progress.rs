@@ -1,6 +1,5 @@
 //! What happens, as it happens: a line that moves on a terminal, a line a second elsewhere. On standard error.
 
-use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
@@ -90,7 +89,10 @@ impl Snapshot<'_> {
         );
         for (name, number) in [("dead-lettered", self.dead_lettered), ("OUT OF ORDER", self.out_of_order)] {
             if number > 0 {
-                let _ = write!(numbers, "  {name} {number}");
+                numbers.push_str("  ");
+                numbers.push_str(name);
+                numbers.push(' ');
+                numbers.push_str(&number.to_string());
             }
         }
         numbers
