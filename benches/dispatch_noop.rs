@@ -4,6 +4,8 @@
 //! Needs `TIDINGS_TEST_BROKERS`; `make bench` sets it. `TIDINGS_BENCH_RECORDS` (default 300,000) and `TIDINGS_BENCH_ROUNDS`
 //! (default 5) size the run.
 
+#![allow(missing_docs, clippy::expect_used, clippy::cast_possible_wrap, clippy::print_stderr, reason = "a benchmark")]
+
 mod support;
 
 use std::sync::Arc;

@@ -1,4 +1,84 @@
-//! Domain events on Kafka.
+//! Domain events on Kafka, for Rust services.
+//!
+//! A service publishes what happened to the topic that carries its own name, and does not know who listens. Another annotates a
+//! method, and has a typed handler that sees each user's events in order. Entities and their events are saved in one MySQL
+//! transaction: what commits is published, what rolls back is not.
+//!
+//! ```
+//! use serde::{Deserialize, Serialize};
+//! use tidings::prelude::*;
+//!
+//! /// A player's profile changed.
+//! #[derive(Event, Serialize, Deserialize, Debug, Clone)]
+//! #[event(name = "accounts.UserUpdated", version = "1.3.0", schema = "schemas/accounts/UserUpdated.avsc")]
+//! struct UserUpdated {
+//!     #[event(key)]
+//!     user_id: i64,
+//!     nickname: String,
+//! }
+//!
+//! struct Leaderboards;
+//!
+//! #[dispatcher(source = "accounts")]
+//! impl Leaderboards {
+//!     #[on("accounts.UserUpdated", version = ">=1.2.3, <2")]
+//!     async fn on_user_updated(&self, event: UserUpdated, message: Message) -> Result<()> {
+//!         println!("player {} is now {}, since {:?}", event.user_id, event.nickname, message.occurred_at());
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # async fn example() -> std::result::Result<(), Box<dyn std::error::Error>> {
+//! use tidings::consumer::{Consumer, ConsumerOptions};
+//! use tidings::publisher::{Acks, Publisher, PublisherOptions};
+//!
+//! // The service `accounts`:
+//! let publisher = Publisher::builder(PublisherOptions::new("accounts")).build().await?;
+//! publisher.send(&UserUpdated { user_id: 42, nickname: "Ada".to_owned() }, Acks::All).await?;
+//!
+//! // The service `leaderboards`, until SIGTERM:
+//! Consumer::builder(ConsumerOptions::new("leaderboards")).dispatch(Leaderboards).build().await?.run().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to look
+//!
+//! | to | see |
+//! |---|---|
+//! | declare an event | [`derive(Event)`](macro@crate::Event), the trait [`Event`](trait@crate::Event) |
+//! | handle events | [`dispatcher`], [`on`], [`Message`], [`State`], [`FromDelivery`] |
+//! | say what became of one | [`Result`], [`Outcome`], [`HandlerError`]: errors are retried unless [terminal](ResultExt::terminal) |
+//! | run handlers | [`consumer`] |
+//! | publish, straight to Kafka | [`publisher`] |
+//! | publish in a transaction | [`database`], [`outbox`] |
+//! | know what is on the topic | [`envelope`] |
+//! | encode, decode, use a registry | [`schema`] |
+//! | reach brokers, declare topics | [`transport::kafka`] |
+//! | follow causes and traces | [`causality`], [`telemetry`] |
+//!
+//! # Words
+//!
+//! An **event** is something that happened, in the past tense. Its **source** is the publishing service, and so its topic. Its
+//! **key** is the user's or entity's id, and partitions. Its **stream** is one entity's events, `Player/42`, and its **sequence**
+//! the position there. A **dispatcher** is an annotated impl block, a **handler** an annotated method, a **route** the
+//! way from an event's name and versions to a handler. An event on its way to one is a **delivery**, and what became of it its
+//! **outcome**.
+//!
+//! # What is promised
+//!
+//! - Events of one key on one topic are handled in their order. A failing event holds its own key, and no other.
+//! - Delivery is at least once. An offset moves when everything before it is done, or is a dead letter that Kafka has.
+//! - With [`DeliveryMode::Outbox`](publisher::DeliveryMode::Outbox), an event is published if and only if its transaction
+//!   commits, in the order of its stream, and numbered without gaps.
+//! - With [`DeliveryMode::Direct`](publisher::DeliveryMode::Direct), an event that is not acknowledged is lost, counted and
+//!   reported.
+//!
+//! # Features
+//!
+//! `macros`, `consumer`, `publisher`, `registry`, `mysql` and `tls` are on by default; `sqlite`, `embedded` (a Kafka cluster inside
+//! the process) and `cli` are not. A consumer that needs no database says
+//! `default-features = false, features = ["macros", "consumer", "tls"]`.
 
 pub mod causality;
 #[cfg(feature = "cli")]
@@ -39,3 +119,12 @@ pub use tidings_macros::on;
 #[doc(hidden)]
 #[path = "macro_support.rs"]
 pub mod __private;
+
+/// The pages beside the crate, whose code is compiled with the tests.
+#[cfg(all(doctest, feature = "macros", feature = "consumer", feature = "mysql", feature = "registry"))]
+mod pages {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/getting-started.md")]
+    struct GettingStarted;
+}

@@ -13,7 +13,8 @@ pub type Result<T = (), E = HandlerError> = std::result::Result<T, E>;
 pub enum Outcome {
     /// The event was handled; its offset may be committed.
     Done,
-    /// The event is delivered again, to the same handler, after a pause; only its key waits.
+    /// The event is delivered again, to the same handler, after a pause; only its key waits. A terminal error is given up at
+    /// once instead, as the policy's `on_exhausted` says.
     Retry {
         /// Why.
         error: HandlerError,
@@ -28,7 +29,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Deliver again after `after`, because of `error`.
+    /// Deliver again after `after`, because of `error`. A pause that would pass the retry policy's `max_age` gives the event up
+    /// at once.
     pub fn retry_after(after: Duration, error: impl Into<HandlerError>) -> Self {
         Self::Retry { error: error.into(), after: Some(after) }
     }
@@ -39,8 +41,7 @@ impl Outcome {
     }
 }
 
-/// Why a handler failed. **Retried by default**: make it terminal to send the event to the
-/// dead-letter topic at once.
+/// Why a handler failed. **Retried by default**: make it terminal to give the event up at once.
 ///
 /// Any error converts into it with `?`, so a handler that returns [`Result`] needs no error type.
 ///
@@ -199,7 +200,8 @@ impl<T: IntoOutcome, E: Into<HandlerError>> IntoOutcome for std::result::Result<
 
 impl From<HandlerError> for Outcome {
     fn from(error: HandlerError) -> Self {
-        if error.is_terminal() { Self::DeadLetter { error } } else { Self::Retry { error, after: None } }
+        // A terminal error is given up at once, as the handler's policy says; see `HandlerError::is_terminal`.
+        Self::Retry { error, after: None }
     }
 }
 
@@ -214,9 +216,9 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_error_is_dead_lettered() {
+    fn a_terminal_error_says_so() {
         let result: Result = Err(std::io::Error::other("never")).terminal();
-        assert!(matches!(result.into_outcome(), Outcome::DeadLetter { .. }));
+        assert!(matches!(result.into_outcome(), Outcome::Retry { error, .. } if error.is_terminal()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 #![allow(
     dead_code,
     clippy::expect_used,
+    clippy::print_stdout,
     clippy::cast_precision_loss,
     missing_docs,
     unreachable_pub,

@@ -5,9 +5,6 @@ use tidings::database::{self, Database, Tx};
 use crate::events::ScoreChangedV1;
 use crate::player::Player;
 
-/// The service's name, which is its topic's too.
-pub const SERVICE: &str = "accounts";
-
 /// The season that points count for.
 const SEASON: &str = "spring";
 
@@ -78,7 +75,7 @@ impl Accounts {
                 match self.release {
                     Release::Current => tx.publish(&event),
                     Release::Previous => {
-                        tx.publish(&ScoreChangedV1 { user_id, score: event.score, revision: event.revision })
+                        tx.publish(&ScoreChangedV1 { user_id, score: event.score, revision: event.revision });
                     }
                 }
                 Ok(player)

@@ -1,6 +1,7 @@
 //! What the demo is told.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use tidings::publisher::{Acks, DeliveryMode};
@@ -28,10 +29,15 @@ pub struct Arguments {
     #[arg(long, value_name = "URL", help_heading = "Real servers")]
     pub registry: Option<String>,
 
-    /// How many events to publish, one in each transaction; the modes share them. Default: 20000.
-    #[arg(long, value_name = "N", default_value_t = 20_000, hide_default_value = true,
-        value_parser = clap::value_parser!(u64).range(1..=1_000_000_000), help_heading = "Load")]
-    pub events: u64,
+    /// What the names of topics and groups begin with, so that they are not those of your own services. Default: demo. on real
+    /// brokers, else nothing.
+    #[arg(long, value_name = "TEXT", help_heading = "Real servers")]
+    pub prefix: Option<String>,
+
+    /// How many events to publish, one in each transaction; the modes share them. Default: as many as six seconds a mode take.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000),
+        help_heading = "Load")]
+    pub events: Option<u64>,
 
     /// How many players the events are about; the modes share them, because a player's events go one way. Default: 500.
     #[arg(long, value_name = "N", default_value_t = 500, hide_default_value = true,
@@ -71,6 +77,9 @@ pub struct Arguments {
     pub json: bool,
 }
 
+/// How long a mode runs when nobody says how many events.
+pub const TIME: Duration = Duration::from_secs(6);
+
 /// Fire-and-forget, acknowledged by all.
 const DIRECT: DeliveryMode = DeliveryMode::Direct { acks: Acks::All };
 
@@ -93,12 +102,19 @@ pub struct Property {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {
     pub mode: DeliveryMode,
-    pub events: u64,
+    /// How many; `None` for as many as [`TIME`] takes.
+    pub events: Option<u64>,
     pub players: u64,
     pub poison: u64,
 }
 
 impl Arguments {
+    /// The name of a service, and of what belongs to it.
+    pub fn name(&self, service: &str) -> String {
+        let default = if self.brokers.is_some() { "demo." } else { "" };
+        format!("{}{service}", self.prefix.as_deref().unwrap_or(default))
+    }
+
     /// The work of each mode, in the order they run.
     pub fn shares(&self) -> Vec<Share> {
         let modes: &[DeliveryMode] = match self.mode {
@@ -110,25 +126,23 @@ impl Arguments {
         let part = |total: u64, index: u64| total / parts + u64::from(index < total % parts);
         let share = |(mode, index): (&DeliveryMode, u64)| Share {
             mode: *mode,
-            events: part(self.events, index),
+            events: self.events.map(|events| part(events, index)),
             players: part(self.players, index).max(1),
             poison: part(self.poison, index),
         };
-        modes.iter().zip(0..).map(share).filter(|share| share.events > 0).collect()
+        modes.iter().zip(0..).map(share).filter(|share| share.events != Some(0)).collect()
     }
 
     /// What clap cannot see.
     pub fn check(&self) -> Result<(), String> {
-        if let Some(share) =
-            self.shares().iter().find(|share| share.poison > share.events.saturating_sub(share.players))
-        {
-            return Err(format!(
-                "--poison {} does not fit: in the mode {}, {} events are left when each of {} players has signed up",
-                self.poison,
-                share.mode,
-                share.events.saturating_sub(share.players),
-                share.players,
-            ));
+        for share in self.shares() {
+            let changes = share.events.map_or(u64::MAX, |events| events.saturating_sub(share.players));
+            if share.poison > changes {
+                return Err(format!(
+                    "--poison {} does not fit: in the mode {}, {changes} events are left when each of {} players has signed up",
+                    self.poison, share.mode, share.players,
+                ));
+            }
         }
         Ok(())
     }
@@ -162,7 +176,7 @@ mod tests {
     fn the_modes_share_events_players_and_poison_without_remainder() {
         let shares = arguments("--events 1001 --players 11 --poison 3").shares();
         assert_eq!(shares.len(), 2);
-        assert_eq!(shares.iter().map(|share| share.events).sum::<u64>(), 1001);
+        assert_eq!(shares.iter().filter_map(|share| share.events).sum::<u64>(), 1001);
         assert_eq!(shares.iter().map(|share| share.players).sum::<u64>(), 11);
         assert_eq!(shares.iter().map(|share| share.poison).sum::<u64>(), 3);
     }
@@ -170,7 +184,7 @@ mod tests {
     #[test]
     fn one_event_is_one_modes() {
         let shares = arguments("--events 1").shares();
-        assert_eq!(shares.iter().map(|share| (share.events, share.players)).collect::<Vec<_>>(), [(1, 250)]);
+        assert_eq!(shares.iter().map(|share| (share.events, share.players)).collect::<Vec<_>>(), [(Some(1), 250)]);
     }
 
     #[test]

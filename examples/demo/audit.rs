@@ -91,12 +91,14 @@ impl Audit {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::Semaphore;
+
     use super::*;
 
     #[test]
     fn events_of_other_runs_are_not_known() {
         let mut ledgers = Ledgers::default();
-        ledgers.add(PlayerIds(10..20), Arc::new(Ledger::new(Arc::default()).unwrap()));
+        ledgers.add(PlayerIds(10..20), Arc::new(Ledger::new(Arc::new(Semaphore::new(0))).unwrap()));
         assert!(ledgers.knows(Some("10")) && ledgers.knows(Some("19")));
         for key in [None, Some("9"), Some("20"), Some("ten"), Some("")] {
             assert!(!ledgers.knows(key), "{key:?}");

@@ -171,7 +171,7 @@ mod tests {
 
     /// A ledger of one player with five committed events, who saw `numbers` come in this order.
     fn ledger(numbers: &[u64]) -> (Counts, Verdict) {
-        let ledger = Ledger::new(Arc::default()).unwrap();
+        let ledger = Ledger::new(Arc::new(Semaphore::new(0))).unwrap();
         for number in numbers {
             ledger.handled(7, *number, Duration::from_millis(1));
         }
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_dead_letter_is_not_lost_and_not_handled() {
-        let ledger = Ledger::new(Arc::default()).unwrap();
+        let ledger = Ledger::new(Arc::new(Semaphore::new(0))).unwrap();
         ledger.handled(7, 1, Duration::ZERO);
         ledger.given_up(7, 2);
         ledger.handled(7, 3, Duration::ZERO);
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn players_are_counted_apart() {
-        let ledger = Ledger::new(Arc::default()).unwrap();
+        let ledger = Ledger::new(Arc::new(Semaphore::new(0))).unwrap();
         ledger.handled(7, 1, Duration::ZERO);
         ledger.handled(8, 1, Duration::ZERO);
         ledger.committed(7, 1);

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::accounts::{Accounts, AccountsError};
-use crate::arguments::Share;
+use crate::arguments::{Share, TIME};
 use crate::audit::PlayerIds;
 
 const NAMES: [&str; 8] = ["Ada", "Bo", "Chike", "Dalia", "Emre", "Fen", "Goro", "Hana"];
@@ -33,7 +33,7 @@ pub struct Load {
 impl Load {
     pub fn new(share: Share, players: PlayerIds, writers: u32, rate: Option<u32>, room: Arc<Semaphore>) -> Self {
         // With fewer players than writers, some would have nobody to write.
-        let writers = u64::from(writers).min(share.players).min(share.events);
+        let writers = u64::from(writers).min(share.players).min(share.events.unwrap_or(u64::MAX));
         let (committed, next) = (Arc::default(), AtomicU64::new(0));
         Self { share, players, writers, rate, room, committed, started: Instant::now(), next }
     }
@@ -54,7 +54,7 @@ impl Load {
 
     /// How many players sign up.
     fn signed_up(&self) -> u64 {
-        self.share.players.min(self.share.events)
+        self.share.players.min(self.share.events.unwrap_or(u64::MAX))
     }
 
     async fn sign_up(&self, writer: u64, accounts: &Accounts) -> Result<(), AccountsError> {
@@ -69,15 +69,16 @@ impl Load {
     }
 
     async fn change(&self, writer: u64, accounts: &Accounts) -> Result<(), AccountsError> {
-        let changes = self.share.events - self.signed_up();
+        let changes = self.share.events.map(|events| events - self.signed_up());
         loop {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
-            if index >= changes {
+            let over = changes.map_or_else(|| self.started.elapsed() >= TIME, |changes| index >= changes);
+            if over {
                 return Ok(());
             }
             self.turn(self.signed_up() + index).await;
             let player = self.players.id(self.some_player(writer));
-            if is_spread(index, self.share.poison, changes) {
+            if is_poison(index, self.share.poison, changes) {
                 accounts.rename(player, "").await?;
             } else if index.is_multiple_of(5) {
                 accounts.rename(player, &format!("{} {index}", name(index))).await?;
@@ -116,10 +117,10 @@ fn name(index: u64) -> &'static str {
     NAMES[usize::try_from(index).unwrap_or_default() % NAMES.len()]
 }
 
-/// Whether `index` is one of `some` numbers spread evenly among `all`.
-fn is_spread(index: u64, some: u64, all: u64) -> bool {
-    let before = |index: u64| u128::from(index) * u128::from(some) / u128::from(all.max(1));
-    before(index + 1) > before(index)
+/// Whether change number `index` is one of `poison` planted ones: every tenth, or closer where they must be.
+fn is_poison(index: u64, poison: u64, changes: Option<u64>) -> bool {
+    let distance = changes.and_then(|changes| changes.checked_div(poison)).map_or(10, |room| room.clamp(1, 10));
+    index.is_multiple_of(distance) && index / distance < poison
 }
 
 #[cfg(test)]
@@ -127,17 +128,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn poison_is_spread_over_the_changes() {
-        for (some, all) in [(0, 10), (1, 10), (3, 10), (10, 10), (7, 1_000)] {
-            let planted = (0..all).filter(|index| is_spread(*index, some, all)).count();
-            assert_eq!(planted as u64, some, "{some} of {all}");
+    fn all_poison_is_planted_where_there_is_room_for_it() {
+        for (poison, changes) in [(0, 10), (1, 10), (3, 10), (10, 10), (7, 1_000)] {
+            let planted = (0..changes).filter(|index| is_poison(*index, poison, Some(changes))).count();
+            assert_eq!(planted as u64, poison, "{poison} of {changes}");
         }
+        assert_eq!((0..100).filter(|index| is_poison(*index, 3, None)).collect::<Vec<_>>(), [0, 10, 20]);
     }
 
     #[test]
     fn in_direct_mode_each_player_has_one_writer() {
-        let share = Share { mode: DeliveryMode::default(), events: 100, players: 10, poison: 0 };
-        let load = Load::new(share, PlayerIds(0..10), 4, None, Arc::default());
+        let share = Share { mode: DeliveryMode::default(), events: Some(100), players: 10, poison: 0 };
+        let load = Load::new(share, PlayerIds(0..10), 4, None, Arc::new(Semaphore::new(0)));
         for writer in 0..load.writers {
             for _ in 0..50 {
                 let player = load.some_player(writer);

@@ -36,7 +36,7 @@ use crate::arguments::Arguments;
 use crate::audit::{Ledgers, PlayerIds};
 use crate::error::DemoError;
 use crate::leaderboards::{Board, Leaderboards, Ranking};
-use crate::platform::{DEAD_LETTERS, Platform};
+use crate::platform::Platform;
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::round::Round;
@@ -72,7 +72,7 @@ async fn demo(arguments: &Arguments) -> Result<bool, DemoError> {
 
     let rounds = rounds(arguments)?;
     let board = Arc::<Board>::default();
-    let consumer = consumer(&platform, &rounds, &board).await?;
+    let consumer = consumer(arguments, &platform, &rounds, &board).await?;
     let handle = consumer.handle();
     let (stop, stopped) = oneshot::channel::<()>();
     let mut consuming = tokio::spawn(consumer.run_until(async {
@@ -112,14 +112,21 @@ fn rounds(arguments: &Arguments) -> Result<Vec<Round>, DemoError> {
 }
 
 /// The service `leaderboards`. Its group is this run's own; events of other runs are skipped without being decoded.
-async fn consumer(platform: &Platform, rounds: &[Round], board: &Arc<Board>) -> Result<Consumer, DemoError> {
+async fn consumer(
+    arguments: &Arguments,
+    platform: &Platform,
+    rounds: &[Round],
+    board: &Arc<Board>,
+) -> Result<Consumer, DemoError> {
     let mut ledgers = Ledgers::default();
     for round in rounds {
         ledgers.add(round.players.clone(), Arc::clone(&round.ledger));
     }
     let ledgers = Arc::new(ledgers);
+    let service = arguments.name("leaderboards");
     let run = rounds.first().map_or(0, |round| round.players.0.start / IDS_A_RUN);
-    let options = ConsumerOptions::new("leaderboards").kafka(platform.consumer_kafka()).dead_letter_topic(DEAD_LETTERS);
+    let options =
+        ConsumerOptions::new(&service).kafka(platform.consumer_kafka()).dead_letter_topic(&platform.dead_letters);
     let leaderboards = Leaderboards { board: Arc::clone(board), ranking: Ranking::default() };
     let known = Arc::clone(&ledgers);
     let consumer = Consumer::builder(options)
@@ -127,7 +134,8 @@ async fn consumer(platform: &Platform, rounds: &[Round], board: &Arc<Board>) -> 
         .state::<Ledgers>(ledgers)
         .dispatch_with(leaderboards, |settings| {
             settings
-                .group(format!("leaderboards.Leaderboards.{run}"))
+                .source(platform.topic.name())
+                .group(format!("{service}.Leaderboards.{run}"))
                 .filter(move |envelope| known.knows(envelope.key()))
         })
         .build()

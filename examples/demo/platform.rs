@@ -7,14 +7,10 @@ use tidings::database::{Database, DatabaseOptions, sqlx};
 use tidings::schema::{Codec, ConfluentRegistry, RegistryOptions, SchemaRegistry as _};
 use tidings::transport::kafka::{EmbeddedCluster, KafkaOptions, TopicError, TopicSpec, topics};
 
-use crate::accounts::SERVICE;
 use crate::arguments::Arguments;
 use crate::audit::PlayerIds;
 use crate::error::DemoError;
 use crate::player::{CREATE_TABLE, Player};
-
-/// Where dead letters of the service `leaderboards` go.
-pub const DEAD_LETTERS: &str = "leaderboards.dead-letters";
 
 /// The declaration of the topic, beside the schemas of its events.
 const TOPIC: &str = include_str!("../../schemas/accounts/topic.toml");
@@ -28,8 +24,10 @@ pub struct Platform {
     pub kafka: KafkaOptions,
     pub database: Database,
     pub codec: Codec,
-    /// The topic of `accounts`, as it is.
+    /// The topic of `accounts`, as it is; its name is the service's.
     pub topic: TopicSpec,
+    /// Where dead letters of `leaderboards` go.
+    pub dead_letters: String,
     /// Where all of this is, for people.
     pub description: String,
     // They live as long as the platform.
@@ -40,7 +38,8 @@ pub struct Platform {
 impl Platform {
     /// Start or reach the servers, and make what is missing: topics and tables.
     pub async fn open(arguments: &Arguments) -> Result<Self, DemoError> {
-        let declared = TopicSpec::from_toml(SERVICE, TOPIC)?;
+        let declared = TopicSpec::from_toml(&arguments.name("accounts"), TOPIC)?;
+        let dead_letters = arguments.name("leaderboards.dead-letters");
         let (kafka, cluster, topic) = match &arguments.brokers {
             Some(brokers) => {
                 let kafka = KafkaOptions::new(brokers.as_str()).client_id("tidings-demo");
@@ -53,8 +52,8 @@ impl Platform {
             }
             None => {
                 let cluster = EmbeddedCluster::start(1)?;
-                cluster.create_topic(SERVICE, declared.partitions())?;
-                cluster.create_topic(DEAD_LETTERS, 1)?;
+                cluster.create_topic(declared.name(), declared.partitions())?;
+                cluster.create_topic(&dead_letters, 1)?;
                 (KafkaOptions::new(cluster.brokers()), Some(cluster), declared)
             }
         };
@@ -87,7 +86,7 @@ impl Platform {
         );
         let database = Database::connect(options).await?;
         create_table(&database).await?;
-        Ok(Self { kafka, database, codec, topic, description, _cluster: cluster, _folder: folder })
+        Ok(Self { kafka, database, codec, topic, dead_letters, description, _cluster: cluster, _folder: folder })
     }
 
     /// How consumers reach the brokers.
@@ -121,7 +120,7 @@ async fn ensure_topic(kafka: &KafkaOptions, declared: TopicSpec) -> Result<Topic
         Ok(_) => Ok(declared),
         Err(TopicError::Partitions { topic, expected, found }) => {
             tracing::warn!(
-                "topic {topic} exists with {found} partitions, where schemas/{SERVICE}/topic.toml declares {expected}; \
+                "topic {topic} exists with {found} partitions, where schemas/accounts/topic.toml declares {expected}; \
                  the demo takes it as it is"
             );
             Ok(TopicSpec::new(topic, found))

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::arguments::TIME;
+
 /// How often a line is written where it cannot move.
 const LINE: Duration = Duration::from_secs(1);
 
@@ -19,7 +21,8 @@ pub struct Progress {
 pub struct Snapshot<'a> {
     pub mode: &'a str,
     pub elapsed: Duration,
-    pub events: u64,
+    /// How many there will be, if somebody said.
+    pub events: Option<u64>,
     pub committed: u64,
     pub handled: u64,
     pub retried: u64,
@@ -50,8 +53,13 @@ impl Progress {
     pub fn show(&mut self, snapshot: &Snapshot<'_>) {
         if let Some(bar) = &self.bar {
             bar.set_prefix(snapshot.mode.to_owned());
-            bar.set_length(snapshot.events);
-            bar.set_position(snapshot.handled + snapshot.dead_lettered);
+            let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+            let (position, length) = match snapshot.events {
+                Some(events) => (snapshot.handled + snapshot.dead_lettered, events),
+                None => (milliseconds(snapshot.elapsed.min(TIME)), milliseconds(TIME)),
+            };
+            bar.set_length(length);
+            bar.set_position(position);
             bar.set_message(snapshot.numbers());
         } else if self.last.elapsed() >= LINE {
             self.last = Instant::now();
@@ -75,8 +83,8 @@ impl Snapshot<'_> {
         let under_way = self.committed.saturating_sub(self.handled + self.dead_lettered);
         let mut numbers = format!(
             "committed {:>7}  handled {:>7}  under way {under_way:>5}  retried {:>3}",
-            HumanCount(self.committed),
-            HumanCount(self.handled),
+            HumanCount(self.committed).to_string(),
+            HumanCount(self.handled).to_string(),
             self.retried,
         );
         for (name, number) in [("dead-lettered", self.dead_lettered), ("OUT OF ORDER", self.out_of_order)] {

@@ -9,7 +9,7 @@ use tidings::outbox::{KafkaProducers, Relay, RelayHandle, RelayOptions};
 use tidings::publisher::{DeliveryMode, Publisher, PublisherOptions};
 use tokio::sync::Semaphore;
 
-use crate::accounts::{Accounts, Release, SERVICE};
+use crate::accounts::{Accounts, Release};
 use crate::arguments::{Arguments, Share};
 use crate::audit::PlayerIds;
 use crate::error::DemoError;
@@ -50,12 +50,12 @@ impl Round {
         board: &Board,
         progress: &mut Progress,
     ) -> Result<Outcome, DemoError> {
-        let options = PublisherOptions::new(SERVICE).kafka(platform.kafka.clone()).mode(self.share.mode);
+        let options = PublisherOptions::new(platform.topic.name()).kafka(platform.kafka.clone()).mode(self.share.mode);
         let publisher =
             Publisher::builder(options).codec(platform.codec.clone()).topic(platform.topic.clone()).build().await?;
         let database = platform.database.clone().with_publisher(&publisher);
         let relay = (self.share.mode == DeliveryMode::Outbox).then(|| {
-            let producers = KafkaProducers::new(platform.kafka.clone()).topic(SERVICE);
+            let producers = KafkaProducers::new(platform.kafka.clone()).topic(platform.topic.name());
             let options = RelayOptions::default().check_durability(!platform.is_embedded());
             Relay::new(&database, producers).options(options).spawn()
         });
@@ -65,6 +65,7 @@ impl Round {
         let load =
             Load::new(self.share, self.players.clone(), arguments.writers, arguments.rate, Arc::clone(&self.room));
 
+        progress.clear();
         let before = consumer.stats();
         let started = Instant::now();
         let last = self.watch(&load, &accounts, arguments, consumer, &before, progress).await?;

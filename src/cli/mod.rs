@@ -5,6 +5,7 @@
 #![allow(clippy::doc_markdown, reason = "doc comments here are help texts, shown as they are written")]
 
 mod error;
+mod header_map;
 mod printer;
 mod settings;
 mod terminal_text;

@@ -73,11 +73,10 @@ async fn producers(kafka: &KafkaOptions, service: Option<&str>, timeout: Duratio
     drop(KafkaProducer::new(kafka, &ProducerOptions::relay())?);
     let producers = KafkaProducers::new(kafka.clone());
     let topic = service.unwrap_or(ANY_TOPIC).to_owned();
-    match topics::show(kafka, std::slice::from_ref(&topic), timeout).await {
-        Ok(_) if service.is_some() => Ok(producers.topic(topic)),
-        Ok(_) => Ok(producers),
-        Err(error @ TopicError::Kafka(_)) => Err(error.into()),
-        Err(error) if service.is_some() => Err(error.into()),
-        Err(_) => Ok(producers),
+    let shown = topics::show(kafka, std::slice::from_ref(&topic), timeout).await;
+    match (shown, service) {
+        (Err(error @ TopicError::Kafka(_)), _) | (Err(error), Some(_)) => Err(error.into()),
+        (Ok(_), Some(_)) => Ok(producers.topic(topic)),
+        (_, None) => Ok(producers),
     }
 }

@@ -14,6 +14,9 @@ use crate::schema::{Codec, ConfluentRegistry, LocalRegistry, RegistryOptions, Sc
 /// The folder that is looked into when none is named.
 const DEFAULT: &str = "schemas";
 
+/// How deep folders are looked into: a link to a folder above would have no end.
+const DEEPEST: usize = 6;
+
 /// A file with a schema.
 pub(super) struct SchemaFile {
     pub(super) path: PathBuf,
@@ -80,17 +83,24 @@ pub(super) fn read_file(path: &Path) -> Result<SchemaFile, CliError> {
     Ok(SchemaFile { path: path.to_owned(), text, record })
 }
 
-/// The schemas of `folder` and of its folders.
+/// The schemas of `folder` and of the folders in it, those nearest to it first: older versions lie deeper.
 fn read_folder(folder: &Path) -> Result<Vec<SchemaFile>, CliError> {
     let mut files = Vec::new();
-    for path in entries(folder)? {
-        if path.is_dir() {
-            files.extend(entries(&path)?.into_iter().filter(|path| is_schema(path)));
-        } else if is_schema(&path) {
-            files.push(path);
+    let mut level = vec![folder.to_owned()];
+    for _ in 0..DEEPEST {
+        let mut next = Vec::new();
+        for folder in level {
+            for path in entries(&folder)? {
+                if path.is_dir() {
+                    next.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "avsc") {
+                    files.push(read_file(&path)?);
+                }
+            }
         }
+        level = next;
     }
-    files.iter().map(|path| read_file(path)).collect()
+    Ok(files)
 }
 
 /// What is in `folder`, by name.
@@ -103,10 +113,6 @@ pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
     })?;
     paths.sort();
     Ok(paths)
-}
-
-fn is_schema(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "avsc")
 }
 
 fn record_name(schema: &Value) -> Option<String> {

@@ -70,7 +70,7 @@ impl fmt::Debug for DispatchSettings {
 impl ConsumerBuilder {
     pub(super) fn new(options: ConsumerOptions) -> Self {
         Self {
-            options,
+            options: options.bounded(),
             codec: Codec::default(),
             clock: Arc::new(SystemClock::new()),
             extensions: Extensions::new(),
@@ -142,6 +142,10 @@ impl ConsumerBuilder {
         if self.dispatchers.is_empty() {
             return Err(BuildError::NoDispatcher);
         }
+        if self.options.service.is_empty() {
+            return Err(BuildError::NoService);
+        }
+        startup::check_properties(&self.options)?;
         if let Some(path) = listing::requested() {
             return Err(listing::write(path, &self.routes()));
         }
@@ -154,9 +158,9 @@ impl ConsumerBuilder {
         let plans = plans(&self.options, self.dispatchers)?;
         let mut groups = Vec::with_capacity(plans.len());
         for plan in plans {
-            startup::check_topics(&plan, &self.options).await?;
-            let producer = startup::dead_letter_producer(&plan, &self.options)?;
-            groups.push(Group { plan, producer });
+            let topics = startup::check_topics(&plan, &self.options).await?;
+            let producer = startup::dead_letter_producer(&plan, &self.options, &topics)?;
+            groups.push(Group { plan, producer, partitions: topics.partitions });
         }
         Ok(Consumer::new(self.options, self.codec, self.clock, Arc::new(self.extensions), groups))
     }

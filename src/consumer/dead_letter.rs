@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::error_text::ErrorText;
 use super::key::Work;
 use crate::envelope::rfc3339;
-use crate::outcome::HandlerError;
 use crate::transport::OutgoingRecord;
 
 /// Headers a dead letter carries beside the record's own. The first six are those of KIP-1191.
@@ -31,6 +31,8 @@ pub mod header {
     pub const CHAIN: &str = "__dlq.tidings.error.chain";
     /// Attempts made.
     pub const ATTEMPTS: &str = "__dlq.tidings.attempts";
+    /// The record's own timestamp, in milliseconds since 1970; the letter's is when it was written.
+    pub const TIMESTAMP: &str = "__dlq.tidings.timestamp";
     /// When it first failed, RFC 3339.
     pub const FIRST_FAILURE: &str = "__dlq.tidings.first.failure";
     /// When it was given up, RFC 3339.
@@ -42,6 +44,7 @@ const MAX_ERROR_BYTES: usize = 4_096;
 
 /// Who gave a record up, and when.
 pub(crate) struct Circumstances<'a> {
+    pub(crate) error: &'a ErrorText,
     pub(crate) group: &'a str,
     pub(crate) handler: Option<&'static str>,
     pub(crate) first_failure: DateTime<Utc>,
@@ -49,12 +52,7 @@ pub(crate) struct Circumstances<'a> {
 }
 
 /// The dead letter of `work`: raw key, value and headers untouched, and why behind them.
-pub(crate) fn dead_letter(
-    topic: &Arc<str>,
-    work: &Work,
-    error: &HandlerError,
-    why: &Circumstances<'_>,
-) -> OutgoingRecord {
+pub(crate) fn dead_letter(topic: &Arc<str>, work: &Work, why: &Circumstances<'_>) -> OutgoingRecord {
     let record = &work.record;
     let mut headers = record.headers.clone();
     let attempts = work.attempts.to_string();
@@ -63,13 +61,16 @@ pub(crate) fn dead_letter(
     headers.push_str(header::OFFSET, &record.offset.to_string());
     headers.push_str(header::GROUP, why.group);
     headers.push_str(header::DELIVERY_COUNT, &attempts);
-    headers.push_str(header::MESSAGE, bounded(&error.to_string()));
+    headers.push_str(header::MESSAGE, bounded(&why.error.message));
     if let Some(handler) = why.handler {
         headers.push_str(header::HANDLER, handler);
     }
-    headers.push_str(header::CLASS, error.class().as_str());
-    headers.push_str(header::CHAIN, bounded(&error.chain()));
+    headers.push_str(header::CLASS, why.error.class.as_str());
+    headers.push_str(header::CHAIN, bounded(&why.error.chain));
     headers.push_str(header::ATTEMPTS, &attempts);
+    if let Some(timestamp) = record.timestamp_ms {
+        headers.push_str(header::TIMESTAMP, &timestamp.to_string());
+    }
     headers.push_str(header::FIRST_FAILURE, &rfc3339(why.first_failure));
     headers.push_str(header::GIVEN_UP, &rfc3339(why.given_up));
     OutgoingRecord {
@@ -78,7 +79,8 @@ pub(crate) fn dead_letter(
         key: record.key.clone(),
         payload: record.payload.clone(),
         headers,
-        timestamp_ms: record.timestamp_ms,
+        // Its own time: retention goes by timestamps, and would delete the letter of an old event at once.
+        timestamp_ms: None,
     }
 }
 
@@ -92,7 +94,7 @@ mod tests {
 
     use super::*;
     use crate::consumer::key::WorkRoute;
-    use crate::outcome::ErrorClass;
+    use crate::outcome::{ErrorClass, HandlerError};
     use crate::transport::{Headers, Record};
 
     #[test]
@@ -112,8 +114,10 @@ mod tests {
         work.attempts = 4;
         let error = HandlerError::new(ErrorClass::Panic, "é".repeat(MAX_ERROR_BYTES));
         let time = DateTime::UNIX_EPOCH;
-        let why = Circumstances { group: "g", handler: Some("D::h"), first_failure: time, given_up: time };
-        let letter = dead_letter(&"g.dead-letters".into(), &work, &error, &why);
+        let error = ErrorText::of(&error);
+        let why =
+            Circumstances { error: &error, group: "g", handler: Some("D::h"), first_failure: time, given_up: time };
+        let letter = dead_letter(&"g.dead-letters".into(), &work, &why);
         assert_eq!(letter.key.as_deref(), Some(&[0, 159][..]));
         assert_eq!(letter.payload.as_deref(), Some(&b"\xffnot avro"[..]));
         assert_eq!(letter.headers.iter().next().unwrap().name, [0xff]);
@@ -123,6 +127,7 @@ mod tests {
             (header::OFFSET, "17"),
             (header::DELIVERY_COUNT, "4"),
             (header::CLASS, "panic"),
+            (header::TIMESTAMP, "5"),
             (header::HANDLER, "D::h"),
             (header::FIRST_FAILURE, "1970-01-01T00:00:00.000000Z"),
         ] {

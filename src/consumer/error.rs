@@ -2,12 +2,23 @@
 
 use crate::dispatch::RouteConflict;
 use crate::schema::RegistryError;
-use crate::transport::ConsumeError;
+use crate::transport::{ConsumeError, TopicPartition};
 
 /// A consumer could not be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
+    /// The service has no name.
+    #[error("the consumer's service has no name: groups begin with it, so set `service`")]
+    NoService,
+    /// A property would void the promise that an offset is committed only behind what is complete.
+    #[error("the Kafka property {property} = {value} would commit offsets of events that are not complete; remove it")]
+    Property {
+        /// The property.
+        property: String,
+        /// Its value.
+        value: String,
+    },
     /// No dispatcher was given.
     #[error("the consumer has no dispatcher: give it one with `.dispatch(…)`")]
     NoDispatcher,
@@ -88,6 +99,33 @@ pub enum StopReason {
         offset: i64,
         /// The handler's error and its causes.
         error: String,
+    },
+    /// The offsets of a partition went back: the topic was created anew, or lost its end. Going on would skip what is there now.
+    #[error(
+        "the offsets of {partition} went back from {from} to {to}: the topic was created anew, or lost records in an unclean \
+         election; start the consumer again to go on with what is there"
+    )]
+    WentBack {
+        /// The partition.
+        partition: TopicPartition,
+        /// The offset that was expected next.
+        from: i64,
+        /// The offset that came.
+        to: i64,
+    },
+    /// A dead letter can never be written.
+    #[error("the dead letter of {topic}[{partition}]@{offset} cannot be written to {dead_letter_topic}: {reason}")]
+    DeadLetterRefused {
+        /// The record's topic.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+        /// Its offset.
+        offset: i64,
+        /// The topic that refuses it.
+        dead_letter_topic: String,
+        /// Why.
+        reason: String,
     },
     /// A bug: the poll thread panicked.
     #[error("the poll thread panicked; this is a bug in tidings: {0}")]

@@ -7,6 +7,7 @@ mod dead_letter;
 mod driver;
 mod engine;
 mod error;
+mod error_text;
 mod key;
 mod listing;
 mod offsets;

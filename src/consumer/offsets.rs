@@ -1,67 +1,47 @@
 //! Which offsets of a partition are complete, and which may be committed.
 
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 
-/// Tracks a partition's offsets: the watermark below which everything is complete, and what is complete above it.
+/// Tracks a partition's offsets: the watermark below which everything is complete.
 ///
-/// Offsets arrive in order but with holes, where compaction or transactions removed records; a hole counts as complete.
+/// Offsets arrive in order but with holes, where compaction or transactions removed records; a hole counts as complete. Its
+/// memory grows with the records under way, not with the offsets between them: a hole may be billions wide.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OffsetTracker {
-    /// The lowest offset that is not complete; `None` before the first record.
-    watermark: Option<i64>,
-    /// Whether `watermark + index` is complete. The front is never complete.
-    window: VecDeque<bool>,
-    outstanding: usize,
+    /// Behind the highest offset seen; `None` before the first record.
+    next: Option<i64>,
+    outstanding: BTreeSet<i64>,
 }
 
 impl OffsetTracker {
-    /// Take note of a record. `false` when it was seen before and must not be handled again.
+    /// Take note of a record. `false` when a later one was seen already: the partition went back, which must not pass unnoticed.
     pub(crate) fn begin(&mut self, offset: i64) -> bool {
-        let watermark = *self.watermark.get_or_insert(offset);
-        let Ok(index) = usize::try_from(offset - watermark) else { return false };
-        if index < self.window.len() {
+        if self.next.is_some_and(|next| offset < next) {
             return false;
         }
-        if self.window.is_empty() {
-            // Everything before is complete, the hole included.
-            self.watermark = Some(offset);
-            self.window.push_back(false);
-        } else {
-            self.window.resize(index, true);
-            self.window.push_back(false);
-        }
-        self.outstanding += 1;
-        true
+        self.next = Some(offset.saturating_add(1));
+        self.outstanding.insert(offset)
     }
 
     /// The record at `offset` is complete. `false` when it was not outstanding.
     pub(crate) fn complete(&mut self, offset: i64) -> bool {
-        let Some(watermark) = self.watermark else { return false };
-        let Some(done) = usize::try_from(offset - watermark).ok().and_then(|index| self.window.get_mut(index)) else {
-            return false;
-        };
-        if std::mem::replace(done, true) {
-            return false;
-        }
-        self.outstanding -= 1;
-        let mut passed = 0;
-        while self.window.front() == Some(&true) {
-            self.window.pop_front();
-            passed += 1;
-        }
-        self.watermark = Some(watermark + passed);
-        true
+        self.outstanding.remove(&offset)
     }
 
     /// The offset to commit: the lowest that is not complete. `None` before the first record.
     pub(crate) fn watermark(&self) -> Option<i64> {
-        self.watermark
+        self.outstanding.first().copied().or(self.next)
+    }
+
+    /// Behind the highest offset seen.
+    pub(crate) fn next(&self) -> Option<i64> {
+        self.next
     }
 
     /// How many records have begun and not completed.
     #[cfg(test)]
     pub(crate) fn outstanding(&self) -> usize {
-        self.outstanding
+        self.outstanding.len()
     }
 }
 
@@ -92,6 +72,16 @@ mod tests {
         tracker.complete(9);
         tracker.begin(20);
         assert_eq!(tracker.watermark(), Some(20));
+    }
+
+    #[test]
+    fn a_hole_of_any_width_costs_no_memory() {
+        let mut tracker = OffsetTracker::default();
+        tracker.begin(3);
+        tracker.begin(i64::MAX);
+        assert_eq!((tracker.watermark(), tracker.outstanding()), (Some(3), 2));
+        tracker.complete(3);
+        assert_eq!(tracker.watermark(), Some(i64::MAX));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::transport::kafka::KafkaOptions;
 ///
 /// | option | default | unit |
 /// | --- | --- | --- |
-/// | `service` | `service`; it begins the names of groups | |
+/// | `service` | none: it must be given; it begins the names of groups | |
 /// | `kafka` | `localhost:9092` | |
 /// | `max_in_flight` | 256 | handlers of a group |
 /// | `max_buffered_bytes` | 64 MiB | bytes of a group |
@@ -97,7 +97,7 @@ impl ConsumerOptions {
     }
 
     /// How long running handlers may go on when their partition is revoked, or when the consumer shuts down; then they are
-    /// cancelled and their events delivered again. Default: 20 s.
+    /// cancelled and their events delivered again. Until then the partitions that stay wait too. Default: 20 s.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
         self
@@ -141,10 +141,20 @@ impl ConsumerOptions {
     }
 }
 
+impl ConsumerOptions {
+    /// As the setters would have it: a file may say 0.
+    pub(crate) fn bounded(mut self) -> Self {
+        self.max_in_flight = self.max_in_flight.max(1);
+        self.max_buffered_bytes = self.max_buffered_bytes.max(1);
+        self.commit_count = self.commit_count.max(1);
+        self
+    }
+}
+
 impl Default for ConsumerOptions {
     fn default() -> Self {
         Self {
-            service: "service".to_owned(),
+            service: String::new(),
             kafka: KafkaOptions::default(),
             max_in_flight: 256,
             max_buffered_bytes: 64 * 1024 * 1024,

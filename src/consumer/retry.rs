@@ -39,7 +39,7 @@ impl FailurePolicy {
         match outcome {
             Outcome::Done => Decision::Complete,
             Outcome::DeadLetter { error } => Decision::DeadLetter(error),
-            Outcome::Retry { error, .. } if error.is_terminal() => Decision::DeadLetter(error),
+            Outcome::Retry { error, .. } if error.is_terminal() => self.give_up(error),
             // Nothing is wrong with the event, so however long it takes, it is not given up.
             Outcome::Retry { error, .. } if error.class() == ErrorClass::Unavailable => {
                 Decision::RetryAfter(jitter(self.retry.backoff_bound(tried.failures)), error)
@@ -48,12 +48,15 @@ impl FailurePolicy {
                 let pause = after.unwrap_or_else(|| jitter(self.retry.backoff_bound(tried.failures)));
                 let exhausted =
                     tried.attempts >= self.retry.max_attempts || tried.age.saturating_add(pause) > self.retry.max_age;
-                match self.on_exhausted {
-                    _ if !exhausted => Decision::RetryAfter(pause, error),
-                    OnExhausted::DeadLetter => Decision::DeadLetter(error),
-                    OnExhausted::Stop => Decision::Stop(error),
-                }
+                if exhausted { self.give_up(error) } else { Decision::RetryAfter(pause, error) }
             }
+        }
+    }
+
+    fn give_up(&self, error: HandlerError) -> Decision {
+        match self.on_exhausted {
+            OnExhausted::DeadLetter => Decision::DeadLetter(error),
+            OnExhausted::Stop => Decision::Stop(error),
         }
     }
 }
@@ -104,6 +107,13 @@ mod tests {
     fn a_policy_may_stop_the_consumer_instead() {
         let policy = FailurePolicy { on_exhausted: OnExhausted::Stop, ..policy() };
         assert!(matches!(decide(policy, failed(), 10, 0), Decision::Stop(_)));
+    }
+
+    #[test]
+    fn the_policy_is_for_terminal_failures_too_but_not_for_what_the_handler_decided() {
+        let policy = FailurePolicy { on_exhausted: OnExhausted::Stop, ..policy() };
+        assert!(matches!(decide(policy, HandlerError::from("never").terminal().into(), 1, 0), Decision::Stop(_)));
+        assert!(matches!(decide(policy, Outcome::dead_letter("no use"), 1, 0), Decision::DeadLetter(_)));
     }
 
     #[test]

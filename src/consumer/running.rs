@@ -48,6 +48,8 @@ pub struct Consumer {
 pub(super) struct Group {
     pub(super) plan: GroupPlan,
     pub(super) producer: Arc<dyn Producer>,
+    /// Of all its topics.
+    pub(super) partitions: u32,
 }
 
 /// Watches and stops a running consumer. A cheap handle.
@@ -142,6 +144,7 @@ impl Consumer {
         let runtime = Handle::current();
         let engines = FuturesUnordered::new();
         for (group, (name, counters)) in self.groups.into_iter().zip(self.handle.counters.iter()) {
+            let partitions = group.partitions;
             let parts = Parts {
                 plan: group.plan,
                 options: self.options.clone(),
@@ -156,7 +159,8 @@ impl Consumer {
             let options = self.options.clone();
             let group = Arc::clone(name);
             let make = move || {
-                let transport = KafkaConsumer::new(&options.kafka, &parts.plan.group, options.max_buffered_bytes)?;
+                let budget = options.max_buffered_bytes / (partitions.max(1) as usize);
+                let transport = KafkaConsumer::new(&options.kafka, &parts.plan.group, budget)?;
                 Engine::new(transport, parts)
             };
             let started = spawn_thread(&group, runtime.clone(), make);

@@ -6,34 +6,69 @@ use super::error::BuildError;
 use super::options::ConsumerOptions;
 use super::plan::GroupPlan;
 use crate::transport::Producer;
-use crate::transport::kafka::{KafkaProducer, ProducerOptions, TopicError, TopicSpec, topics};
+use crate::transport::kafka::{KafkaProducer, ProducerOptions, Retention, TopicError, TopicSpec, topics};
+
+/// What a dead letter has more than its record, in bytes: texts of an error, and names.
+const DEAD_LETTER_BYTES: u32 = 16 * 1024;
+
+/// Properties that would commit offsets behind the engine's back.
+const FORBIDDEN: [&str; 2] = ["enable.auto.commit", "enable.auto.offset.store"];
+
+/// What is known of a group's topics.
+pub(super) struct SourceTopics {
+    /// Partitions of all of them.
+    pub(super) partitions: u32,
+    /// The largest batch that one of them takes, in bytes, where brokers tell.
+    max_message_bytes: Option<u32>,
+}
+
+/// Check that no property voids what the engine promises.
+pub(super) fn check_properties(options: &ConsumerOptions) -> Result<(), BuildError> {
+    for name in FORBIDDEN {
+        if let Some((property, value)) = options.kafka.user_property(name)
+            && !value.eq_ignore_ascii_case("false")
+        {
+            return Err(BuildError::Property { property: property.to_owned(), value: value.to_owned() });
+        }
+    }
+    Ok(())
+}
 
 /// Check that the group's topics exist, and its dead-letter topic too, which is created when that is asked for.
-pub(super) async fn check_topics(plan: &GroupPlan, options: &ConsumerOptions) -> Result<(), BuildError> {
+pub(super) async fn check_topics(plan: &GroupPlan, options: &ConsumerOptions) -> Result<SourceTopics, BuildError> {
     let failed = |source: TopicError| BuildError::Topics { group: plan.group.to_string(), source: Box::new(source) };
     let sources: Vec<String> = plan.topics.keys().map(ToString::to_string).collect();
     let found = topics::show(&options.kafka, &sources, options.startup_timeout).await.map_err(failed)?;
+    let known = SourceTopics {
+        partitions: found.iter().map(|topic| topic.partitions).sum(),
+        max_message_bytes: found.iter().filter_map(|topic| topic.max_message_bytes).max(),
+    };
     let dead_letters = plan.dead_letter_topic.to_string();
     let shown = topics::show(&options.kafka, std::slice::from_ref(&dead_letters), options.startup_timeout).await;
     match shown {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(known),
         Err(TopicError::Missing { .. }) if options.create_dead_letter_topic => {
-            // As many partitions as its busiest source: redriving keeps the same spread.
+            // As many partitions as its busiest source: redriving keeps the same spread. Kept until someone decides.
             let partitions = found.iter().map(|topic| topic.partitions).max().unwrap_or(1);
-            let spec = TopicSpec::new(dead_letters, partitions);
+            let mut spec = TopicSpec::new(dead_letters, partitions).retention(Retention::Forever);
+            if let Some(bytes) = known.max_message_bytes {
+                spec = spec.config("max.message.bytes", bytes.saturating_add(DEAD_LETTER_BYTES).to_string());
+            }
             topics::ensure(&options.kafka, &[spec], options.startup_timeout).await.map_err(failed)?;
-            Ok(())
+            Ok(known)
         }
         Err(error) => Err(failed(error)),
     }
 }
 
-/// Writes the group's dead letters, acknowledged by all replicas.
+/// Writes the group's dead letters, acknowledged by all replicas, however large their records are.
 pub(super) fn dead_letter_producer(
     plan: &GroupPlan,
     options: &ConsumerOptions,
+    topics: &SourceTopics,
 ) -> Result<Arc<dyn Producer>, BuildError> {
-    match KafkaProducer::new(&options.kafka, &ProducerOptions::default()) {
+    let limit = topics.max_message_bytes.unwrap_or(1024 * 1024).saturating_add(DEAD_LETTER_BYTES);
+    match KafkaProducer::new(&options.kafka, &ProducerOptions::new().fitting(limit)) {
         Ok(producer) => Ok(Arc::new(producer)),
         Err(error) => Err(BuildError::Client { group: plan.group.to_string(), source: Box::new(error) }),
     }

@@ -172,14 +172,15 @@ impl<T> Clone for State<T> {
     }
 }
 
-/// The handler asks for state that the consumer was not given.
+/// The handler asks for state that the consumer was not given. A mistake of the program's, not of the event's: nothing is given
+/// up for it.
 #[derive(Debug, thiserror::Error)]
 #[error("no state of type `{0}`: give it to the consumer's builder with `.state(…)`")]
 struct MissingState(&'static str);
 
 impl<T: Send + Sync + 'static> FromDelivery for State<T> {
     async fn from_delivery(delivery: &Delivery) -> Result<Self, HandlerError> {
-        let missing = || HandlerError::new(ErrorClass::Terminal, MissingState(std::any::type_name::<T>()));
+        let missing = || HandlerError::new(ErrorClass::Unavailable, MissingState(std::any::type_name::<T>()));
         delivery.extension().map(Self).ok_or_else(missing)
     }
 }

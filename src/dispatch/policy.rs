@@ -78,7 +78,9 @@ impl RetryPolicy {
     }
 }
 
-/// What becomes of an event that failed for good.
+/// What becomes of an event that failed for good: with its attempts used up, or with a terminal error. An event whose handler
+/// returned [`Outcome::DeadLetter`](crate::Outcome::DeadLetter), or that fits no single handler, goes to the dead letters
+/// whatever is said here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

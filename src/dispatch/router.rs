@@ -6,8 +6,9 @@ use semver::Version;
 
 use super::RouteInfo;
 
-/// The answers kept at most; versions come from strangers, so the cache is bounded.
+/// The answers kept at most, and the longest version text kept; versions come from strangers, so the cache is bounded.
 const MAX_CACHED: usize = 4_096;
+const MAX_TEXT: usize = 64;
 
 /// Looks routes up by event name and payload version.
 #[derive(Debug)]
@@ -55,7 +56,7 @@ impl Router {
         };
         let mut cache = self.cache.write();
         let versions = cache.entry(event.to_owned()).or_default();
-        if versions.len() < MAX_CACHED {
+        if versions.len() < MAX_CACHED && text.len() <= MAX_TEXT {
             versions.insert(text.to_owned(), found);
         }
         found

@@ -109,7 +109,12 @@ impl FireAndForget {
                 Err(ProduceError::QueueFull { .. }) if started.elapsed() < self.options.send_deadline => {
                     tokio::time::sleep(ROOM).await;
                 }
-                Err(source) => return Err(PublishError::NotWritten { event: name, id, source }),
+                Err(source) => {
+                    if matches!(source, ProduceError::Fatal { .. }) {
+                        self.forget(acks, &producer);
+                    }
+                    return Err(PublishError::NotWritten { event: name, id, source });
+                }
             }
         };
         if self.foreign {
@@ -135,6 +140,16 @@ impl FireAndForget {
             Arc::new(KafkaProducer::observed(&self.options.kafka, &options, Some(observer))?);
         *slot = Some(Arc::clone(&producer));
         Ok(producer)
+    }
+
+    /// A producer that failed for good is made again for the next event.
+    fn forget(&self, acks: Acks, failed: &Arc<dyn Producer>) {
+        if let Some(producers) = self.producers.lock().as_mut()
+            && !self.foreign
+            && producers[acks as usize].as_ref().is_some_and(|producer| Arc::ptr_eq(producer, failed))
+        {
+            producers[acks as usize] = None;
+        }
     }
 
     fn made(&self, acks: Acks) -> Result<Option<Arc<dyn Producer>>, PublishError> {

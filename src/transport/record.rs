@@ -30,7 +30,8 @@ impl Record {
     pub fn size(&self) -> usize {
         self.key.as_ref().map_or(0, Bytes::len)
             + self.payload.as_ref().map_or(0, Bytes::len)
-            + self.headers.buffer.len()
+            + self.headers.buffer.capacity()
+            + if self.headers.spans.spilled() { self.headers.spans.capacity() * size_of::<Span>() } else { 0 }
             + size_of::<Self>()
     }
 }

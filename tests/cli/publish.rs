@@ -100,6 +100,14 @@ fn what_is_missing_is_said_with_what_to_give() {
 }
 
 #[test]
+fn the_schema_nearest_to_the_folder_is_the_newest() {
+    let older = SCHEMA.replace("\"user_id\"", "\"id\"");
+    let payload = r#"{"user_id": 42, "address": {"city": "a"}}"#;
+    let command = dry_run(["--event", "accounts.UserUpdated", "--key", "42", payload]);
+    command.file("schemas/accounts/a/v1/UserUpdated.avsc", &older).run().succeeded();
+}
+
+#[test]
 fn a_schema_in_a_file_names_its_event() {
     let payload = r#"{"user_id": 42, "address": {"city": "a"}}"#;
     let finished = dry_run(["--schema", "schemas/accounts/UserUpdated.avsc", "--key", "42", payload]).run().succeeded();

@@ -340,10 +340,19 @@ async fn a_relay_that_cannot_reach_its_brokers_says_so_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("outbox.db").display());
     tidings(["migrate", "--database", &url]).run().succeeded();
-    let relay = || tidings(["relay", "--timeout", "1"]).env("TIDINGS_DATABASE", &url);
-    relay().env("TIDINGS_BROKERS", "127.0.0.1:1").run().failed(1, &["127.0.0.1:1", "check the addresses"]);
+    let relay = || tidings(["relay"]).env("TIDINGS_DATABASE", &url);
+    relay()
+        .env("TIDINGS_BROKERS", "127.0.0.1:1")
+        .args(["--timeout", "1"])
+        .run()
+        .failed(1, &["127.0.0.1:1", "check the addresses"]);
     relay().args(["--kafka", "acks=1"]).run().failed(2, &["acks", "remove it"]);
     let service = fresh("cli-missing");
-    let missing = relay().env("TIDINGS_BROKERS", setting("TIDINGS_TEST_BROKERS")).args(["--service", &service]);
+    let missing = relay().env("TIDINGS_BROKERS", setting("TIDINGS_TEST_BROKERS")).args([
+        "--service",
+        &service,
+        "--timeout",
+        "60",
+    ]);
     missing.run().failed(1, &[&service, "does not exist"]);
 }

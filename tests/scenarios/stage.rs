@@ -44,7 +44,8 @@ impl Stage {
     pub(crate) async fn server(url: &str) -> Self {
         let name = format!("tidings_test_{}", uuid::Uuid::new_v4().simple());
         on_server(url, &format!("CREATE DATABASE {name}")).await;
-        let options = DatabaseOptions::new(of_server(url, &name)).max_connections(16);
+        let options =
+            DatabaseOptions::new(of_server(url, &name)).max_connections(16).connect_timeout(Duration::from_mins(1));
         Self::set(options, Place::Server { url: url.to_owned(), name }).await
     }
 

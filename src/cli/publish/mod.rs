@@ -1,6 +1,7 @@
 //! `tidings publish`: events from JSON.
 
 mod documents;
+mod error;
 mod outgoing;
 
 use std::fs::File;

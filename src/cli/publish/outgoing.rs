@@ -7,53 +7,19 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::documents::Document;
+use super::error::OutgoingError;
 use crate::causality::Causality;
-use crate::cli::record_line::{Bytes, HeaderMap, OF_THE_PAYLOAD, RecordLine};
+use crate::cli::header_map::{Bytes, HeaderMap};
+use crate::cli::record_line::RecordLine;
 use crate::cli::schemas::{SchemaFile, Schemas};
 use crate::clock::{Clock as _, SystemClock};
 use crate::envelope::{Envelope, header};
 use crate::event::Stream;
-use crate::schema::{Codec, EncodeError, EncodedDatum, RegistryError, SchemaRegistry as _};
+use crate::schema::{Codec, EncodedDatum, RegistryError, SchemaRegistry as _};
 use crate::transport::{Headers, OutgoingRecord};
 
 /// The version an event has when nobody says otherwise.
 pub(super) const DEFAULT_VERSION: &str = "1.0.0";
-
-/// Why a document became no record.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(super) enum OutgoingError {
-    /// Nobody says which event it is.
-    #[error("it does not say which event it is; give --event, such as --event accounts.UserUpdated")]
-    NoEvent,
-    /// Nobody says the key.
-    #[error(
-        "event {event} has no key, which decides its order; give --key, or --key-field with a field of the payload"
-    )]
-    NoKey { event: String },
-    /// The field that is to be the key is missing or is none.
-    #[error("field `{field}`, which is to be the key, {reason}")]
-    KeyField { field: String, reason: &'static str },
-    /// A line of `tail` is not what it should be.
-    #[error("this is no line that `tidings tail` writes: {0}")]
-    Line(String),
-    /// The payload does not fit, or its schema got no id.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
-    /// There is no schema.
-    #[error("there is no schema of {event}: {advice}")]
-    NoSchema { event: String, advice: String },
-    /// The registry could not say.
-    #[error("the schema of {event} is not to be had")]
-    Registry {
-        event: String,
-        #[source]
-        source: RegistryError,
-    },
-    /// The client could not write this header.
-    #[error("the header `{name}` cannot be written: {reason}")]
-    Header { name: String, reason: &'static str },
-}
 
 /// What is the same for all documents.
 pub(super) struct Template {
@@ -122,7 +88,7 @@ impl Press {
             Content::Raw(payload) => payload.map(Into::into),
             Content::Datum(datum) => {
                 let framed = self.schemas.codec.frame(&self.template.topic, datum).await?;
-                set(&mut headers, header::DATA_SCHEMA, Some(framed.data_schema.as_bytes()));
+                headers.set(header::DATA_SCHEMA, &framed.data_schema);
                 Some(framed.bytes)
             }
         };
@@ -177,7 +143,7 @@ impl Press {
         let key = self.template.key.clone().map(String::into_bytes).or(record.key.map(|key| key.0));
         let mut headers = record.headers;
         self.set_given(&mut headers);
-        check_headers(&headers)?;
+        headers.check()?;
         Ok(Outgoing {
             line,
             id,
@@ -239,10 +205,10 @@ impl Press {
         // There is no header without something to say.
         headers.0.retain(|(_, value)| value.as_ref().is_some_and(|value| !value.0.is_empty()));
         if let Some(copied) = &copied {
-            take_over(&mut headers, &copied.headers);
+            headers.take_over(&copied.headers);
         }
         self.set_given(&mut headers);
-        check_headers(&headers)?;
+        headers.check()?;
         let schema = self.schema(&event).await?;
         let datum = self.schemas.codec.encode_json(&schema, &payload)?;
         Ok(Outgoing {
@@ -268,11 +234,11 @@ impl Press {
         ];
         for (name, value) in given {
             if let Some(value) = value {
-                set(headers, name, Some(value.as_bytes()));
+                headers.set(name, value);
             }
         }
         for (name, value) in others {
-            set(headers, name, Some(value.as_bytes()));
+            headers.set(name, value);
         }
     }
 
@@ -318,36 +284,6 @@ fn key_of(payload: &Value, field: &str) -> Result<String, OutgoingError> {
         Some(Value::Number(number)) if !number.is_f64() => Ok(number.to_string()),
         Some(_) => Err(wrong("is neither text nor a whole number")),
     }
-}
-
-/// Give `headers` those of a record that was read elsewhere, but for what its payload decides.
-fn take_over(headers: &mut HeaderMap, copied: &HeaderMap) {
-    let of_the_payload = |name: &[u8]| OF_THE_PAYLOAD.iter().any(|own| own.as_bytes() == name);
-    headers.0.retain(|(name, _)| of_the_payload(name) || copied.0.iter().all(|(other, _)| other != name));
-    headers.0.extend(copied.0.iter().filter(|(name, _)| !of_the_payload(name)).cloned());
-}
-
-/// Let `name` have this value only.
-fn set(headers: &mut HeaderMap, name: &str, value: Option<&[u8]>) {
-    let value = value.map(|value| Bytes(value.to_vec()));
-    let place = headers.0.iter().position(|(found, _)| found == name.as_bytes());
-    headers.0.retain(|(found, _)| found != name.as_bytes());
-    let place = place.unwrap_or(headers.0.len()).min(headers.0.len());
-    headers.0.insert(place, (name.as_bytes().to_vec(), value));
-}
-
-/// The client takes names as C strings of UTF-8.
-fn check_headers(headers: &HeaderMap) -> Result<(), OutgoingError> {
-    for (name, _) in &headers.0 {
-        let reason = match std::str::from_utf8(name) {
-            Err(_) => "its name is not UTF-8",
-            Ok("") => "its name is empty",
-            Ok(name) if name.contains('\0') => "its name contains a zero byte",
-            Ok(_) => continue,
-        };
-        return Err(OutgoingError::Header { name: Bytes(name.clone()).to_line(), reason });
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -457,7 +393,7 @@ mod tests {
         let mut press = press(|_| {});
         for name in ["\\xff", "", "a\u{0}b"] {
             let line = json!({"headers": {name: "x"}, "payload": {"user_id": 42}});
-            assert!(matches!(record(&mut press, line).await, Err(OutgoingError::Header { .. })), "{name}");
+            assert!(matches!(record(&mut press, line).await, Err(OutgoingError::Header(_))), "{name}");
         }
     }
 }

@@ -107,7 +107,7 @@ pub(super) struct DatabaseArguments {
 /// Where the schemas are.
 #[derive(Args)]
 pub(super) struct SchemasArguments {
-    /// The folder of schemas: SOURCE/EVENT.avsc, and SOURCE/topic.toml. Default: schemas.
+    /// The folder of schemas, SOURCE/EVENT.avsc, and of declared topics, SOURCE/topic.toml. Default: schemas.
     #[arg(long, value_name = "FOLDER", env = "TIDINGS_SCHEMAS")]
     schemas: Option<PathBuf>,
 }

@@ -1,9 +1,10 @@
 //! How records are written, one after the other: their number is not known before the last one.
 
 use crate::cli::error::CliError;
+use crate::cli::header_map::Bytes;
 use crate::cli::output::{OutputFormat, json};
 use crate::cli::printer::Printer;
-use crate::cli::record_line::{Bytes, RecordLine};
+use crate::cli::record_line::RecordLine;
 use crate::cli::terminal_text::escaped;
 
 const HEADINGS: [&str; 6] = ["TIME", "PARTITION", "OFFSET", "KEY", "EVENT", "VERSION"];

@@ -4,6 +4,7 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::Engine;
+use crate::consumer::error::StopReason;
 use crate::consumer::key::{Failure, KeyId, KeyQueue, Work, WorkRoute};
 use crate::consumer::stats::Counters;
 use crate::dispatch::RouteMatch;
@@ -72,7 +73,9 @@ impl<T: ConsumerTransport> Engine<T> {
     fn admit(&mut self, slot: usize, record: Record) {
         let Some(partition) = self.partitions[slot].as_mut() else { return };
         if !partition.offsets.begin(record.offset) {
-            return;
+            let from = partition.offsets.next().unwrap_or_default();
+            let partition = partition.name.clone();
+            return self.stop(Err(StopReason::WentBack { partition, from, to: record.offset }));
         }
         let (route, failure) = match self.classify(&record) {
             Admission::Skip => {
@@ -86,8 +89,8 @@ impl<T: ConsumerTransport> Engine<T> {
             Admission::Work(route, failure) => (route, failure),
         };
         let key = match &record.key {
-            Some(key) if !key.is_empty() => KeyId::Key(key.clone()),
-            _ => KeyId::Alone(record.offset),
+            Some(key) => KeyId::Key(key.clone()),
+            None => KeyId::Alone(record.offset),
         };
         let bytes = record.size();
         let mut work = Work::new(record, route);

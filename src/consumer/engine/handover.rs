@@ -7,7 +7,6 @@ use super::Engine;
 use crate::consumer::error::StopReason;
 use crate::consumer::key::Work;
 use crate::consumer::partition::Partition;
-use crate::outcome::HandlerError;
 use crate::transport::{CommitOffset, ConsumeError, ConsumerTransport, TopicPartition};
 
 /// How long the commit before giving partitions back is waited for.
@@ -65,7 +64,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 partition.draining = true;
             }
         }
-        let drain_deadline = self.now + self.parts.options.drain_timeout;
+        let drain_deadline = self.now.saturating_add(self.parts.options.drain_timeout);
         self.revocations.push_back(Revocation { partitions, drain_deadline, commit_deadline: None });
     }
 
@@ -89,13 +88,14 @@ impl<T: ConsumerTransport> Engine<T> {
 
     pub(super) fn commit_if_due(&mut self) {
         let options = &self.parts.options;
-        let due = self.uncommitted >= options.commit_count || self.now >= self.last_commit + options.commit_interval;
+        let due = self.uncommitted >= options.commit_count
+            || self.now >= self.last_commit.saturating_add(options.commit_interval);
         // One at a time: a slow broker gets fewer commits, not a queue of them.
         if self.uncommitted > 0 && due && self.commits_under_way == 0 {
             let offsets: Vec<_> = self.partitions.iter_mut().flatten().filter_map(Partition::take_commit).collect();
-            self.commit(&offsets);
             self.uncommitted = 0;
             self.last_commit = self.now;
+            self.commit(&offsets);
         }
     }
 
@@ -124,18 +124,18 @@ impl<T: ConsumerTransport> Engine<T> {
             }
             None => {
                 self.partitions.iter_mut().flatten().for_each(|partition| partition.draining = true);
-                let drain_deadline = self.now + self.parts.options.drain_timeout;
+                let drain_deadline = self.now.saturating_add(self.parts.options.drain_timeout);
                 self.stopping = Some(Stopping { drain_deadline, commit_deadline: None, result });
             }
         }
     }
 
-    pub(super) fn exhausted(work: &Work, error: &HandlerError) -> StopReason {
+    pub(super) fn exhausted(work: &Work, error: String) -> StopReason {
         StopReason::Exhausted {
             topic: work.record.topic.to_string(),
             partition: work.record.partition,
             offset: work.record.offset,
-            error: error.chain(),
+            error,
         }
     }
 

@@ -199,7 +199,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let timer = self.timers.peek().map(|Reverse(timer)| timer.due.saturating_sub(self.now));
         // While one is under way its end is what wakes; its successor is not due before.
         let commit = (self.uncommitted > 0 && self.commits_under_way == 0)
-            .then(|| (self.last_commit + self.parts.options.commit_interval).saturating_sub(self.now));
+            .then(|| self.last_commit.saturating_add(self.parts.options.commit_interval).saturating_sub(self.now));
         [timer, commit].into_iter().flatten().fold(MAX_WAIT, Duration::min)
     }
 

@@ -13,7 +13,7 @@ use crate::consumer::completions::{Completion, Finished, Place, Report};
 use crate::consumer::key::{KeyId, KeyState, Work, WorkRoute};
 use crate::dispatch::{Delivery, DeliveryParts};
 use crate::outcome::{ErrorClass, HandlerError};
-use crate::transport::ConsumerTransport;
+use crate::transport::{ConsumerTransport, ProduceError};
 
 #[derive(Debug, thiserror::Error)]
 #[error("the handler took longer than its timeout of {0:?}")]
@@ -51,10 +51,19 @@ impl<T: ConsumerTransport> Engine<T> {
         partition.running -= 1;
         let Some(queue) = partition.keys.get_mut(&key) else { return };
         let KeyState::Running { work, .. } = mem::take(&mut queue.state) else { return };
+        if matches!(finished, Finished::Vanished) && partition.draining {
+            // Cancelled while its partition is given back: no attempt of the event's, and it is delivered again elsewhere.
+            queue.waiting.push_front(work);
+            return;
+        }
         let step = match finished {
             Finished::Attempt(outcome) => self.settle(slot, &key, work, outcome),
             Finished::DeadLetter(result) => self.settle_dead_letter(slot, &key, work, result),
             Finished::Named(name) => self.settle_name(slot, &key, work, name),
+            Finished::Vanished if work.failure.is_some() => {
+                let topic = Arc::clone(&self.parts.plan.dead_letter_topic);
+                self.settle_dead_letter(slot, &key, work, Err(ProduceError::Purged { topic }))
+            }
             Finished::Vanished => self.settle(slot, &key, work, HandlerError::from(TaskVanished).into()),
         };
         if step == Step::Free {

@@ -8,6 +8,8 @@ use super::run::Step;
 use super::{Engine, Timer, TimerKey};
 use crate::consumer::completions::{Finished, Place};
 use crate::consumer::dead_letter::{Circumstances, dead_letter};
+use crate::consumer::error::StopReason;
+use crate::consumer::error_text::ErrorText;
 use crate::consumer::key::{Failure, KeyId, KeyState, Work, WorkRoute};
 use crate::consumer::retry::{Decision, FailurePolicy, Tried, full_jitter};
 use crate::consumer::stats::Counters;
@@ -93,7 +95,7 @@ impl<T: ConsumerTransport> Engine<T> {
                     "an event failed for good; the consumer stops, as its policy says",
                     None,
                 );
-                let stop = Self::exhausted(&work, &error);
+                let stop = Self::exhausted(&work, ErrorText::of(&error).chain);
                 self.stop(Err(stop));
                 let pause = self.parts.options.drain_timeout;
                 self.pause(slot, key, work, pause)
@@ -111,8 +113,9 @@ impl<T: ConsumerTransport> Engine<T> {
         let first_failure = *work.first_failure.get_or_insert(given_up);
         let handler = self.handler_name(&work);
         let Some(failure) = &work.failure else { return Step::Held };
-        let why = Circumstances { group: &self.parts.plan.group, handler, first_failure, given_up };
-        let letter = dead_letter(&self.parts.plan.dead_letter_topic, &work, &failure.error, &why);
+        let error = ErrorText::of(&failure.error);
+        let why = Circumstances { error: &error, group: &self.parts.plan.group, handler, first_failure, given_up };
+        let letter = dead_letter(&self.parts.plan.dead_letter_topic, &work, &why);
         let written = self.parts.producer.send(letter);
         self.spawn(slot, key, work, Place::None, async move { Finished::DeadLetter(written.await) })
     }
@@ -129,6 +132,19 @@ impl<T: ConsumerTransport> Engine<T> {
             Ok(_) => {
                 Counters::add(&self.parts.counters.dead_lettered, 1);
                 self.forget(slot, &work)
+            }
+            Err(error) if !error.is_retryable() && !matches!(error, ProduceError::Purged { .. }) => {
+                let record = &work.record;
+                let stop = StopReason::DeadLetterRefused {
+                    topic: record.topic.to_string(),
+                    partition: record.partition,
+                    offset: record.offset,
+                    dead_letter_topic: self.parts.plan.dead_letter_topic.to_string(),
+                    reason: error.to_string(),
+                };
+                self.stop(Err(stop));
+                let pause = self.parts.options.drain_timeout;
+                self.pause(slot, key, work, pause)
             }
             Err(error) => {
                 let sends = work.failure.as_mut().map_or(1, |failure| {
@@ -192,7 +208,7 @@ impl<T: ConsumerTransport> Engine<T> {
             offset = work.record.offset,
             attempt = work.attempts,
             class = error.class().as_str(),
-            error = error.chain(),
+            error = ErrorText::of(error).chain,
             pause_ms = pause.map(|pause| pause.as_millis()),
             "{message}"
         );

@@ -9,21 +9,21 @@ use parking_lot::{Condvar, Mutex};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError as RdKafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Message as _, Offset};
 use rustc_hash::FxHashMap;
 
 use super::native::{PartitionQueue, commit};
-use super::{KafkaOptions, client_context};
+use super::{KafkaError, KafkaOptions, client_context};
 use crate::transport::{CommitOffset, ConsumeError, ConsumerTransport, GroupEvent, Record, TopicPartition, Wake};
 
 /// How long leaving a partition to another queue may take.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What tidings sets that librdkafka would set otherwise; the user's own properties win.
-pub(crate) fn consumer_defaults(max_buffered_bytes: usize) -> Vec<(&'static str, String)> {
+pub(crate) fn consumer_defaults(queue_bytes: usize) -> Vec<(&'static str, String)> {
     vec![
         ("enable.auto.commit", "false".into()),
         ("enable.auto.offset.store", "false".into()),
@@ -34,7 +34,7 @@ pub(crate) fn consumer_defaults(max_buffered_bytes: usize) -> Vec<(&'static str,
         ("fetch.queue.backoff.ms", "10".into()),
         ("fetch.error.backoff.ms", "100".into()),
         // The bound is a queue's, and each partition has one; the default of 64 MiB would be that much a partition.
-        ("queued.max.messages.kbytes", (max_buffered_bytes / 1024 / 8).max(1024).to_string()),
+        ("queued.max.messages.kbytes", (queue_bytes / 1024).max(64).to_string()),
         ("socket.nagle.disable", "true".into()),
     ]
 }
@@ -55,7 +55,7 @@ impl ClientContext for Context {
         client_context::log(level, facility, message);
     }
 
-    fn error(&self, error: KafkaError, reason: &str) {
+    fn error(&self, error: RdKafkaError, reason: &str) {
         let fatal = error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal);
         let problem = ConsumeError::Operation { operation: "reach the brokers", reason: reason.to_owned() };
         let event = if fatal { GroupEvent::Failed(problem) } else { GroupEvent::Warning(problem) };
@@ -67,10 +67,8 @@ impl ConsumerContext for Context {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
         let named = partition_names(partitions);
         if self.inbox.closing.load(Ordering::Acquire) {
-            // Nobody polls for events any more, and librdkafka does not close before the partitions are given back.
-            if error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS
-                && let Err(error) = consumer.unassign()
-            {
+            // Nobody polls for events any more, and librdkafka does not close while one is unanswered.
+            if let Err(error) = consumer.unassign() {
                 tracing::warn!(%error, "could not give the partitions back while closing");
             }
             return;
@@ -86,7 +84,7 @@ impl ConsumerContext for Context {
     fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
         // No offset to commit is not a failure: there was nothing to do.
         let result = match result {
-            Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) | Ok(()) => Ok(()),
+            Err(RdKafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) | Ok(()) => Ok(()),
             Err(error) => Err(failed("commit offsets", &error)),
         };
         self.inbox.events.lock().push_back(GroupEvent::Committed(result));
@@ -111,17 +109,24 @@ struct Bell {
 }
 
 impl KafkaConsumer {
-    /// A member of `group`, not yet subscribed.
-    pub(crate) fn new(options: &KafkaOptions, group: &str, max_buffered_bytes: usize) -> Result<Self, ConsumeError> {
+    /// A member of `group`, not yet subscribed. Each partition's queue holds about `queue_bytes` that are fetched and not taken.
+    pub(crate) fn new(options: &KafkaOptions, group: &str, queue_bytes: usize) -> Result<Self, ConsumeError> {
         let inbox = Arc::new(Inbox::default());
-        let defaults = consumer_defaults(max_buffered_bytes);
+        let mut defaults = consumer_defaults(queue_bytes);
+        // The broker assigns then, and the client refuses to be told how.
+        if options.user_property("group.protocol").is_some_and(|(_, protocol)| protocol == "consumer") {
+            defaults.retain(|(name, _)| *name != "partition.assignment.strategy");
+        }
         let defaults: Vec<_> = defaults.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let mut config = options.to_client_config(&defaults);
         config.set("group.id", group);
         config.set_log_level(client_context::log_level());
         let context = Context { inbox: Arc::clone(&inbox) };
         let mut consumer: BaseConsumer<Context> =
-            config.create_with_context(context).map_err(|error| ConsumeError::Client { reason: error.to_string() })?;
+            config.create_with_context(context).map_err(|error| ConsumeError::Client {
+                // Not rdkafka's own text, which shows the property's value.
+                reason: KafkaError::from_configuration(&error).to_string(),
+            })?;
         let bell = Arc::new(Bell::default());
         let ring = Arc::clone(&bell);
         let wake: Wake = Arc::new(move || {
@@ -158,7 +163,7 @@ impl ConsumerTransport for KafkaConsumer {
         match self.consumer.poll(Duration::ZERO) {
             None => {}
             Some(Ok(message)) => self.put_back(message.topic(), message.partition(), message.offset()),
-            Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
+            Some(Err(RdKafkaError::MessageConsumptionFatal(code))) => {
                 let reason = code.to_string();
                 return Some(GroupEvent::Failed(ConsumeError::Operation { operation: "consume", reason }));
             }
@@ -207,7 +212,15 @@ impl ConsumerTransport for KafkaConsumer {
         queue.fetch(most, records).map_err(|error| ConsumeError::Fetch {
             partition: partition.clone(),
             // Starting over by itself would skip or repeat history; an operator must choose.
-            fatal: matches!(error.code, RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::TopicAuthorizationFailed),
+            // The client skips a batch that is corrupt or that it cannot read: going on would commit past it.
+            fatal: matches!(
+                error.code,
+                RDKafkaErrorCode::AutoOffsetReset
+                    | RDKafkaErrorCode::TopicAuthorizationFailed
+                    | RDKafkaErrorCode::BadMessage
+                    | RDKafkaErrorCode::InvalidMessage
+                    | RDKafkaErrorCode::NotImplemented
+            ),
             reason: error.reason,
         })
     }
@@ -219,7 +232,7 @@ impl ConsumerTransport for KafkaConsumer {
             element.set_offset(Offset::Offset(*offset)).map_err(|error| failed("commit offsets", &error))?;
             element.set_metadata(metadata);
         }
-        commit(&self.consumer, &list).map_err(|code| failed("commit offsets", &KafkaError::ConsumerCommit(code)))
+        commit(&self.consumer, &list).map_err(|code| failed("commit offsets", &RdKafkaError::ConsumerCommit(code)))
     }
 
     fn wait(&mut self, timeout: Duration) {
@@ -234,13 +247,17 @@ impl ConsumerTransport for KafkaConsumer {
         Arc::clone(&self.wake)
     }
 
-    fn close(self) {
+    fn close(self) {}
+}
+
+impl Drop for KafkaConsumer {
+    fn drop(&mut self) {
+        // Also when the poll thread panics: closing waits for the answer that only the hook gives now.
         self.inbox.closing.store(true, Ordering::Release);
-        drop(self);
     }
 }
 
-fn failed(operation: &'static str, error: &KafkaError) -> ConsumeError {
+fn failed(operation: &'static str, error: &RdKafkaError) -> ConsumeError {
     ConsumeError::Operation { operation, reason: error.to_string() }
 }
 

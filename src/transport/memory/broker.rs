@@ -29,6 +29,8 @@ pub(super) struct State {
     pub(super) events: VecDeque<GroupEvent>,
     pub(super) commit_failures: usize,
     pub(super) commits: usize,
+    /// Partitions that consumers read from the beginning again.
+    pub(super) reset: Vec<TopicPartition>,
 }
 
 impl MemoryBroker {
@@ -70,6 +72,14 @@ impl MemoryBroker {
         drop(state);
         self.shared.bell.notify_one();
         offset
+    }
+
+    /// Delete a partition's records and begin again at offset 0, as when a topic is created anew; consumers are reset to it.
+    pub fn truncate(&self, topic: &str, partition: i32) {
+        let name = TopicPartition { topic: topic.into(), partition };
+        let mut state = self.shared.state.lock();
+        state.records.insert(name.clone(), Vec::new());
+        state.reset.push(name);
     }
 
     /// The offset committed for a partition: the first that is not complete.

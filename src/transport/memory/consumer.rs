@@ -71,7 +71,11 @@ impl ConsumerTransport for MemoryConsumer {
         records: &mut Vec<Record>,
     ) -> Result<(), ConsumeError> {
         let Some(position) = self.positions.get_mut(partition) else { return Ok(()) };
-        let state = self.broker.shared.state.lock();
+        let mut state = self.broker.shared.state.lock();
+        if let Some(index) = state.reset.iter().position(|reset| reset == partition) {
+            state.reset.swap_remove(index);
+            *position = 0;
+        }
         let log = state.records.get(partition).map(Vec::as_slice).unwrap_or_default();
         let start = log.partition_point(|record| record.offset < *position);
         for record in log[start..].iter().take(most) {

@@ -1,6 +1,7 @@
 //! A database that one test has for itself, and the entity it keeps there.
 
 use std::thread;
+use std::time::Duration;
 
 use tidings::database::sqlx::{self, AssertSqlSafe, Row as _};
 use tidings::database::{Connection, Database, DatabaseOptions, Entity, Error, Saved, Versioned};
@@ -26,7 +27,8 @@ impl Store {
         let server = setting("TIDINGS_TEST_DATABASE");
         let name = format!("tidings_test_{}", Uuid::new_v4().simple());
         on_server(&server, &format!("CREATE DATABASE {name}")).await;
-        let options = DatabaseOptions::new(of_server(&server, &name)).migrate(true);
+        let options =
+            DatabaseOptions::new(of_server(&server, &name)).migrate(true).connect_timeout(Duration::from_mins(1));
         let database = Database::connect(options).await.unwrap();
         sqlx::query(TABLE).execute(database.mysql_pool().unwrap()).await.unwrap();
         Self { server, name, database }

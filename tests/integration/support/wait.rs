@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 /// Long enough for a loaded machine; a condition that holds is noticed at once.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often to look.
 const GLANCE: Duration = Duration::from_millis(10);

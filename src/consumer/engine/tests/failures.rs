@@ -80,6 +80,17 @@ async fn the_offset_waits_until_the_dead_letter_is_written() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dead_letter_that_can_never_be_written_stops_the_consumer() {
+    let rig = Rig::start(options(), |_| async { Outcome::dead_letter("no use") });
+    *rig.letters.too_large.lock() = true;
+    rig.publish(0, "42");
+    let broker = rig.broker.clone();
+    let reason = rig.task.await.unwrap().unwrap_err();
+    assert!(matches!(reason, StopReason::DeadLetterRefused { offset: 0, .. }), "{reason}");
+    assert_eq!(broker.committed("accounts", 0).unwrap_or(0), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_handler_that_takes_too_long_is_cancelled_and_tried_again() {
     let policy = Policy::INHERIT.timeout(Duration::from_secs(2));
     let rig = Rig::start_with(options(), policy, None, |delivery| async move {

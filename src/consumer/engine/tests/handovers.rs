@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::rig::{Rig, options};
 use crate::consumer::error::StopReason;
+use crate::dispatch::{OnExhausted, Policy};
 use crate::outcome::Outcome;
 
 fn gated(
@@ -51,6 +52,40 @@ async fn a_stuck_handler_holds_a_rebalance_no_longer_than_the_drain_timeout() {
     rig.until("its handler is cancelled", |rig| rig.stats().in_flight == 0).await;
     assert_eq!(rig.broker.committed("accounts", 0).unwrap_or(0), 0);
     assert!(rig.handled.lock().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_cancelled_by_a_rebalance_has_not_failed() {
+    let policy = Policy::INHERIT.max_attempts(1).on_exhausted(OnExhausted::Stop);
+    let stuck = |delivery: crate::Delivery| async move {
+        if delivery.record().offset == 1 {
+            std::future::pending::<()>().await;
+        }
+        Outcome::Done
+    };
+    let rig = Rig::start_with(options().commit_interval(Duration::from_secs(3600)), policy, None, stuck);
+    // Something to commit, so that the cancelled task reports while the commit is under way.
+    rig.publish(0, "done");
+    rig.publish(0, "stuck");
+    rig.until("one is done and one runs", |rig| rig.stats().handled == 1 && rig.stats().in_flight == 1).await;
+    rig.broker.revoke("accounts", &[0]);
+    rig.until("it is given back", |rig| rig.stats().assigned == 1).await;
+    rig.until("its handler is cancelled", |rig| rig.stats().in_flight == 0).await;
+    assert!(!rig.task.is_finished());
+    assert_eq!((rig.stats().retried, rig.stats().dead_lettered), (0, 0));
+    assert_eq!(rig.broker.committed("accounts", 0), Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_created_anew_stops_the_consumer_instead_of_being_skipped() {
+    let rig = Rig::start(options(), |_| async { Outcome::Done });
+    rig.publish(0, "1");
+    rig.publish(0, "2");
+    rig.until("both are committed", |rig| rig.broker.committed("accounts", 0) == Some(2)).await;
+    rig.broker.truncate("accounts", 0);
+    rig.publish(0, "3");
+    let reason = rig.task.await.unwrap().unwrap_err();
+    assert!(matches!(reason, StopReason::WentBack { from: 2, to: 0, .. }), "{reason}");
 }
 
 #[tokio::test(start_paused = true)]

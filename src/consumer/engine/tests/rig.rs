@@ -34,6 +34,7 @@ pub(super) const EVENT: &str = "accounts.UserUpdated";
 pub(super) struct Letters {
     pub(super) written: Mutex<Vec<OutgoingRecord>>,
     pub(super) refusals: Mutex<VecDeque<()>>,
+    pub(super) too_large: Mutex<bool>,
 }
 
 impl Producer for Letters {
@@ -41,7 +42,9 @@ impl Producer for Letters {
         &self,
         record: &OutgoingRecord,
     ) -> Result<BoxFuture<'static, Result<Written, ProduceError>>, ProduceError> {
+        let too_large = *self.too_large.lock();
         let result = match self.refusals.lock().pop_front() {
+            _ if too_large => Err(ProduceError::TooLarge { topic: Arc::clone(&record.topic), bytes: 2_000_000 }),
             Some(()) => Err(ProduceError::Refused {
                 topic: Arc::clone(&record.topic),
                 reason: "told to".into(),
@@ -156,7 +159,9 @@ impl Rig {
         headers.push_str(header::TYPE, event);
         headers.push_str(header::SCHEMA_VERSION, "1.0.0");
         headers.push_str(header::ID, &format!("{partition}-{key}"));
-        self.broker.append(TOPIC, partition, Some(key.as_bytes()), Some(b"payload"), headers)
+        // No key at all, where a test names none.
+        let key = (!key.is_empty()).then_some(key.as_bytes());
+        self.broker.append(TOPIC, partition, key, Some(b"payload"), headers)
     }
 
     pub(super) fn stats(&self) -> ConsumerStats {
