@@ -179,7 +179,7 @@ fn print(report: &Report, arguments: &Arguments, progress: &Progress) -> Result<
 fn log(arguments: &Arguments) {
     let real = arguments.brokers.is_some() || arguments.database.is_some();
     // Retries are made to happen here, and counted; the log need not tell of each.
-    let default = if real { "warn,tidings::consumer=error" } else { "error" };
+    let default = if real { "warn,librdkafka=error,sqlx=error,tidings::consumer=error" } else { "error" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
