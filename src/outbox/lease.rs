@@ -115,7 +115,8 @@ fn list(buckets: impl IntoIterator<Item = u8>) -> String {
     sql
 }
 
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
 mod tests {
     use super::*;
     use crate::database::{Database, DatabaseOptions};

@@ -12,6 +12,9 @@ use crate::transport::{CommitOffset, ConsumeError, ConsumerTransport, TopicParti
 /// How long the commit before giving partitions back is waited for.
 const LAST_COMMIT: Duration = Duration::from_secs(5);
 
+/// The pause before a failed commit is repeated while partitions are being given back.
+const COMMIT_PAUSE: Duration = Duration::from_millis(100);
+
 /// Partitions on their way back to the group.
 #[derive(Debug)]
 pub(super) struct Revocation {
@@ -81,9 +84,15 @@ impl<T: ConsumerTransport> Engine<T> {
         self.commits_under_way = self.commits_under_way.saturating_sub(1);
         if let Err(error) = result {
             tracing::warn!(group = &*self.parts.plan.group, %error, "a commit failed; the next one repeats it");
-            self.partitions.iter_mut().flatten().for_each(Partition::forget_commit);
-            self.uncommitted += 1;
+            self.repeat_commit();
         }
+    }
+
+    /// What was to be committed is not: the next commit names it again.
+    fn repeat_commit(&mut self) {
+        self.partitions.iter_mut().flatten().for_each(Partition::forget_commit);
+        self.uncommitted += 1;
+        self.commit_failed = Some(self.now);
     }
 
     pub(super) fn commit_if_due(&mut self) {
@@ -107,8 +116,7 @@ impl<T: ConsumerTransport> Engine<T> {
             Ok(()) => self.commits_under_way += 1,
             Err(error) => {
                 tracing::warn!(group = &*self.parts.plan.group, %error, "a commit could not be sent; the next one repeats it");
-                self.partitions.iter_mut().flatten().for_each(Partition::forget_commit);
-                self.uncommitted += 1;
+                self.repeat_commit();
             }
         }
     }
@@ -174,18 +182,15 @@ impl<T: ConsumerTransport> Engine<T> {
                         "handlers outran the drain timeout; they are cancelled and their events redelivered"
                     );
                 }
-                let mut offsets = Vec::new();
                 for name in &revocation.partitions {
                     if let Some(partition) = self.named(name) {
                         partition.abort();
-                        offsets.extend(partition.take_commit());
                     }
                 }
-                self.commit(&offsets);
                 *revocation.commit_deadline.insert(self.now + LAST_COMMIT)
             }
         };
-        if self.commits_under_way > 0 && self.now < deadline {
+        if !self.last_commit_made(&revocation.partitions, deadline) {
             return false;
         }
         self.drop_partitions(&revocation.partitions);
@@ -211,12 +216,11 @@ impl<T: ConsumerTransport> Engine<T> {
                     );
                 }
                 self.partitions.iter_mut().flatten().for_each(Partition::abort);
-                let offsets: Vec<_> = self.partitions.iter_mut().flatten().filter_map(Partition::take_commit).collect();
-                self.commit(&offsets);
                 deadline
             }
         };
-        if self.commits_under_way > 0 && self.now < deadline {
+        let all: Vec<_> = self.slots.keys().cloned().collect();
+        if !self.last_commit_made(&all, deadline) {
             return None;
         }
         // librdkafka does not close while a revocation is unanswered.
@@ -226,6 +230,23 @@ impl<T: ConsumerTransport> Engine<T> {
             }
         }
         self.stopping.take().map(|stopping| stopping.result)
+    }
+
+    /// Whether all that is complete in these partitions is committed, or may wait no longer. In the middle of a rebalance the
+    /// broker refuses commits for a moment, so a failed one is repeated: what is not committed now is delivered again.
+    fn last_commit_made(&mut self, names: &[TopicPartition], deadline: Duration) -> bool {
+        if self.now >= deadline {
+            return true;
+        }
+        if self.commits_under_way > 0 || self.commit_failed.is_some_and(|failed| self.now < failed + COMMIT_PAUSE) {
+            return false;
+        }
+        let mut offsets = Vec::new();
+        for name in names {
+            offsets.extend(self.named(name).and_then(Partition::take_commit));
+        }
+        self.commit(&offsets);
+        offsets.is_empty()
     }
 
     /// Forget partitions and what was held for them. Completions still under way are fenced by their epoch.

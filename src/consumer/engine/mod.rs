@@ -79,6 +79,8 @@ pub(crate) struct Engine<T> {
     uncommitted: usize,
     last_commit: Duration,
     commits_under_way: usize,
+    /// When the latest failed commit failed.
+    commit_failed: Option<Duration>,
     revocations: VecDeque<Revocation>,
     stopping: Option<Stopping>,
     /// The time this turn began.
@@ -140,6 +142,7 @@ impl<T: ConsumerTransport> Engine<T> {
             uncommitted: 0,
             last_commit: now,
             commits_under_way: 0,
+            commit_failed: None,
             revocations: VecDeque::new(),
             stopping: None,
             now,

@@ -31,6 +31,9 @@ enum Fate {
 
 const POSTED: RawHeader<'static> = ("ce_type", Some(b"scores.ScorePosted"));
 
+/// What is strange, its payload and headers, and what becomes of it.
+type Strange<'a> = (&'a str, Option<&'a [u8]>, &'a [RawHeader<'a>], Fate);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn strange_records_are_dead_lettered_or_skipped_and_nothing_around_them_is_lost() {
     let scene = Scene::new(2).await;
@@ -42,7 +45,7 @@ async fn strange_records_are_dead_lettered_or_skipped_and_nothing_around_them_is
     let other = codec.frame(&topic, codec.encode(&erased).unwrap()).await.unwrap().bytes;
     let trailing = [&good[..], b"!"].concat();
 
-    let strange: [(&str, Option<&[u8]>, &[RawHeader<'_>], Fate); 14] = [
+    let strange: [Strange<'_>; 14] = [
         ("random bytes, with a known name", Some(b"\x93random\xff\x01"), &[POSTED], Fate::Handler),
         ("random bytes, without headers", Some(b"\x93random\xff\x02"), &[], Fate::NoHandler),
         ("text, without headers", Some(b"{\"player\": 1}"), &[], Fate::NoHandler),

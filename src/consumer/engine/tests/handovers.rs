@@ -140,6 +140,40 @@ async fn a_failed_commit_is_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_commit_that_fails_is_repeated_before_a_revoked_partition_goes() {
+    let rig = Rig::start(options().commit_interval(Duration::from_hours(1)), |_| async { Outcome::Done });
+    rig.publish(0, "1");
+    rig.until("it is handled", |rig| rig.stats().handled == 1).await;
+    rig.broker.fail_commits(2);
+    rig.broker.revoke("accounts", &[0]);
+    rig.until("it is given back", |rig| rig.stats().assigned == 1).await;
+    assert_eq!((rig.broker.committed("accounts", 0), rig.broker.commits()), (Some(1), 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_fails_is_repeated_before_the_consumer_leaves() {
+    let rig = Rig::start(options().commit_interval(Duration::from_hours(1)), |_| async { Outcome::Done });
+    rig.publish(0, "1");
+    rig.until("it is handled", |rig| rig.stats().handled == 1).await;
+    rig.broker.fail_commits(2);
+    rig.shut_down();
+    let broker = rig.broker.clone();
+    rig.task.await.unwrap().unwrap();
+    assert_eq!((broker.committed("accounts", 0), broker.commits()), (Some(1), 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn commits_that_fail_for_good_hold_neither_a_rebalance_nor_the_broker_up() {
+    let rig = Rig::start(options().commit_interval(Duration::from_hours(1)), |_| async { Outcome::Done });
+    rig.publish(0, "1");
+    rig.until("it is handled", |rig| rig.stats().handled == 1).await;
+    rig.broker.fail_commits(usize::MAX);
+    rig.broker.revoke("accounts", &[0]);
+    rig.until("it is given back", |rig| rig.stats().assigned == 1).await;
+    assert!(rig.broker.commits() < 100, "{}", rig.broker.commits());
+}
+
+#[tokio::test(start_paused = true)]
 async fn commits_are_batched() {
     let rig = Rig::start(options(), |_| async { Outcome::Done });
     for number in 0..10_000 {
