@@ -34,7 +34,7 @@ pub(crate) async fn commit() {
         }
     }
     say("committed");
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// The child's part: relay, until it is killed.

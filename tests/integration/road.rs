@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tidings::causality::Causality;
+use tidings::clock::{Clock as _, SystemClock};
 use tidings::consumer::{Consumer, ConsumerOptions};
 use tidings::database::sqlx;
 use tidings::database::{Database, Tx};
@@ -275,7 +276,7 @@ fn check(record: &Seen, expected: &[(&'static str, Value)], since: DateTime<Utc>
 #[tokio::test(flavor = "multi_thread")]
 async fn each_mode_writes_exactly_the_headers_of_the_contract() {
     let scene = Scene::new(1).await;
-    let since = Utc::now() - chrono::Duration::seconds(1);
+    let since = SystemClock::new().now() - chrono::Duration::seconds(1);
     let cause = || Causality {
         correlation_id: Some("order 66".to_owned()),
         causation_id: Some("command 7".to_owned()),

@@ -42,7 +42,9 @@ fn python(scene: &Scene, script: &str, argument: &str, input: &[Value]) -> Vec<V
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    input.iter().for_each(|line| writeln!(stdin, "{line}").unwrap());
+    for line in input {
+        writeln!(stdin, "{line}").unwrap();
+    }
     drop(stdin);
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{script} failed: its reason is above");

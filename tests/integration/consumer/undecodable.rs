@@ -29,6 +29,9 @@ enum Fate {
     NoHandler,
 }
 
+/// What a strange record is, its payload, its headers and its fate.
+type Strange<'a> = (&'static str, Option<&'a [u8]>, &'a [RawHeader<'a>], Fate);
+
 const POSTED: RawHeader<'static> = ("ce_type", Some(b"scores.ScorePosted"));
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,7 +45,7 @@ async fn strange_records_are_dead_lettered_or_skipped_and_nothing_around_them_is
     let other = codec.frame(&topic, codec.encode(&erased).unwrap()).await.unwrap().bytes;
     let trailing = [&good[..], b"!"].concat();
 
-    let strange: [(&str, Option<&[u8]>, &[RawHeader<'_>], Fate); 14] = [
+    let strange: [Strange<'_>; 14] = [
         ("random bytes, with a known name", Some(b"\x93random\xff\x01"), &[POSTED], Fate::Handler),
         ("random bytes, without headers", Some(b"\x93random\xff\x02"), &[], Fate::NoHandler),
         ("text, without headers", Some(b"{\"player\": 1}"), &[], Fate::NoHandler),

@@ -72,7 +72,9 @@ impl Ledger {
 
 fn audit(seen: &[(&str, i64)], published: &[(&str, i64)]) -> Audit {
     let ledger = Ledger::default();
-    seen.iter().for_each(|(stream, sequence)| ledger.note(*stream, *sequence));
+    for (stream, sequence) in seen {
+        ledger.note(*stream, *sequence);
+    }
     ledger.audit(&published.iter().map(|(stream, length)| ((*stream).to_owned(), *length)).collect())
 }
 
