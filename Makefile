@@ -13,7 +13,7 @@ help: ## List the targets
 
 demo: ## Run the demo: no server needed; ARGS="--brokers HOST:PORT --database mysql://... --registry http://..." for real ones
 	@scripts/tools build
-	@cargo run --quiet --release --all-features --example demo -- $(ARGS)
+	@cargo run --release --features embedded --example demo -- $(ARGS)
 
 test: ## Run every test against real servers, which it brings up; STOP=1 stops them at the end
 	@STOP=$(STOP) scripts/test $(ARGS)

@@ -103,7 +103,7 @@ impl Load {
     /// Wait until transaction number `index` may begin.
     async fn turn(&self, index: u64) {
         if let Some(rate) = self.rate {
-            let due = Duration::from_secs_f64(index as f64 / f64::from(rate));
+            let due = Duration::from_nanos(index.saturating_mul(1_000_000_000 / u64::from(rate)));
             tokio::time::sleep_until(self.started + due).await;
         }
         // Given back when the event is handled. The semaphore is never closed.

@@ -44,7 +44,7 @@ use crate::round::Round;
 /// How many ids a run has: more than it can have players.
 const IDS_A_RUN: i64 = 1_000_000;
 /// How long joining the consumer group may take.
-const JOINING: Duration = Duration::from_secs(60);
+const JOINING: Duration = Duration::from_mins(1);
 
 #[tokio::main]
 async fn main() -> ExitCode {

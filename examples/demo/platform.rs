@@ -30,8 +30,9 @@ pub struct Platform {
     pub dead_letters: String,
     /// Where all of this is, for people.
     pub description: String,
-    // They live as long as the platform.
-    _cluster: Option<EmbeddedCluster>,
+    /// Kafka, where it runs in this process.
+    cluster: Option<EmbeddedCluster>,
+    /// Goes with the platform, and the database in it.
     _folder: Option<TempDir>,
 }
 
@@ -86,7 +87,7 @@ impl Platform {
         );
         let database = Database::connect(options).await?;
         create_table(&database).await?;
-        Ok(Self { kafka, database, codec, topic, dead_letters, description, _cluster: cluster, _folder: folder })
+        Ok(Self { kafka, database, codec, topic, dead_letters, description, cluster, _folder: folder })
     }
 
     /// How consumers reach the brokers.
@@ -98,7 +99,7 @@ impl Platform {
 
     /// Whether Kafka runs in this process.
     pub fn is_embedded(&self) -> bool {
-        self._cluster.is_some()
+        self.cluster.is_some()
     }
 
     /// The players as the database has them.

@@ -89,7 +89,10 @@ impl Snapshot<'_> {
         );
         for (name, number) in [("dead-lettered", self.dead_lettered), ("OUT OF ORDER", self.out_of_order)] {
             if number > 0 {
-                numbers.push_str(&format!("  {name} {number}"));
+                numbers.push_str("  ");
+                numbers.push_str(name);
+                numbers.push(' ');
+                numbers.push_str(&number.to_string());
             }
         }
         numbers

@@ -64,7 +64,9 @@ impl Outcome {
 
     fn numbers(&self) -> Numbers<'_> {
         let seconds = self.elapsed.as_secs_f64();
-        let milliseconds = |quantile| rounded(self.latency.value_at_quantile(quantile) as f64 / 1_000.0, 3);
+        let milliseconds = |quantile| {
+            rounded(Duration::from_micros(self.latency.value_at_quantile(quantile)).as_secs_f64() * 1_000.0, 3)
+        };
         Numbers {
             mode: &self.mode,
             published: self.verdict.published,
@@ -76,7 +78,10 @@ impl Outcome {
             out_of_order: self.counts.out_of_order,
             uncommitted: self.verdict.uncommitted,
             disagreements: self.disagreements,
-            events_per_second: rounded(self.counts.handled as f64 / seconds.max(0.001), 1),
+            events_per_second: rounded(
+                f64::from(u32::try_from(self.counts.handled).unwrap_or(u32::MAX)) / seconds.max(0.001),
+                1,
+            ),
             p50_ms: milliseconds(0.5),
             p99_ms: milliseconds(0.99),
             seconds: rounded(seconds, 3),

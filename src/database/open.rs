@@ -160,7 +160,8 @@ async fn commit_mysql(
     Ok(())
 }
 
-#[cfg(all(test, feature = "mysql"))]
+#[cfg(test)]
+#[cfg(feature = "mysql")]
 mod tests {
     use super::packets;
 

@@ -39,7 +39,8 @@ fn judge(flush_log: i64, log_bin: i64, sync_binlog: i64) -> Vec<String> {
     warnings
 }
 
-#[cfg(all(test, feature = "mysql"))]
+#[cfg(test)]
+#[cfg(feature = "mysql")]
 mod tests {
     use super::judge;
 

@@ -15,12 +15,11 @@ impl Running {
             return;
         }
         self.renew_at = now + self.options.lease_ttl / 3;
-        let (table, member, keep, claim) =
-            (self.table.clone(), self.member.clone(), self.owned, self.stopping.is_none());
+        let (table, member, claim) = (self.table.clone(), self.member.clone(), self.stopping.is_none());
         self.renewing = Some(
             async move {
                 // Slower than this it is as good as failed.
-                let renewed = tokio::time::timeout(member.ttl, table.renew(&member, keep, claim)).await;
+                let renewed = tokio::time::timeout(member.ttl, table.renew(&member, claim)).await;
                 (now, renewed.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into())))
             }
             .boxed(),
@@ -35,8 +34,14 @@ impl Running {
                 return;
             }
         };
-        let lost = self.owned.without(leases.owned);
-        let gained = leases.owned.without(self.owned);
+        // One that came back under another epoch was somebody else's meanwhile: this process may have stood still.
+        let kept = |bucket: &u8| {
+            let bucket = usize::from(*bucket);
+            self.epochs.get(bucket) == leases.epochs.get(bucket)
+        };
+        let kept: BucketSet = self.owned.and(leases.owned).iter().filter(kept).collect();
+        let lost = self.owned.without(kept);
+        let gained = leases.owned.without(kept);
         if !lost.is_empty() {
             tracing::warn!(buckets = lost.len(), "leases were lost to another relay; what is under way is dropped");
             self.begin_again("lease");
@@ -45,6 +50,7 @@ impl Running {
             tracing::info!(buckets = gained.len(), "buckets were taken over");
         }
         self.owned = leases.owned;
+        self.epochs = leases.epochs;
         // The server's clock started later than this, so here the lease ends early.
         self.valid_until = asked + self.options.lease_ttl - self.options.lease_ttl / 4;
         self.leaving = if self.stopping.is_some() { self.owned } else { to_release(self.owned, leases.share) };

@@ -65,6 +65,8 @@ pub(super) struct Running {
     suspects: FxHashSet<RowId>,
 
     owned: BucketSet,
+    /// The epoch of each bucket's lease, when they were last renewed.
+    epochs: Vec<u64>,
     /// Owned, but to be given up once nothing of them is under way.
     leaving: BucketSet,
     /// Until when the leases hold, by this process's monotonic clock, counted from before the renewal was sent.
@@ -112,6 +114,7 @@ impl Running {
             purging_until: None,
             suspects: FxHashSet::default(),
             owned: BucketSet::EMPTY,
+            epochs: Vec::new(),
             leaving: BucketSet::EMPTY,
             valid_until: now,
             renew_at: now,

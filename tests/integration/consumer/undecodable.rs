@@ -34,6 +34,9 @@ type Strange<'a> = (&'static str, Option<&'a [u8]>, &'a [RawHeader<'a>], Fate);
 
 const POSTED: RawHeader<'static> = ("ce_type", Some(b"scores.ScorePosted"));
 
+/// What is strange, its payload and headers, and what becomes of it.
+type Strange<'a> = (&'a str, Option<&'a [u8]>, &'a [RawHeader<'a>], Fate);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn strange_records_are_dead_lettered_or_skipped_and_nothing_around_them_is_lost() {
     let scene = Scene::new(2).await;

@@ -72,7 +72,7 @@ async fn what_a_handler_publishes_is_caused_by_what_it_handles() {
 /// How a handler behaves for one event: milliseconds it takes, and attempts that fail before it succeeds.
 type Behaviour = (u64, u32);
 
-fn run_model(events: Vec<(u8, Behaviour)>, in_flight: usize) -> (Vec<(String, i64)>, Option<i64>, u64) {
+fn run_model(events: &[(u8, Behaviour)], in_flight: usize) -> (Vec<(String, i64)>, Option<i64>, u64) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let behaviours: Vec<Behaviour> = events.iter().map(|(_, behaviour)| *behaviour).collect();
@@ -85,7 +85,7 @@ fn run_model(events: Vec<(u8, Behaviour)>, in_flight: usize) -> (Vec<(String, i6
                 if delivery.attempt() <= failures { HandlerError::from("not yet").into() } else { Outcome::Done }
             }
         });
-        for (key, _) in &events {
+        for (key, _) in events {
             rig.publish(0, &key.to_string());
         }
         let count = events.len();
@@ -104,7 +104,7 @@ proptest! {
         in_flight in 1_usize..8,
     ) {
         let count = events.len();
-        let (handled, committed, buffered) = run_model(events, in_flight);
+        let (handled, committed, buffered) = run_model(&events, in_flight);
         prop_assert_eq!(handled.len(), count);
         prop_assert_eq!(committed, Some(i64::try_from(count).unwrap()));
         prop_assert_eq!(buffered, 0);

@@ -89,6 +89,7 @@ impl Rig {
         Self::start_with(options, Policy::INHERIT, None, handler)
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "tests read better so")]
     pub(super) fn start_with<F, R>(options: ConsumerOptions, policy: Policy, filter: Option<Filter>, handler: F) -> Self
     where
         F: Fn(Delivery) -> R + Send + Sync + 'static,
