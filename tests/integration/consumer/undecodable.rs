@@ -29,9 +29,6 @@ enum Fate {
     NoHandler,
 }
 
-/// What a strange record is, its payload, its headers and its fate.
-type Strange<'a> = (&'static str, Option<&'a [u8]>, &'a [RawHeader<'a>], Fate);
-
 const POSTED: RawHeader<'static> = ("ce_type", Some(b"scores.ScorePosted"));
 
 /// What is strange, its payload and headers, and what becomes of it.

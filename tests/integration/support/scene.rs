@@ -6,9 +6,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::groups::GroupInfo;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use tidings::consumer::ConsumerOptions;
 use tidings::publisher::{DeliveryMode, Publisher, PublisherOptions};
@@ -110,9 +108,11 @@ fn clean(id: &str) {
     let created = ClientConfig::new().set("bootstrap.servers", brokers).create();
     let admin: AdminClient<DefaultClientContext> = created.unwrap();
     let Ok(metadata) = admin.inner().fetch_metadata(None, LONG) else { return };
-    let topics: Vec<_> = metadata.topics().iter().map(MetadataTopic::name).filter(|name| name.contains(id)).collect();
+    let topics: Vec<_> =
+        metadata.topics().iter().map(rdkafka::metadata::MetadataTopic::name).filter(|name| name.contains(id)).collect();
     let Ok(list) = admin.inner().fetch_group_list(None, LONG) else { return };
-    let groups: Vec<_> = list.groups().iter().map(GroupInfo::name).filter(|name| name.contains(id)).collect();
+    let groups: Vec<_> =
+        list.groups().iter().map(rdkafka::groups::GroupInfo::name).filter(|name| name.contains(id)).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let _ = admin.delete_topics(&topics, &AdminOptions::new()).await;
