@@ -72,8 +72,11 @@ impl OpenTransaction {
                     sql.push(';');
                     sql.push_str(&statement);
                 }
-                let run = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *transaction).await;
-                run.map_err(CommitFailure::Statement)?;
+                if let Err(error) = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *transaction).await {
+                    // The statement's error is the one to report.
+                    let _ = roll_back_sqlite(transaction).await;
+                    return Err(CommitFailure::Statement(error));
+                }
                 transaction.commit().await.map_err(|error| match Failure::of(&error) {
                     Failure::Conflict => CommitFailure::Statement(error),
                     _ => CommitFailure::Unknown(error),
@@ -82,30 +85,33 @@ impl OpenTransaction {
         }
     }
 
-    /// Roll back. Says whether the transaction had been ended from within, which is what a deadlock does.
+    /// Roll back. Says whether a deadlock had done so already.
     pub(crate) async fn roll_back(self) -> Result<bool, sqlx::Error> {
-        let released = match self {
+        match self {
             #[cfg(feature = "mysql")]
             Self::MySql(mut transaction) => {
-                let released = sqlx::raw_sql(RELEASE_SAVEPOINT).execute(&mut *transaction).await.map(drop);
+                let released = sqlx::raw_sql(RELEASE_SAVEPOINT).execute(&mut *transaction).await;
                 transaction.rollback().await?;
-                released
-            }
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(mut transaction) => {
-                let released = sqlx::raw_sql(RELEASE_SAVEPOINT).execute(&mut *transaction).await.map(drop);
-                if released.is_ok() {
-                    transaction.rollback().await?;
+                match released {
+                    Ok(_) => Ok(false),
+                    Err(error) if Failure::of(&error) == Failure::EndedFromWithin => Ok(true),
+                    Err(error) => Err(error),
                 }
-                released
             }
-        };
-        match released {
-            Ok(()) => Ok(false),
-            Err(error) if Failure::of(&error) == Failure::EndedFromWithin => Ok(true),
-            Err(error) => Err(error),
+            // It has one writer at a time, hence no deadlocks.
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(transaction) => roll_back_sqlite(transaction).await.map(|()| false),
         }
     }
+}
+
+/// Roll back, even where SQLite or a statement has ended the transaction already: the client counts transactions by itself, and
+/// where its ROLLBACK finds none it would take the connection for busy for ever.
+#[cfg(feature = "sqlite")]
+async fn roll_back_sqlite(mut transaction: sqlx::Transaction<'static, sqlx::Sqlite>) -> Result<(), sqlx::Error> {
+    // Fails where the transaction is still open, which is as well.
+    let _ = sqlx::raw_sql("BEGIN").execute(&mut *transaction).await;
+    transaction.rollback().await
 }
 
 /// Statements, each as long as it is, gathered into texts of at most `limit` bytes where they allow it.

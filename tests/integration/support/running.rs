@@ -24,6 +24,11 @@ impl Running {
         groups.iter().find(|(name, _)| **name == *group).map(|(_, stats)| *stats).unwrap()
     }
 
+    /// Wait until it stops by itself.
+    pub(crate) async fn ended(self) -> Result<(), RunError> {
+        self.task.await.unwrap()
+    }
+
     /// Stop in order.
     pub(crate) async fn stop(self) -> ConsumerStats {
         self.handle.shut_down();
