@@ -42,8 +42,9 @@ static VERSION: LazyLock<String> =
 
 /// Domain events on Kafka: look at them, publish them, run what delivers them.
 ///
-/// Every option can be given as a flag, as an environment variable or in a file, under the same name: --brokers,
-/// TIDINGS_BROKERS, and brokers = "…" in tidings.toml. A flag wins over the environment, and that over the file.
+/// Where the servers are and how they are reached can be given as a flag, as an environment variable or in a file, under
+/// the same name: --brokers, TIDINGS_BROKERS, and brokers = "…" in tidings.toml. A flag wins over the environment, and
+/// that over the file.
 #[derive(Parser)]
 #[command(
     name = "tidings",

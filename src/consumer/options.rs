@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::dispatch::{OnExhausted, RetryPolicy};
 use crate::transport::kafka::KafkaOptions;
 
-/// How a consumer reads, handles and gives up. The names are the same in code, in a file, and as flags.
+/// How a consumer reads, handles and gives up. A service may read them from a file of its own, by the same names.
 ///
 /// | option | default | unit |
 /// | --- | --- | --- |

@@ -8,7 +8,7 @@ use super::DeliveryMode;
 use crate::transport::Acks;
 use crate::transport::kafka::{Compression, KafkaOptions, ProducerOptions, Profile};
 
-/// What a publisher is told. The names are the same in code, in a file, and as flags.
+/// What a publisher is told. A service may read them from a file of its own, by the same names.
 ///
 /// | option | default | unit |
 /// | --- | --- | --- |
