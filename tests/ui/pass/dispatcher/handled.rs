@@ -92,9 +92,9 @@ fn main() {
     let Outcome::Retry { error, after: None } = run(0, Some(&long), with_limit()) else { panic!() };
     assert_eq!(error.to_string(), "too long for now");
 
-    // A missing state is found before the handler runs.
-    let Outcome::DeadLetter { error } = run(0, Some(&short), Extensions::new()) else { panic!() };
-    assert!(error.to_string().contains("u32"), "{error}");
+    // A missing state is found before the handler runs; the event is not to blame, so it is not given up.
+    let Outcome::Retry { error, .. } = run(0, Some(&short), Extensions::new()) else { panic!() };
+    assert!(error.class() == ErrorClass::Unavailable && error.to_string().contains("u32"), "{error}");
 
     let third = bytes(&codec, &UserUpdatedV3 { user_id: 2, nickname: None });
     assert!(matches!(run(1, Some(&third), Extensions::new()), Outcome::Done));
@@ -105,8 +105,8 @@ fn main() {
 
     // What cannot be decoded never reaches the handler.
     for payload in [None, Some(&b""[..]), Some(&b"no Avro at all"[..])] {
-        let Outcome::DeadLetter { error } = run(1, payload, Extensions::new()) else { panic!("{payload:?}") };
-        assert_eq!(error.class(), ErrorClass::Undecodable);
+        let Outcome::Retry { error, .. } = run(1, payload, Extensions::new()) else { panic!("{payload:?}") };
+        assert_eq!((error.class(), error.is_terminal()), (ErrorClass::Undecodable, true));
     }
 
     assert_eq!(*boards.seen.lock().unwrap(), ["1=Ada at 7", "2=None"]);
