@@ -91,6 +91,7 @@ impl Delivery {
     }
 
     /// The hooks registered, first one first; each is handed out once.
+    #[cfg(feature = "consumer")]
     pub(crate) fn take_completion_hooks(&self) -> Vec<CompletionHook> {
         std::mem::take(&mut *self.shared.hooks.lock())
     }
