@@ -162,7 +162,7 @@ impl ConsumerBuilder {
             let producer = startup::dead_letter_producer(&plan, &self.options, &topics)?;
             groups.push(Group { plan, producer, partitions: topics.partitions });
         }
-        Ok(Consumer::new(self.options, self.codec, self.clock, Arc::new(self.extensions), groups))
+        Ok(Consumer::new(self.options, self.codec, self.clock, self.extensions, groups))
     }
 }
 

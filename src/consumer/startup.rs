@@ -37,7 +37,7 @@ pub(super) fn check_properties(options: &ConsumerOptions) -> Result<(), BuildErr
 /// Check that the group's topics exist, and its dead-letter topic too, which is created when that is asked for.
 pub(super) async fn check_topics(plan: &GroupPlan, options: &ConsumerOptions) -> Result<SourceTopics, BuildError> {
     let failed = |source: TopicError| BuildError::Topics { group: plan.group.to_string(), source: Box::new(source) };
-    let sources: Vec<String> = plan.topics.keys().map(ToString::to_string).collect();
+    let sources: Vec<String> = plan.topics.iter().map(|plan| plan.topic.to_string()).collect();
     let found = topics::show(&options.kafka, &sources, options.startup_timeout).await.map_err(failed)?;
     let known = SourceTopics {
         partitions: found.iter().map(|topic| topic.partitions).sum(),
