@@ -96,7 +96,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let key = self.key_of(slot, &record, route);
         let bytes = record.size();
         let mut work = Work::new(record, &self.context, route);
-        work.failure = failure.map(|error| Failure::new(Way::DeadLetter, Some(error)));
+        work.failure = failure.map(|error| Box::new(Failure::new(Way::DeadLetter, Some(error))));
         self.buffered_bytes += bytes;
         let has_place = self.in_flight < self.parts.options.max_in_flight;
         let Some(partition) = self.partitions[slot].as_mut() else { return };

@@ -153,7 +153,7 @@ impl<T: ConsumerTransport> Engine<T> {
             let pause = self.parts.options.drain_timeout;
             return self.pause(slot, key, work, pause);
         }
-        work.failure = Some(Failure::new(Way::Park, None));
+        work.failure = Some(Box::new(Failure::new(Way::Park, None)));
         self.give_up(slot, key, work)
     }
 
@@ -217,7 +217,9 @@ impl<T: ConsumerTransport> Engine<T> {
             queue.waiting = live;
             dropped.extend::<VecDeque<_>>(parked);
         }
-        dropped.iter().for_each(|work| self.release_bytes(slot, work));
+        for work in &dropped {
+            self.release_bytes(slot, work);
+        }
         Step::Free
     }
 
@@ -364,9 +366,13 @@ impl<T: ConsumerTransport> Engine<T> {
             let admission = self.classify(slot, &record);
             let bytes = record.size();
             let (route, failure) = match admission {
-                Admission::Work(route, error) => (route, error.map(|error| Failure::new(Way::DeadLetter, Some(error)))),
+                Admission::Work(route, error) => {
+                    (route, error.map(|error| Box::new(Failure::new(Way::DeadLetter, Some(error)))))
+                }
                 // Nobody handles it any more.
-                Admission::Skip => (crate::consumer::key::WorkRoute::Unrouted, Some(Failure::new(Way::Unpark, None))),
+                Admission::Skip => {
+                    (crate::consumer::key::WorkRoute::Unrouted, Some(Box::new(Failure::new(Way::Unpark, None))))
+                }
             };
             let mut work = Work::new(record, &self.context, route);
             work.failure = failure;

@@ -122,12 +122,12 @@ impl<T: ConsumerTransport> Engine<T> {
             }
             (Decision::Park(error), _) if self.can_park(key) => {
                 self.log_failure(slot, &work, &error, "an event failed for good and its key is parked", None);
-                work.failure = Some(Failure::new(Way::Park, Some(error)));
+                work.failure = Some(Box::new(Failure::new(Way::Park, Some(error))));
                 self.give_up(slot, key, work)
             }
             (Decision::DeadLetter(error) | Decision::Park(error), _) => {
                 self.log_failure(slot, &work, &error, "an event failed for good and goes to the dead letters", None);
-                work.failure = Some(Failure::new(Way::DeadLetter, Some(error)));
+                work.failure = Some(Box::new(Failure::new(Way::DeadLetter, Some(error))));
                 self.give_up(slot, key, work)
             }
             (Decision::Stop(error), _) => {
@@ -247,7 +247,7 @@ impl<T: ConsumerTransport> Engine<T> {
     /// The event is done with, whichever way: its offset may be committed, or the parked store forget it.
     fn forget(&mut self, slot: usize, key: &KeyId, mut work: Work) -> Step {
         if work.parked {
-            work.failure = Some(Failure::new(Way::Unpark, None));
+            work.failure = Some(Box::new(Failure::new(Way::Unpark, None)));
             return self.unpark(slot, key, work);
         }
         self.finish(slot, &work)

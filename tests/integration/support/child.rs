@@ -46,6 +46,11 @@ impl Child {
         Self { process, lines }
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The child's next line.
     pub(crate) fn line(&self) -> String {
         self.lines.recv_timeout(PATIENCE).expect("the child says nothing more")
