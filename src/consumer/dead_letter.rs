@@ -6,38 +6,9 @@ use chrono::{DateTime, Utc};
 
 use super::error_text::ErrorText;
 use super::key::Work;
+use crate::dead_letters::header;
 use crate::envelope::rfc3339;
 use crate::transport::OutgoingRecord;
-
-/// Headers a dead letter carries beside the record's own. The first six are those of KIP-1191.
-pub mod header {
-    /// The topic the record was read from.
-    pub const TOPIC: &str = "__dlq.errors.topic";
-    /// The partition it was read from.
-    pub const PARTITION: &str = "__dlq.errors.partition";
-    /// Its offset there.
-    pub const OFFSET: &str = "__dlq.errors.offset";
-    /// The consumer group that gave it up.
-    pub const GROUP: &str = "__dlq.errors.group";
-    /// How often it was delivered.
-    pub const DELIVERY_COUNT: &str = "__dlq.errors.delivery.count";
-    /// The error's text.
-    pub const MESSAGE: &str = "__dlq.errors.message";
-    /// The handler that failed; absent when the record reached none.
-    pub const HANDLER: &str = "__dlq.tidings.handler";
-    /// The error's class: `terminal`, `undecodable`, `panic`, `timeout` or `retryable`.
-    pub const CLASS: &str = "__dlq.tidings.error.class";
-    /// The error and its causes.
-    pub const CHAIN: &str = "__dlq.tidings.error.chain";
-    /// Attempts made.
-    pub const ATTEMPTS: &str = "__dlq.tidings.attempts";
-    /// The record's own timestamp, in milliseconds since 1970; the letter's is when it was written.
-    pub const TIMESTAMP: &str = "__dlq.tidings.timestamp";
-    /// When it first failed, RFC 3339.
-    pub const FIRST_FAILURE: &str = "__dlq.tidings.first.failure";
-    /// When it was given up, RFC 3339.
-    pub const GIVEN_UP: &str = "__dlq.tidings.given.up";
-}
 
 /// The longest error text kept, in bytes: an error may quote a payload of any size.
 const MAX_ERROR_BYTES: usize = 4_096;
@@ -134,5 +105,28 @@ mod tests {
             assert_eq!(letter.headers.get_str(name), Some(value), "{name}");
         }
         assert!(letter.headers.get_str(header::MESSAGE).unwrap().len() <= MAX_ERROR_BYTES);
+    }
+
+    #[test]
+    fn the_letter_of_a_redriven_record_tells_how_often_that_was() {
+        let mut headers = Headers::new();
+        headers.push_str(header::REDRIVES, "2");
+        headers.push_str(header::REDRIVE_GROUP, "g");
+        let record = Record {
+            topic: "accounts".into(),
+            partition: 3,
+            offset: 99,
+            timestamp_ms: None,
+            key: None,
+            payload: Some(Bytes::new()),
+            headers,
+        };
+        let error = ErrorText::of(&HandlerError::new(ErrorClass::Terminal, "no"));
+        let time = DateTime::UNIX_EPOCH;
+        let why = Circumstances { error: &error, group: "g", handler: None, first_failure: time, given_up: time };
+        let letter = dead_letter(&"g.dead-letters".into(), &Work::new(record, WorkRoute::Unrouted), &why);
+        let read = crate::dead_letters::Circumstances::of(&letter.headers);
+        assert_eq!((read.redrives, read.redrive_group.as_deref()), (2, Some("g")));
+        assert_eq!(read.origin.and_then(|origin| origin.offset), Some(99));
     }
 }

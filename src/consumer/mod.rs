@@ -20,8 +20,8 @@ mod running;
 mod startup;
 mod stats;
 
+pub use crate::dead_letters::header as dead_letter_header;
 pub use builder::{ConsumerBuilder, DispatchSettings};
-pub use dead_letter::header as dead_letter_header;
 pub use error::{BuildError, RunError, StopReason};
 pub use listing::{ROUTES_VARIABLE, RouteListing};
 pub use options::ConsumerOptions;

@@ -24,7 +24,7 @@ pub struct ConsumerStats {
     pub retried: u64,
     /// Events written to the dead-letter topic.
     pub dead_lettered: u64,
-    /// Events nobody handles, filtered ones and tombstones.
+    /// Events nobody handles, filtered ones, those redriven for another group, and tombstones.
     pub skipped: u64,
     /// Partitions assigned now.
     pub assigned: u64,

@@ -7,6 +7,7 @@ use super::Engine;
 use crate::consumer::error::StopReason;
 use crate::consumer::key::{Failure, KeyId, KeyQueue, Work, WorkRoute};
 use crate::consumer::stats::Counters;
+use crate::dead_letters::header;
 use crate::dispatch::RouteMatch;
 use crate::envelope::EnvelopeView;
 use crate::outcome::{ErrorClass, HandlerError};
@@ -109,8 +110,13 @@ impl<T: ConsumerTransport> Engine<T> {
         }
     }
 
+    /// A redriven record is for the group that gave it up: the others have handled it.
+    fn is_redriven_for_others(&self, record: &Record) -> bool {
+        record.headers.get(header::REDRIVE_GROUP).is_some_and(|group| group != self.parts.plan.group.as_bytes())
+    }
+
     fn classify(&self, record: &Record) -> Admission {
-        if record.payload.is_none() {
+        if record.payload.is_none() || self.is_redriven_for_others(record) {
             return Admission::Skip;
         }
         let Some(plan) = self.parts.plan.topics.get(&record.topic) else { return Admission::Skip };

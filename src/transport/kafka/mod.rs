@@ -16,12 +16,14 @@ mod options;
 mod produce_error;
 mod producer;
 mod producer_options;
-#[cfg(feature = "cli")]
+#[cfg(feature = "consumer")]
 pub(crate) mod reader;
 mod topic_error;
 pub(crate) mod topic_name;
 mod topic_spec;
 pub mod topics;
+#[cfg(feature = "consumer")]
+pub(crate) mod transaction;
 
 #[cfg(feature = "embedded")]
 pub use embedded::{EmbeddedCluster, EmbeddedError};
@@ -31,3 +33,5 @@ pub use producer::KafkaProducer;
 pub use producer_options::{Compression, ProducerOptions, Profile, UnknownProfile};
 pub use topic_error::TopicError;
 pub use topic_spec::{Retention, TopicSpec, UnknownRetention};
+#[cfg(feature = "consumer")]
+pub use transaction::TransactionError;

@@ -256,6 +256,11 @@ impl KafkaReader {
         self.events().last_reason()
     }
 
+    /// The error of a reader that waited long enough for records that are there.
+    pub(crate) fn silent(&self) -> ReadError {
+        self.unanswered()
+    }
+
     /// Forget [`trouble`](Self::trouble): records come again.
     pub(crate) fn recovered(&self) {
         self.events().recovered();
