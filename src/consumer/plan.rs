@@ -61,6 +61,8 @@ pub(crate) struct GroupPlan {
     pub(crate) group: Arc<str>,
     pub(crate) dead_letter_topic: Arc<str>,
     pub(crate) topics: FxHashMap<Arc<str>, TopicPlan>,
+    /// Changes when what the group handles does.
+    pub(crate) fingerprint: u64,
 }
 
 /// A dispatcher's routes, bound to the dispatcher.
@@ -134,6 +136,7 @@ impl GroupPlan {
         for routes in by_topic.values() {
             check_disjoint(routes)?;
         }
+        let fingerprint = fingerprint(&by_topic);
         let topics = by_topic
             .into_iter()
             .map(|(topic, routes)| {
@@ -141,8 +144,21 @@ impl GroupPlan {
             })
             .collect();
         let dead_letter_topic = options.dead_letter_topic.clone().unwrap_or_else(|| format!("{group}.dead-letters"));
-        Ok(Self { group: group.into(), dead_letter_topic: dead_letter_topic.into(), topics })
+        Ok(Self { group: group.into(), dead_letter_topic: dead_letter_topic.into(), topics, fingerprint })
     }
+}
+
+/// FNV-1a (Fowler, Noll, Vo), 64 bits, over what is handled: the same in every build.
+fn fingerprint(by_topic: &FxHashMap<Arc<str>, Vec<BoundRoute>>) -> u64 {
+    let mut lines: Vec<_> = by_topic
+        .iter()
+        .flat_map(|(topic, routes)| {
+            routes.iter().map(move |route| format!("{topic} {} {}\n", route.info.event, route.info.versions))
+        })
+        .collect();
+    lines.sort_unstable();
+    let bytes = lines.iter().flat_map(|line| line.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn check_disjoint(routes: &[BoundRoute]) -> Result<(), RouteConflict> {

@@ -160,7 +160,7 @@ impl Consumer {
             let group = Arc::clone(name);
             let make = move || {
                 let budget = options.max_buffered_bytes / (partitions.max(1) as usize);
-                let transport = KafkaConsumer::new(&options.kafka, &parts.plan.group, budget)?;
+                let transport = KafkaConsumer::new(&options.kafka, &parts.plan.group, options.start_from, budget)?;
                 Engine::new(transport, parts)
             };
             let started = spawn_thread(&group, runtime.clone(), make);

@@ -9,6 +9,7 @@ pub(crate) struct Counters {
     pub(crate) retried: AtomicU64,
     pub(crate) dead_lettered: AtomicU64,
     pub(crate) skipped: AtomicU64,
+    pub(crate) completed_before: AtomicU64,
     pub(crate) assigned: AtomicU64,
     pub(crate) in_flight: AtomicU64,
     pub(crate) buffered_bytes: AtomicU64,
@@ -26,6 +27,8 @@ pub struct ConsumerStats {
     pub dead_lettered: u64,
     /// Events nobody handles, filtered ones, those redriven for another group, and tombstones.
     pub skipped: u64,
+    /// Events read again after a restart or a rebalance that were complete already, and not handled again.
+    pub completed_before: u64,
     /// Partitions assigned now.
     pub assigned: u64,
     /// Handlers running now.
@@ -47,6 +50,7 @@ impl Counters {
             retried: read(&self.retried),
             dead_lettered: read(&self.dead_lettered),
             skipped: read(&self.skipped),
+            completed_before: read(&self.completed_before),
             assigned: read(&self.assigned),
             in_flight: read(&self.in_flight),
             buffered_bytes: read(&self.buffered_bytes),
@@ -63,6 +67,7 @@ impl std::ops::Add for ConsumerStats {
             retried: self.retried + other.retried,
             dead_lettered: self.dead_lettered + other.dead_lettered,
             skipped: self.skipped + other.skipped,
+            completed_before: self.completed_before + other.completed_before,
             assigned: self.assigned + other.assigned,
             in_flight: self.in_flight + other.in_flight,
             buffered_bytes: self.buffered_bytes + other.buffered_bytes,

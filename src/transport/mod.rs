@@ -8,6 +8,8 @@ pub mod murmur2;
 mod producer;
 mod record;
 
-pub use consumer::{CommitOffset, ConsumeError, ConsumerTransport, GroupEvent, TopicPartition, Wake};
+pub use consumer::{
+    Assignment, CommitOffset, ConsumeError, ConsumerTransport, GroupEvent, StartOffset, TopicPartition, Wake,
+};
 pub use producer::{Acks, DeliveryObserver, OutgoingRecord, ProduceError, Producer, UnknownAcks, Written};
 pub use record::{Header, Headers, Record};

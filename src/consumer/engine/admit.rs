@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::Engine;
 use crate::consumer::error::StopReason;
 use crate::consumer::key::{Failure, KeyId, KeyQueue, Work, WorkRoute};
+use crate::consumer::offsets::Begin;
 use crate::consumer::stats::Counters;
 use crate::dead_letters::header;
 use crate::dispatch::RouteMatch;
@@ -73,16 +74,20 @@ impl<T: ConsumerTransport> Engine<T> {
 
     fn admit(&mut self, slot: usize, record: Record) {
         let Some(partition) = self.partitions[slot].as_mut() else { return };
-        if !partition.offsets.begin(record.offset) {
-            let from = partition.offsets.next().unwrap_or_default();
-            let partition = partition.name.clone();
-            return self.stop(Err(StopReason::WentBack { partition, from, to: record.offset }));
+        match partition.offsets.begin(record.offset) {
+            Begin::New => {}
+            Begin::Completed => return Counters::add(&self.parts.counters.completed_before, 1),
+            Begin::WentBack => {
+                let from = partition.offsets.next().unwrap_or_default();
+                let partition = partition.name.clone();
+                return self.stop(Err(StopReason::WentBack { partition, from, to: record.offset }));
+            }
         }
         let (route, failure) = match self.classify(&record) {
             Admission::Skip => {
                 Counters::add(&self.parts.counters.skipped, 1);
                 if let Some(partition) = self.partitions[slot].as_mut() {
-                    partition.offsets.complete(record.offset);
+                    partition.complete(record.offset);
                 }
                 self.uncommitted += 1;
                 return;

@@ -81,6 +81,9 @@ pub(crate) struct Engine<T> {
     commits_under_way: usize,
     /// When the latest failed commit failed.
     commit_failed: Option<Duration>,
+    /// What may travel with a committed offset.
+    metadata_bytes: usize,
+    warned_of_routes: bool,
     revocations: VecDeque<Revocation>,
     stopping: Option<Stopping>,
     /// The time this turn began.
@@ -128,6 +131,7 @@ impl<T: ConsumerTransport> Engine<T> {
         transport.subscribe(&topics)?;
         let completions = Completions::new(transport.wake());
         let now = parts.clock.monotonic();
+        let metadata_bytes = parts.options.commit_metadata_bytes;
         Ok(Self {
             transport,
             parts,
@@ -143,6 +147,8 @@ impl<T: ConsumerTransport> Engine<T> {
             last_commit: now,
             commits_under_way: 0,
             commit_failed: None,
+            metadata_bytes,
+            warned_of_routes: false,
             revocations: VecDeque::new(),
             stopping: None,
             now,

@@ -183,7 +183,7 @@ impl<T: ConsumerTransport> Engine<T> {
         self.uncommitted += 1;
         if let Some(partition) = self.partitions[slot].as_mut() {
             partition.buffered_bytes -= bytes;
-            partition.offsets.complete(work.record.offset);
+            partition.complete(work.record.offset);
         }
         Step::Free
     }
