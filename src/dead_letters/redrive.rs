@@ -17,6 +17,7 @@ use super::redriven_record::RedriveRules;
 use super::refusal::Refusal;
 use super::selection::Selection;
 use super::summary::RedriveSummary;
+use crate::clock::Clock;
 use crate::transport::kafka::transaction::TransactionalProducer;
 use crate::transport::kafka::{ProducerOptions, TopicError, TransactionError, topics};
 use crate::transport::{OutgoingRecord, ProduceError};
@@ -227,7 +228,7 @@ impl<'a> Run<'a> {
         let mut pace = Pace::new(self.rate, self.of.clock.monotonic());
         let mut ahead = self.next_within(&[]).await?;
         while let Some(first) = ahead.take() {
-            let Some(permits) = self.permits(&mut pace, stop.as_mut()).await else {
+            let Some(permits) = permits(&*self.of.clock, &mut pace, stop.as_mut()).await else {
                 self.summary.stopped = true;
                 break;
             };
@@ -251,24 +252,6 @@ impl<'a> Run<'a> {
             }
         }
         Ok(self.summary)
-    }
-
-    /// Wait until letters may go; how many. `None` when it is to stop.
-    async fn permits(&self, pace: &mut Pace, mut stop: Pin<&mut impl Future<Output = ()>>) -> Option<usize> {
-        loop {
-            if stop.as_mut().now_or_never().is_some() {
-                return None;
-            }
-            match pace.permits(self.of.clock.monotonic(), BATCH) {
-                Ok(permits) => return Some(permits),
-                Err(wait) => {
-                    tokio::select! {
-                        () = &mut stop => return None,
-                        () = tokio::time::sleep(wait) => {}
-                    }
-                }
-            }
-        }
     }
 
     /// The next letter, where those of `batch` count as redriven.
@@ -339,6 +322,24 @@ impl<'a> Run<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Wait until letters may go; how many. `None` when it is to stop.
+async fn permits(clock: &dyn Clock, pace: &mut Pace, mut stop: Pin<&mut impl Future<Output = ()>>) -> Option<usize> {
+    loop {
+        if stop.as_mut().now_or_never().is_some() {
+            return None;
+        }
+        match pace.permits(clock.monotonic(), BATCH) {
+            Ok(permits) => return Some(permits),
+            Err(wait) => {
+                tokio::select! {
+                    () = &mut stop => return None,
+                    () = tokio::time::sleep(wait) => {}
+                }
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reads a topic from chosen offsets, as a member of no group: for people who want to look at it.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -247,8 +248,10 @@ impl KafkaReader {
     }
 
     /// Resolves when there may be something to fetch.
-    pub(crate) async fn ready(&self) {
-        self.woken.notified().await;
+    pub(crate) fn ready(&self) -> impl Future<Output = ()> + Send + use<> {
+        let woken = Arc::clone(&self.woken);
+        // It borrows nothing: a reader may not be shared among threads, and whoever waits may move.
+        async move { woken.notified().await }
     }
 
     /// Why nothing comes, if the client knows: the brokers went away.

@@ -4,5 +4,6 @@ mod failures;
 mod handovers;
 mod limits;
 mod order;
+mod redriven;
 mod restarts;
 mod rig;
