@@ -30,7 +30,7 @@ impl Pace {
             return Err(wait);
         }
         self.next = self.next.max(now.saturating_sub(CATCH_UP));
-        let due = (now - self.next).as_nanos() / self.interval.as_nanos() + 1;
+        let due = now.saturating_sub(self.next).as_nanos() / self.interval.as_nanos() + 1;
         Ok(usize::try_from(due).unwrap_or(usize::MAX).min(most))
     }
 

@@ -23,7 +23,7 @@ use crate::transport::kafka::{ProducerOptions, TopicError, TransactionError, top
 use crate::transport::{OutgoingRecord, ProduceError};
 
 /// Letters redriven in a transaction, at most. Whoever reads committed records waits behind it.
-const BATCH: usize = 100;
+const BATCH: usize = 500;
 /// Bytes written in a transaction, about.
 const BATCH_BYTES: usize = 1024 * 1024;
 /// How often a transaction is tried that was undone for a passing reason, and the pause before the second time.
@@ -304,7 +304,9 @@ impl<'a> Run<'a> {
         let records: Arc<[_]> = batch.iter().flat_map(|(letter, record)| [record.clone(), mark(letter)]).collect();
         let result = writer.write(records, self.summary.redriven).await?;
         if result.is_ok() {
-            batch.iter().for_each(|(letter, _)| self.summary.redrove(&letter.without_payload()));
+            for (letter, _) in batch {
+                self.summary.redrove(&letter.without_payload());
+            }
         }
         Ok(result)
     }

@@ -91,7 +91,9 @@ mod tests {
         let mut all = Headers::new();
         all.push([0xff], Some(b"raw"));
         all.push("null", None);
-        headers.iter().for_each(|(name, value)| all.push_str(name, value));
+        for (name, value) in headers {
+            all.push_str(name, value);
+        }
         Letter::new(Record {
             topic: "g.dead-letters".into(),
             partition: 3,
@@ -130,7 +132,9 @@ mod tests {
             let mut headers = rules().apply(&letter).unwrap().headers;
             assert_eq!(headers.get_str(header::REDRIVES), Some(redrives.to_string().as_str()));
             // Given up again: the engine keeps all headers and adds its own.
-            GOOD.iter().for_each(|(name, value)| headers.push_str(name, value));
+            for (name, value) in GOOD {
+                headers.push_str(name, value);
+            }
             letter = Letter::new(Record { headers, ..letter.record().clone() });
         }
         assert_eq!(rules().apply(&letter).unwrap_err(), Refusal::TooOften);

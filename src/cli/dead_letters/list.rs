@@ -116,14 +116,13 @@ impl LetterRow {
 }
 
 /// Letters as a table, or as JSON.
-pub(super) fn write(
-    printer: &Printer,
-    format: output::OutputFormat,
-    rows: &[LetterRow],
-    redriven: bool,
-) -> Result<(), CliError> {
+pub(super) fn write(printer: &Printer, format: output::OutputFormat, rows: &[LetterRow]) -> Result<(), CliError> {
     let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    let cells = |row: &LetterRow| {
+    let headings = [
+        "LETTER", "ORIGINAL", "EVENT", "KEY", "HANDLER", "CLASS", "ATTEMPTS", "REDRIVES", "GIVEN UP", "REDRIVEN",
+        "MESSAGE",
+    ];
+    output::rows(printer, format, rows, headings, |row| {
         [
             row.letter.clone(),
             row.original(),
@@ -134,25 +133,10 @@ pub(super) fn write(
             row.attempts.map_or_else(|| "-".to_owned(), |attempts| attempts.to_string()),
             row.redrives.to_string(),
             text(&row.given_up),
+            text(&row.redriven),
+            shortened(row.message.as_deref().unwrap_or("-")),
         ]
-    };
-    let message = |row: &LetterRow| shortened(row.message.as_deref().unwrap_or("-"));
-    let [letter, original, event, key, handler, class, attempts, redrives, given_up] =
-        ["LETTER", "ORIGINAL", "EVENT", "KEY", "HANDLER", "CLASS", "ATTEMPTS", "REDRIVES", "GIVEN UP"];
-    if redriven {
-        let headings =
-            [letter, original, event, key, handler, class, attempts, redrives, given_up, "REDRIVEN", "MESSAGE"];
-        output::rows(printer, format, rows, headings, |row| {
-            let [a, b, c, d, e, f, g, h, i] = cells(row);
-            [a, b, c, d, e, f, g, h, i, text(&row.redriven), message(row)]
-        })
-    } else {
-        let headings = [letter, original, event, key, handler, class, attempts, redrives, given_up, "MESSAGE"];
-        output::rows(printer, format, rows, headings, |row| {
-            let [a, b, c, d, e, f, g, h, i] = cells(row);
-            [a, b, c, d, e, f, g, h, i, message(row)]
-        })
-    }
+    })
 }
 
 pub(super) async fn run(arguments: &ListArguments, settings: &Settings, printer: &Printer) -> Result<(), CliError> {
@@ -178,7 +162,7 @@ pub(super) async fn run(arguments: &ListArguments, settings: &Settings, printer:
     }
     let format = arguments.topic.output;
     match arguments.by {
-        None => write(printer, format, &rows, arguments.all)?,
+        None => write(printer, format, &rows)?,
         Some(By::Error) => {
             let rows = breakdown::rows(&errors, breakdown::error);
             output::rows(printer, format, &rows, ["LETTERS", "CLASS", "MESSAGE"], |row| {

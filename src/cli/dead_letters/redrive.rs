@@ -135,10 +135,10 @@ pub(super) async fn run(arguments: &RedriveArguments, settings: &Settings, print
     }
     let summary = if arguments.execute {
         let clock = SystemClock::new();
-        let mut told = clock.monotonic();
+        let mut due = clock.monotonic() + TELL;
         let tell = |redriven| {
-            if clock.monotonic() - told >= TELL {
-                told = clock.monotonic();
+            if clock.monotonic() >= due {
+                due = clock.monotonic() + TELL;
                 printer.note(&format!("{redriven} letters redriven so far"));
             }
         };
@@ -196,20 +196,21 @@ fn table(outcome: &Outcome, printer: &Printer) -> Result<(), CliError> {
     if !outcome.first.is_empty() {
         gap()?;
     }
-    list::write(printer, format, &outcome.first, false)
+    list::write(printer, format, &outcome.first)
 }
 
 /// What it comes to, in words.
 fn tell(outcome: &Outcome, printer: &Printer) {
     let refused: u64 = outcome.refused.iter().map(|row| row.letters).sum();
     let what = if outcome.executed { "letters redriven" } else { "letters would be redriven" };
-    let mut text = format!("{} {what}", outcome.redriven);
+    let mut counts = vec![format!("{} {what}", outcome.redriven)];
     if refused > 0 {
-        text.push_str(&format!(", {refused} refused"));
+        counts.push(format!("{refused} refused"));
     }
     if outcome.already_redriven > 0 {
-        text.push_str(&format!(", {} left alone that were redriven before", outcome.already_redriven));
+        counts.push(format!("{} left alone that were redriven before", outcome.already_redriven));
     }
+    let mut text = counts.join(", ");
     if outcome.limited {
         text.push_str("; there are more than --limit allows");
     }

@@ -9,6 +9,9 @@ use crate::cli::terminal_text::unescaped;
 use crate::clock::{Clock as _, SystemClock};
 use crate::dead_letters::{Place, Selection};
 
+/// Adds a condition to a selection.
+type Condition = fn(Selection, String) -> Selection;
+
 /// Which letters are meant. Every condition given must hold.
 #[derive(Args)]
 #[command(next_help_heading = "Selection")]
@@ -55,7 +58,7 @@ impl SelectionArguments {
     pub(super) fn selection(&self) -> Result<Selection, CliError> {
         let now = SystemClock::new().now();
         let mut selection = Selection::all().at(self.at.iter().copied());
-        let texts: [(&Option<String>, fn(Selection, String) -> Selection); 5] = [
+        let texts: [(&Option<String>, Condition); 5] = [
             (&self.class, Selection::class),
             (&self.error, Selection::error),
             (&self.handler, Selection::handler),

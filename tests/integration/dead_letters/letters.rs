@@ -39,7 +39,9 @@ pub(super) fn letter(topic: &str, original: &str, key: &str, payload: &[u8], mor
     headers.push_str(header::OFFSET, "0");
     headers.push_str(header::GROUP, GROUP);
     headers.push_str(header::CLASS, "terminal");
-    more.iter().for_each(|(name, value)| headers.push_str(name, value));
+    for (name, value) in more {
+        headers.push_str(name, value);
+    }
     raw(topic, key, payload, headers)
 }
 

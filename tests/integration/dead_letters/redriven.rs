@@ -152,3 +152,20 @@ async fn what_can_not_be_redriven_is_counted_by_the_reason_and_holds_nobody_up()
     assert_eq!((done.redriven, done.already_redriven), (2, 3));
     assert_eq!(numbers(&everything(&small, 1).await)["a"], [0, 2, 10, 6, 9]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_is_offered_again_only_when_its_mark_is_taken_away() {
+    let scene = Scene::new(1).await;
+    let topic = letter_topic(&scene, 1).await;
+    write(numbered(&topic, &scene.topic(), 1, 3)).await;
+    let letters = dead_letters(&topic);
+    let options = RedriveOptions::default();
+    let redrive =
+        async || letters.redrive(&Selection::all(), &options, std::future::pending(), |_| {}).await.unwrap().redriven;
+    assert_eq!((redrive().await, redrive().await), (3, 0));
+    // Its key is the letter's place.
+    let mark = raw(&format!("{topic}.redriven"), "0:1", b"", Headers::new());
+    write([OutgoingRecord { payload: None, ..mark }]).await;
+    assert_eq!((redrive().await, redrive().await), (1, 0));
+    assert_eq!(numbers(&everything(&scene.topic(), 1).await)["key-0"], [0, 1, 2, 1]);
+}
