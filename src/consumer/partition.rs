@@ -14,6 +14,8 @@ use crate::transport::{CommitOffset, TopicPartition};
 #[derive(Debug)]
 pub(crate) struct Partition {
     pub(crate) name: TopicPartition,
+    /// Where its topic's plan stands.
+    pub(crate) plan: usize,
     /// Fences completions of an earlier assignment.
     pub(crate) epoch: u64,
     pub(crate) offsets: OffsetTracker,
@@ -33,9 +35,10 @@ pub(crate) struct Partition {
 }
 
 impl Partition {
-    pub(crate) fn new(name: TopicPartition, epoch: u64, offsets: OffsetTracker) -> Self {
+    pub(crate) fn new(name: TopicPartition, plan: usize, epoch: u64, offsets: OffsetTracker) -> Self {
         Self {
             name,
+            plan,
             epoch,
             offsets,
             keys: HashMap::default(),

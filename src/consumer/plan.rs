@@ -45,6 +45,7 @@ impl fmt::Debug for BoundRoute {
 /// Who handles a topic's events, in one group.
 #[derive(Debug)]
 pub(crate) struct TopicPlan {
+    pub(crate) topic: Arc<str>,
     router: Router,
     pub(crate) routes: Vec<BoundRoute>,
 }
@@ -60,7 +61,8 @@ impl TopicPlan {
 pub(crate) struct GroupPlan {
     pub(crate) group: Arc<str>,
     pub(crate) dead_letter_topic: Arc<str>,
-    pub(crate) topics: FxHashMap<Arc<str>, TopicPlan>,
+    /// In the order of their names.
+    pub(crate) topics: Vec<TopicPlan>,
     /// Changes when what the group handles does.
     pub(crate) fingerprint: u64,
 }
@@ -120,6 +122,11 @@ fn handler_name(dispatcher: &str, method: &str) -> &'static str {
 }
 
 impl GroupPlan {
+    /// Where the plan of `topic` stands.
+    pub(crate) fn index_of(&self, topic: &str) -> Option<usize> {
+        self.topics.binary_search_by(|plan| (*plan.topic).cmp(topic)).ok()
+    }
+
     /// The plan of `dispatchers`, which share a group.
     ///
     /// # Errors
@@ -137,12 +144,13 @@ impl GroupPlan {
             check_disjoint(routes)?;
         }
         let fingerprint = fingerprint(&by_topic);
-        let topics = by_topic
-            .into_iter()
-            .map(|(topic, routes)| {
-                (topic, TopicPlan { router: Router::new(routes.iter().map(|route| &route.info)), routes })
-            })
-            .collect();
+        let topic_plan = |(topic, routes): (_, Vec<BoundRoute>)| TopicPlan {
+            topic,
+            router: Router::new(routes.iter().map(|route| &route.info)),
+            routes,
+        };
+        let mut topics: Vec<_> = by_topic.into_iter().map(topic_plan).collect();
+        topics.sort_unstable_by(|left, right| left.topic.cmp(&right.topic));
         let dead_letter_topic = options.dead_letter_topic.clone().unwrap_or_else(|| format!("{group}.dead-letters"));
         Ok(Self { group: group.into(), dead_letter_topic: dead_letter_topic.into(), topics, fingerprint })
     }

@@ -39,7 +39,7 @@ pub struct Consumer {
     options: ConsumerOptions,
     codec: Codec,
     clock: Arc<dyn Clock>,
-    extensions: Arc<Extensions>,
+    extensions: Extensions,
     groups: Vec<Group>,
     handle: ConsumerHandle,
 }
@@ -95,7 +95,7 @@ impl Consumer {
         options: ConsumerOptions,
         codec: Codec,
         clock: Arc<dyn Clock>,
-        extensions: Arc<Extensions>,
+        extensions: Extensions,
         groups: Vec<Group>,
     ) -> Self {
         let counters = groups.iter().map(|group| (Arc::clone(&group.plan.group), Arc::default())).collect();
@@ -150,7 +150,7 @@ impl Consumer {
                 options: self.options.clone(),
                 clock: Arc::clone(&self.clock),
                 codec: self.codec.clone(),
-                extensions: Arc::clone(&self.extensions),
+                extensions: self.extensions.clone(),
                 producer: group.producer,
                 runtime: runtime.clone(),
                 counters: Arc::clone(counters),

@@ -67,7 +67,9 @@ impl Letter {
 
     /// The same letter without its payload, which may be large.
     pub(super) fn without_payload(&self) -> Self {
-        Self { record: Record { payload: None, ..self.record.clone() }, ..self.clone() }
+        // What it shares with its neighbours would be kept with it.
+        let record = Record { payload: None, ..self.record.clone() }.detached();
+        Self { record, circumstances: self.circumstances.clone(), redriven: self.redriven }
     }
 
     /// Where it stands in its dead-letter topic.

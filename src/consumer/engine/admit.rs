@@ -15,7 +15,7 @@ use crate::outcome::{ErrorClass, HandlerError};
 use crate::transport::{ConsumeError, ConsumerTransport, Record};
 
 /// The records taken from one partition before the next has its turn.
-const BATCH: usize = 512;
+const BATCH: usize = 128;
 
 #[derive(Debug, thiserror::Error)]
 #[error("{event} has no readable version, and more than one handler takes it; set the ce_schemaversion header")]
@@ -83,7 +83,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 return self.stop(Err(StopReason::WentBack { partition, from, to: record.offset }));
             }
         }
-        let (route, failure) = match self.classify(&record) {
+        let (route, failure) = match self.classify(slot, &record) {
             Admission::Skip => {
                 Counters::add(&self.parts.counters.skipped, 1);
                 if let Some(partition) = self.partitions[slot].as_mut() {
@@ -99,17 +99,19 @@ impl<T: ConsumerTransport> Engine<T> {
             None => KeyId::Alone(record.offset),
         };
         let bytes = record.size();
-        let mut work = Work::new(record, route);
-        work.failure = failure.map(|error| Failure { error, sends: 0 });
+        let mut work = Work::new(record, &self.context, route);
+        work.failure = failure.map(|error| Box::new(Failure { error, sends: 0 }));
         self.buffered_bytes += bytes;
         let has_place = self.in_flight < self.parts.options.max_in_flight;
         let Some(partition) = self.partitions[slot].as_mut() else { return };
         partition.buffered_bytes += bytes;
         if let Some(queue) = partition.keys.get_mut(&key) {
+            work.delivery.detach();
             queue.waiting.push_back(work);
         } else if has_place && partition.ready.is_empty() {
             self.run(slot, key, work);
         } else {
+            work.delivery.detach();
             partition.keys.insert(key.clone(), KeyQueue { waiting: [work].into(), ..KeyQueue::default() });
             partition.ready.push_back(key);
         }
@@ -120,11 +122,11 @@ impl<T: ConsumerTransport> Engine<T> {
         record.headers.get(header::REDRIVE_GROUP).is_some_and(|group| group != self.parts.plan.group.as_bytes())
     }
 
-    fn classify(&self, record: &Record) -> Admission {
+    fn classify(&self, slot: usize, record: &Record) -> Admission {
         if record.payload.is_none() || self.is_redriven_for_others(record) {
             return Admission::Skip;
         }
-        let Some(plan) = self.parts.plan.topics.get(&record.topic) else { return Admission::Skip };
+        let Some(plan) = self.plan_of(slot) else { return Admission::Skip };
         let envelope = EnvelopeView::new(&record.headers);
         let Some(event) = envelope.event() else { return Admission::Work(WorkRoute::Unrouted, None) };
         match plan.route(event, envelope.schema_version_text()) {

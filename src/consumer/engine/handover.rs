@@ -50,12 +50,14 @@ impl<T: ConsumerTransport> Engine<T> {
             let epoch = self.next_epoch;
             self.next_epoch += 1;
             let fingerprint = self.parts.plan.fingerprint;
+            // Only topics of the plan are subscribed to.
+            let Some(plan) = self.parts.plan.index_of(&name.topic) else { continue };
             let partition = match start {
-                StartOffset::Beginning => Partition::new(name.clone(), epoch, OffsetTracker::default()),
+                StartOffset::Beginning => Partition::new(name.clone(), plan, epoch, OffsetTracker::default()),
                 StartOffset::End(offset) => {
                     // Committed at once, or what comes before the first commit would be skipped at the next start.
                     self.uncommitted += 1;
-                    let mut partition = Partition::new(name.clone(), epoch, OffsetTracker::restored(offset, []));
+                    let mut partition = Partition::new(name.clone(), plan, epoch, OffsetTracker::restored(offset, []));
                     partition.changed = true;
                     partition
                 }
@@ -63,7 +65,8 @@ impl<T: ConsumerTransport> Engine<T> {
                     let known = CommitMetadata::decode(&metadata, offset);
                     routes_changed |= known.as_ref().is_some_and(|known| known.fingerprint != fingerprint);
                     let completed = known.map(|known| known.completed).unwrap_or_default();
-                    let mut partition = Partition::new(name.clone(), epoch, OffsetTracker::restored(offset, completed));
+                    let mut partition =
+                        Partition::new(name.clone(), plan, epoch, OffsetTracker::restored(offset, completed));
                     partition.committed = Some(offset);
                     partition
                 }
@@ -177,9 +180,9 @@ impl<T: ConsumerTransport> Engine<T> {
 
     pub(super) fn exhausted(work: &Work, error: String) -> StopReason {
         StopReason::Exhausted {
-            topic: work.record.topic.to_string(),
-            partition: work.record.partition,
-            offset: work.record.offset,
+            topic: work.record().topic.to_string(),
+            partition: work.record().partition,
+            offset: work.record().offset,
             error,
         }
     }
