@@ -72,13 +72,17 @@ impl MergedReader {
 
     /// The next record; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Record>, DeadLetterError> {
-        let mut since = Instant::now();
+        let (mut since, mut warned) = (Instant::now(), false);
         loop {
             let Some(reader) = self.reader.as_mut() else { return Ok(None) };
             let mut incomplete = false;
             for (partition, open) in &mut self.open {
                 if open.waiting.is_empty() && !open.ended {
                     let fetched = reader.fetch(*partition, BATCH, &mut self.fetched)?;
+                    if !self.fetched.is_empty() {
+                        since = Instant::now();
+                        reader.recovered();
+                    }
                     open.take(self.fetched.drain(..), fetched);
                     if open.ended {
                         reader.stop(*partition);
@@ -90,10 +94,14 @@ impl MergedReader {
                 return Ok(self.pop());
             }
             // Which is next is known once each partition shows its own.
-            if tokio::time::timeout(CHECK, reader.ready()).await.is_ok() {
-                since = Instant::now();
-            } else if since.elapsed() > SILENCE {
+            let _ = tokio::time::timeout(CHECK, reader.ready()).await;
+            // What wakes it may be news of a broker that went away.
+            if since.elapsed() > SILENCE {
                 return Err(reader.silent().into());
+            }
+            if !warned && let Some(reason) = reader.trouble() {
+                warned = true;
+                tracing::warn!(reason, "a broker does not answer; still trying");
             }
         }
     }

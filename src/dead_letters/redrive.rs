@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
@@ -13,72 +12,20 @@ use super::letter::Letter;
 use super::letters::{DeadLetters, Letters};
 use super::pacing::Pace;
 use super::progress::{self, Progress};
+use super::redrive_options::RedriveOptions;
 use super::redriven_record::RedriveRules;
 use super::refusal::Refusal;
 use super::selection::Selection;
 use super::summary::RedriveSummary;
+use super::writer::Writer;
 use crate::clock::Clock;
-use crate::transport::kafka::transaction::TransactionalProducer;
-use crate::transport::kafka::{ProducerOptions, TopicError, TransactionError, topics};
+use crate::transport::kafka::{TopicError, topics};
 use crate::transport::{OutgoingRecord, ProduceError};
 
 /// Letters redriven in a transaction, at most. Whoever reads committed records waits behind it.
 const BATCH: usize = 500;
 /// Bytes written in a transaction, about.
 const BATCH_BYTES: usize = 1024 * 1024;
-/// How often a transaction is tried that was undone for a passing reason, and the pause before the second time.
-const TRIES: u32 = 6;
-const PAUSE: Duration = Duration::from_millis(500);
-
-/// How letters are redriven.
-///
-/// | option | default | unit |
-/// | --- | --- | --- |
-/// | `max_redrives` | 3 | times a letter |
-/// | `rate` | as fast as can be | letters a second |
-/// | `limit` | none | letters |
-/// | `for_group` | the group that gave the letter up | |
-#[derive(Debug, Clone, PartialEq)]
-#[must_use]
-pub struct RedriveOptions {
-    max_redrives: u32,
-    rate: Option<f64>,
-    limit: Option<u64>,
-    for_group: Option<String>,
-}
-
-impl Default for RedriveOptions {
-    fn default() -> Self {
-        Self { max_redrives: 3, rate: None, limit: None, for_group: None }
-    }
-}
-
-impl RedriveOptions {
-    /// How often an event may be redriven in all; then its letter is refused. Default: 3.
-    pub fn max_redrives(mut self, redrives: u32) -> Self {
-        self.max_redrives = redrives;
-        self
-    }
-
-    /// How many letters a second. Default: as fast as can be.
-    pub fn rate(mut self, rate: f64) -> Self {
-        self.rate = Some(rate);
-        self
-    }
-
-    /// How many letters at most. Default: all that are selected.
-    pub fn limit(mut self, letters: u64) -> Self {
-        self.limit = Some(letters);
-        self
-    }
-
-    /// The only consumer group that is to handle them. Default: for each letter the group that gave it up, else the one
-    /// whose dead-letter topic it is.
-    pub fn for_group(mut self, group: impl Into<String>) -> Self {
-        self.for_group = Some(group.into());
-        self
-    }
-}
 
 impl DeadLetters {
     /// What [`redrive`](Self::redrive) would do now. Changes nothing.
@@ -115,10 +62,13 @@ impl DeadLetters {
         progress: impl FnMut(u64),
     ) -> Result<RedriveSummary, DeadLetterError> {
         let mut stop = pin!(stop);
-        let limits = self.topic_limits(selection, options).await?;
+        let (limits, survey) = self.survey(selection, options).await?;
+        if survey.redriven == 0 {
+            return Ok(survey);
+        }
         progress::ensure_topic(&self.kafka, &self.progress_topic, self.timeout).await?;
         let smallest = limits.values().flatten().flatten().min().copied();
-        let writer = self.writer(smallest).await?;
+        let writer = Writer::new(self, smallest).await?;
         // Only now nobody else redrives, and what another one had begun is done or undone.
         let marks = Progress::read(&self.kafka, &self.progress_topic, self.timeout).await?;
         let letters = self.letters_after(marks, selection).await?;
@@ -126,31 +76,18 @@ impl DeadLetters {
         run.redrive_all(&writer, stop.as_mut(), progress).await
     }
 
-    /// The topics that letters go to, each with the largest batch it takes, as far as brokers tell; `None` where there is none.
-    async fn topic_limits(
+    /// The topics that letters go to, and how many letters, without the letters themselves.
+    async fn survey(
         &self,
         selection: &Selection,
         options: &RedriveOptions,
-    ) -> Result<TopicLimits, DeadLetterError> {
+    ) -> Result<(TopicLimits, RedriveSummary), DeadLetterError> {
         let letters = self.letters(selection).await?;
         let mut run = Run::new(self, letters, options, BTreeMap::new());
         while run.next().await?.is_some() {
             run.summary.redriven += 1;
         }
-        Ok(run.topics)
-    }
-
-    async fn writer(&self, limit: Option<u32>) -> Result<Writer, DeadLetterError> {
-        let options = limit.map_or_else(ProducerOptions::new, |limit| ProducerOptions::new().fitting(limit));
-        // A record may be as large as its own topic allows, and the broker says when it is too large.
-        let options = options.max_record_bytes(u32::MAX);
-        let (kafka, id, timeout) = (self.kafka.clone(), format!("{}.redrive", self.topic), self.timeout);
-        let made = tokio::task::spawn_blocking(move || TransactionalProducer::new(&kafka, options, &id, timeout));
-        match made.await? {
-            Ok(producer) => Ok(Writer { producer: Some(Arc::new(producer)) }),
-            Err(TransactionError::Kafka(error)) => Err(error.into()),
-            Err(source) => Err(DeadLetterError::Transaction { redriven: 0, source: Box::new(source) }),
-        }
+        Ok((run.topics, run.summary))
     }
 }
 
@@ -341,51 +278,6 @@ async fn permits(clock: &dyn Clock, pace: &mut Pace, mut stop: Pin<&mut impl Fut
                     () = tokio::time::sleep(wait) => {}
                 }
             }
-        }
-    }
-}
-
-/// The producer, whose calls block. It ends on a thread that may.
-struct Writer {
-    producer: Option<Arc<TransactionalProducer>>,
-}
-
-impl Writer {
-    /// Write `records` in one transaction, again and again where it fails for a passing reason. `Err` within when it is refused
-    /// for good.
-    async fn write(
-        &self,
-        records: Arc<[OutgoingRecord]>,
-        redriven: u64,
-    ) -> Result<Result<(), ProduceError>, DeadLetterError> {
-        let mut tries = 0;
-        loop {
-            let Some(producer) = self.producer.clone() else { return Ok(Ok(())) };
-            let written = {
-                let records = Arc::clone(&records);
-                tokio::task::spawn_blocking(move || producer.write(&records)).await?
-            };
-            tries += 1;
-            match written {
-                Ok(()) => return Ok(Ok(())),
-                Err(TransactionError::Aborted { source, .. }) if !source.is_retryable() => return Ok(Err(source)),
-                Err(TransactionError::Aborted { source, .. }) if tries < TRIES => {
-                    tracing::warn!(error = %source, tries, "a transaction was undone and is tried again");
-                    tokio::time::sleep(PAUSE * 2_u32.pow(tries - 1)).await;
-                }
-                Err(source) => {
-                    return Err(DeadLetterError::Transaction { redriven, source: Box::new(source) });
-                }
-            }
-        }
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        if let Some(producer) = self.producer.take() {
-            // Where no thread can start, it is dropped here.
-            let _ = std::thread::Builder::new().name("tidings-goodbye".to_owned()).spawn(move || drop(producer));
         }
     }
 }
