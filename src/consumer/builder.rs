@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::error::BuildError;
 use super::listing::{self, RouteListing};
 use super::options::ConsumerOptions;
-use super::plan::{BoundDispatcher, Filter, GroupPlan, bind};
+use super::parked::ParkedStore;
+use super::plan::{BoundDispatcher, BoundRoute, Filter, GroupPlan, bind};
 use super::running::{Consumer, Group};
 use super::startup;
 use crate::clock::{Clock, SystemClock};
-use crate::dispatch::{Dispatcher, Extensions};
+use crate::dispatch::{DeliveryOrder, Dispatcher, Extensions, OnExhausted};
 use crate::envelope::EnvelopeView;
 use crate::schema::Codec;
 use crate::transport::kafka::TopicSpec;
@@ -22,6 +23,7 @@ pub struct ConsumerBuilder {
     codec: Codec,
     clock: Arc<dyn Clock>,
     extensions: Extensions,
+    parked: Option<Arc<dyn ParkedStore>>,
     dispatchers: Vec<(String, BoundDispatcher)>,
     topics: Vec<TopicSpec>,
     error: Option<BuildError>,
@@ -76,6 +78,7 @@ impl ConsumerBuilder {
             codec: Codec::default(),
             clock: Arc::new(SystemClock::new()),
             extensions: Extensions::new(),
+            parked: None,
             dispatchers: Vec::new(),
             topics: Vec::new(),
             error: None,
@@ -97,6 +100,12 @@ impl ConsumerBuilder {
     /// A value handlers can take as [`State<T>`](crate::State).
     pub fn state<T: Send + Sync + 'static>(mut self, value: impl Into<Arc<T>>) -> Self {
         self.extensions.insert(value.into());
+        self
+    }
+
+    /// Where events of parked keys are kept. Default: none is needed while no policy says `park_key`.
+    pub fn parked_store(mut self, store: Arc<dyn ParkedStore>) -> Self {
+        self.parked = Some(store);
         self
     }
 
@@ -167,6 +176,9 @@ impl ConsumerBuilder {
             }
         }
         let plans = plans(&self.options, self.dispatchers)?;
+        for route in plans.iter().flat_map(GroupPlan::routes) {
+            check_parking(route, self.parked.is_some())?;
+        }
         startup::check_declared(&self.topics, &plans)?;
         let mut groups = Vec::with_capacity(plans.len());
         for plan in plans {
@@ -174,8 +186,19 @@ impl ConsumerBuilder {
             let producer = startup::dead_letter_producer(&plan, &self.options, &topics)?;
             groups.push(Group { plan, producer, partitions: topics.partitions });
         }
-        Ok(Consumer::new(self.options, self.codec, self.clock, self.extensions, groups))
+        Ok(Consumer::new(self.options, self.codec, self.clock, self.extensions, self.parked, groups))
     }
+}
+
+/// Whether a key can be parked where a policy says so.
+fn check_parking(route: &BoundRoute, has_store: bool) -> Result<(), BuildError> {
+    if route.policy.on_exhausted != OnExhausted::ParkKey {
+        return Ok(());
+    }
+    if route.order != DeliveryOrder::Key {
+        return Err(BuildError::ParkWithoutKeys { handler: route.handler });
+    }
+    if has_store { Ok(()) } else { Err(BuildError::NoParkedStore { handler: route.handler }) }
 }
 
 /// One plan a group, in the order the groups were first named.
