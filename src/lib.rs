@@ -50,6 +50,7 @@
 //! | handle events | [`dispatcher`], [`on`], [`Message`], [`State`], [`FromDelivery`] |
 //! | say what became of one | [`Result`], [`Outcome`], [`HandlerError`]: errors are retried unless [terminal](ResultExt::terminal) |
 //! | run handlers | [`consumer`] |
+//! | look at what handlers gave up, and redrive it | [`dead_letters`] |
 //! | publish, straight to Kafka | [`publisher`] |
 //! | publish in a transaction | [`database`], [`outbox`] |
 //! | know what is on the topic | [`envelope`] |
@@ -89,6 +90,8 @@ pub mod clock;
 pub mod consumer;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub mod database;
+#[cfg(feature = "consumer")]
+pub mod dead_letters;
 pub mod dispatch;
 pub mod envelope;
 pub mod event;

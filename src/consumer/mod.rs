@@ -28,8 +28,8 @@ mod startup;
 mod stats;
 mod supervision;
 
+pub use crate::dead_letters::header as dead_letter_header;
 pub use builder::{ConsumerBuilder, DispatchSettings};
-pub use dead_letter::header as dead_letter_header;
 pub use error::{BuildError, RunError, StopReason};
 pub use handle::{ConsumerHandle, ControlError};
 pub use listing::{ROUTES_VARIABLE, RouteListing};

@@ -37,7 +37,7 @@ pub struct ConsumerStats {
     pub parked_keys: u64,
     /// Handlers that are paused now, because they fail whatever they are given.
     pub breakers_open: u64,
-    /// Events nobody handles, filtered ones and tombstones.
+    /// Events nobody handles, filtered ones, those redriven for another group, and tombstones.
     pub skipped: u64,
     /// Events read again after a restart or a rebalance that were complete already, and not handled again.
     pub completed_before: u64,

@@ -8,6 +8,8 @@ mod cli;
 mod command;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod consumer;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql", feature = "cli"))]
+mod dead_letters;
 #[cfg(feature = "publisher")]
 #[path = "../embedded/events.rs"]
 mod events;

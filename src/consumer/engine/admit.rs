@@ -8,6 +8,7 @@ use crate::consumer::error::StopReason;
 use crate::consumer::key::{Failure, KeyId, KeyQueue, KeyState, Way, Work, WorkRoute};
 use crate::consumer::offsets::Begin;
 use crate::consumer::stats::Counters;
+use crate::dead_letters::header;
 use crate::dispatch::{DeliveryOrder, RouteMatch};
 use crate::envelope::EnvelopeView;
 use crate::outcome::{ErrorClass, HandlerError};
@@ -118,6 +119,11 @@ impl<T: ConsumerTransport> Engine<T> {
         }
     }
 
+    /// A redriven record is for the group that gave it up: the others have handled it.
+    fn is_redriven_for_others(&self, record: &Record) -> bool {
+        record.headers.get(header::REDRIVE_GROUP).is_some_and(|group| group != self.parts.plan.group.as_bytes())
+    }
+
     /// Which events the record waits for.
     fn key_of(&self, slot: usize, record: &Record, route: WorkRoute) -> KeyId {
         let order = match (route, self.plan_of(slot)) {
@@ -136,7 +142,7 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     pub(super) fn classify(&self, slot: usize, record: &Record) -> Admission {
-        if record.payload.is_none() {
+        if record.payload.is_none() || self.is_redriven_for_others(record) {
             return Admission::Skip;
         }
         let Some(plan) = self.plan_of(slot) else { return Admission::Skip };
