@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::error::BuildError;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+use super::inbox::InboxBuilder;
 use super::listing::{self, RouteListing};
 use super::options::ConsumerOptions;
 use super::plan::{BoundDispatcher, Filter, GroupPlan, bind};
@@ -22,6 +24,8 @@ pub struct ConsumerBuilder {
     clock: Arc<dyn Clock>,
     extensions: Extensions,
     dispatchers: Vec<(String, BoundDispatcher)>,
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    inbox: InboxBuilder,
     error: Option<BuildError>,
 }
 
@@ -75,6 +79,8 @@ impl ConsumerBuilder {
             clock: Arc::new(SystemClock::new()),
             extensions: Extensions::new(),
             dispatchers: Vec::new(),
+            #[cfg(any(feature = "mysql", feature = "sqlite"))]
+            inbox: InboxBuilder::default(),
             error: None,
         }
     }
@@ -94,6 +100,22 @@ impl ConsumerBuilder {
     /// A value handlers can take as [`State<T>`](crate::State).
     pub fn state<T: Send + Sync + 'static>(mut self, value: impl Into<Arc<T>>) -> Self {
         self.extensions.insert(value.into());
+        self
+    }
+
+    /// The database in which handlers that take a [`Transaction`](crate::database::Transaction) work: it keeps their
+    /// [inbox](crate::database::inbox). Give it a publisher first if they publish. A handler holds one of its connections while
+    /// it runs, so as many handlers run at once as it has connections.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub fn database(mut self, database: crate::database::Database) -> Self {
+        self.inbox.database = Some(database);
+        self
+    }
+
+    /// How the inbox forgets. Default: [`InboxOptions::default`](crate::database::inbox::InboxOptions).
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub fn inbox(mut self, options: crate::database::inbox::InboxOptions) -> Self {
+        self.inbox.options = options;
         self
     }
 
@@ -156,13 +178,18 @@ impl ConsumerBuilder {
             }
         }
         let plans = plans(&self.options, self.dispatchers)?;
+        #[cfg(any(feature = "mysql", feature = "sqlite"))]
+        let inbox = self.inbox.check(&plans).await?;
         let mut groups = Vec::with_capacity(plans.len());
         for plan in plans {
             let topics = startup::check_topics(&plan, &self.options).await?;
             let producer = startup::dead_letter_producer(&plan, &self.options, &topics)?;
             groups.push(Group { plan, producer, partitions: topics.partitions });
         }
-        Ok(Consumer::new(self.options, self.codec, self.clock, Arc::new(self.extensions), groups))
+        let consumer = Consumer::new(self.options, self.codec, self.clock, Arc::new(self.extensions), groups);
+        #[cfg(any(feature = "mysql", feature = "sqlite"))]
+        let consumer = consumer.with_inbox(inbox);
+        Ok(consumer)
     }
 }
 

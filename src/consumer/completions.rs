@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::key::KeyId;
+use super::passed_over::NotRemembered;
 use crate::outcome::{HandlerError, Outcome};
 use crate::transport::{ProduceError, Wake, Written};
 
@@ -18,6 +19,8 @@ pub(crate) enum Finished {
     Named(Result<Arc<str>, HandlerError>),
     /// Writing a dead letter.
     DeadLetter(Result<Written, ProduceError>),
+    /// Remembering that an event is passed over, which failed.
+    NotPassedOver(NotRemembered),
     /// The task ended without saying how; it was cancelled, or the runtime shut down.
     Vanished,
 }

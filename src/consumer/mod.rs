@@ -8,15 +8,19 @@ mod driver;
 mod engine;
 mod error;
 mod error_text;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+mod inbox;
 mod key;
 mod listing;
 mod offsets;
 mod options;
 mod pace;
 mod partition;
+mod passed_over;
 mod plan;
 mod retry;
 mod running;
+mod sequences;
 mod startup;
 mod stats;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::key::WorkRoute;
 use super::options::ConsumerOptions;
 use super::pace::Pace;
 use super::retry::FailurePolicy;
@@ -21,6 +22,8 @@ pub(crate) struct BoundRoute {
     pub(crate) filter: Option<Filter>,
     /// `{Dispatcher}::{handler}`, for logs, headers and metrics.
     pub(crate) handler: &'static str,
+    /// The dispatcher's name.
+    pub(crate) dispatcher: &'static str,
     /// Whether its attempts are polled on the poll thread first.
     pub(crate) pace: Pace,
     handle: Box<dyn Fn(Delivery) -> HandlerFuture + Send + Sync>,
@@ -47,9 +50,30 @@ impl fmt::Debug for BoundRoute {
 pub(crate) struct TopicPlan {
     router: Router,
     pub(crate) routes: Vec<BoundRoute>,
+    /// The dispatchers that handle events in transactions: what they pass over is remembered.
+    transactional: Vec<&'static str>,
 }
 
 impl TopicPlan {
+    fn new(routes: Vec<BoundRoute>) -> Self {
+        let router = Router::new(routes.iter().map(|route| &route.info));
+        let mut transactional: Vec<_> =
+            routes.iter().filter(|route| route.info.uses_transaction).map(|route| route.dispatcher).collect();
+        transactional.sort_unstable();
+        transactional.dedup();
+        Self { router, routes, transactional }
+    }
+
+    /// The dispatchers that must remember an event of `route` when it is passed over; of none, when it reached no handler.
+    pub(crate) fn remembering(&self, route: WorkRoute) -> Vec<&'static str> {
+        let of_route = match route {
+            WorkRoute::Route(index) => Some(self.routes[index].dispatcher),
+            WorkRoute::Unrouted => None,
+        };
+        let remembers = |dispatcher: &&'static str| of_route.is_none_or(|of_route| of_route == *dispatcher);
+        self.transactional.iter().copied().filter(remembers).collect()
+    }
+
     pub(crate) fn route(&self, event: &str, version: Option<&str>) -> RouteMatch {
         self.router.route(event, version)
     }
@@ -92,7 +116,7 @@ pub(crate) fn bind<D: Dispatcher>(
 
 /// A route of `dispatcher` that `handle` runs.
 pub(crate) fn bound_route(
-    dispatcher: &str,
+    dispatcher: &'static str,
     info: RouteInfo,
     options: &ConsumerOptions,
     filter: Option<&Filter>,
@@ -106,6 +130,7 @@ pub(crate) fn bound_route(
         },
         filter: filter.cloned(),
         handler: handler_name(dispatcher, info.handler),
+        dispatcher,
         info,
         pace: Pace::default(),
         handle: Box::new(handle),
@@ -134,14 +159,16 @@ impl GroupPlan {
         for routes in by_topic.values() {
             check_disjoint(routes)?;
         }
-        let topics = by_topic
-            .into_iter()
-            .map(|(topic, routes)| {
-                (topic, TopicPlan { router: Router::new(routes.iter().map(|route| &route.info)), routes })
-            })
-            .collect();
+        let topics = by_topic.into_iter().map(|(topic, routes)| (topic, TopicPlan::new(routes))).collect();
         let dead_letter_topic = options.dead_letter_topic.clone().unwrap_or_else(|| format!("{group}.dead-letters"));
         Ok(Self { group: group.into(), dead_letter_topic: dead_letter_topic.into(), topics })
+    }
+}
+
+impl GroupPlan {
+    /// Its routes whose handlers work in transactions.
+    pub(crate) fn transactional(&self) -> impl Iterator<Item = &BoundRoute> {
+        self.topics.values().flat_map(|topic| &topic.routes).filter(|route| route.info.uses_transaction)
     }
 }
 

@@ -14,6 +14,8 @@ use super::builder::ConsumerBuilder;
 use super::driver::spawn_thread;
 use super::engine::{Engine, Parts};
 use super::error::{RunError, StopReason};
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+use super::inbox::ConsumerInbox;
 use super::options::ConsumerOptions;
 use super::plan::GroupPlan;
 use super::stats::{ConsumerStats, Counters};
@@ -42,6 +44,8 @@ pub struct Consumer {
     extensions: Arc<Extensions>,
     groups: Vec<Group>,
     handle: ConsumerHandle,
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    inbox: Option<ConsumerInbox>,
 }
 
 /// A group that is ready to run.
@@ -100,7 +104,23 @@ impl Consumer {
     ) -> Self {
         let counters = groups.iter().map(|group| (Arc::clone(&group.plan.group), Arc::default())).collect();
         let handle = ConsumerHandle { shutdown: Arc::default(), counters };
-        Self { options, codec, clock, extensions, groups, handle }
+        Self {
+            options,
+            codec,
+            clock,
+            extensions,
+            groups,
+            handle,
+            #[cfg(any(feature = "mysql", feature = "sqlite"))]
+            inbox: None,
+        }
+    }
+
+    /// The same consumer, with the inbox of its groups.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub(super) fn with_inbox(mut self, inbox: Option<ConsumerInbox>) -> Self {
+        self.inbox = inbox;
+        self
     }
 
     /// Watches and stops this consumer while it runs.
@@ -123,6 +143,11 @@ impl Consumer {
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
         let handle = self.handle.clone();
         let _stop_on_drop = StopOnDrop(handle.clone());
+        #[cfg(any(feature = "mysql", feature = "sqlite"))]
+        let _upkeep = self.inbox.as_ref().map(|inbox| {
+            let groups = self.groups.iter().map(|group| Arc::clone(&group.plan.group)).collect();
+            inbox.keep_up(groups, &Handle::current())
+        });
         let mut engines = self.start();
         let mut result = Ok(());
         {
@@ -145,13 +170,19 @@ impl Consumer {
         let engines = FuturesUnordered::new();
         for (group, (name, counters)) in self.groups.into_iter().zip(self.handle.counters.iter()) {
             let partitions = group.partitions;
+            #[cfg(any(feature = "mysql", feature = "sqlite"))]
+            let joined = self.inbox.as_ref().map(|inbox| inbox.join(&group.plan, counters, &self.extensions));
+            #[cfg(not(any(feature = "mysql", feature = "sqlite")))]
+            let joined = None;
+            let (extensions, passed_over) = joined.unwrap_or_else(|| (Arc::clone(&self.extensions), None));
             let parts = Parts {
                 plan: group.plan,
                 options: self.options.clone(),
                 clock: Arc::clone(&self.clock),
                 codec: self.codec.clone(),
-                extensions: Arc::clone(&self.extensions),
+                extensions,
                 producer: group.producer,
+                passed_over,
                 runtime: runtime.clone(),
                 counters: Arc::clone(counters),
                 shutdown: Arc::clone(&self.handle.shutdown),

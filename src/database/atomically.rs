@@ -126,7 +126,7 @@ impl Database {
         let Ended { buffer, open } = tx.end();
         let failure = match (buffer, result) {
             (Ok(buffer), Ok(value)) => {
-                commit(self, buffer, open).await?;
+                commit(self, buffer, open, Vec::new()).await?;
                 return Ok(Ok(value));
             }
             (Ok(_), Err(error)) => Ok(Err(error)),

@@ -32,6 +32,7 @@ mod error;
 mod events;
 #[cfg(feature = "mysql")]
 mod held;
+pub mod inbox;
 mod migrate;
 #[cfg(feature = "mysql")]
 mod mysql;
@@ -48,6 +49,7 @@ pub use atomically::{Locking, TransactionOptions};
 pub use connection::Connection;
 pub use entity::{Entity, Saved, Versioned};
 pub use error::Error;
+pub use inbox::Inbox;
 pub use options::DatabaseOptions;
 pub use pool::Database;
 pub use transaction::{Transaction, TransactionConnection};

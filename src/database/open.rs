@@ -2,13 +2,14 @@
 
 #[cfg(feature = "mysql")]
 use futures_util::StreamExt as _;
+use futures_util::TryStreamExt as _;
 use sqlx::AssertSqlSafe;
 
 use super::Connection;
 use super::error::Failure;
 #[cfg(feature = "mysql")]
 use super::held::HeldConnection;
-use super::pool::Pool;
+use super::pool::{Pool, Row};
 
 /// Set when a transaction opens and released first of all when it ends: if it is gone by then, a statement or a deadlock
 /// ended the transaction from within, and what follows would run outside of it.
@@ -36,6 +37,14 @@ pub(crate) enum CommitFailure {
     Unknown(sqlx::Error),
 }
 
+impl CommitFailure {
+    pub(crate) fn into_source(self) -> sqlx::Error {
+        match self {
+            Self::Statement(error) | Self::Unknown(error) => error,
+        }
+    }
+}
+
 impl OpenTransaction {
     pub(crate) async fn begin(pool: &Pool) -> Result<Self, sqlx::Error> {
         match pool {
@@ -59,6 +68,17 @@ impl OpenTransaction {
             Self::MySql(transaction) => Connection::MySql(transaction),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(transaction) => Connection::Sqlite(transaction),
+        }
+    }
+
+    /// Run `sql`, each statement by itself; the rows of all of them.
+    pub(crate) async fn query(&mut self, sql: String) -> Result<Vec<Row>, sqlx::Error> {
+        let sql = sqlx::raw_sql(AssertSqlSafe(sql));
+        match self {
+            #[cfg(feature = "mysql")]
+            Self::MySql(transaction) => sql.fetch(&mut **transaction).map_ok(Row::MySql).try_collect().await,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(transaction) => sql.fetch(&mut **transaction).map_ok(Row::Sqlite).try_collect().await,
         }
     }
 

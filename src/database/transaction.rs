@@ -13,7 +13,7 @@ use super::entity::SaveEntity;
 use super::error::Failure;
 use super::open::OpenTransaction;
 use super::pool::Pool;
-use super::{Connection, Database, Entity, Error, Versioned};
+use super::{Connection, Database, Entity, Error, Locking, Versioned};
 use crate::event::{Event, Key as _};
 use crate::publisher::PreparedEvent;
 
@@ -21,6 +21,10 @@ use crate::publisher::PreparedEvent;
 ///
 /// [`save`](Self::save) and [`publish`](Self::publish) only take note: everything is written in one short transaction once the
 /// closure returns `Ok`. What goes wrong with them is returned by [`atomically`](Database::atomically).
+///
+/// A handler takes one behind its payload, `tx: Transaction`. It is open from before the handler begins, and commits once the
+/// handler has said that it is done; what goes wrong then has the event delivered again. The event is remembered as handled in
+/// it, so its effects happen once: see [`inbox`](super::inbox).
 #[derive(Clone)]
 pub struct Transaction {
     shared: Arc<Shared>,
@@ -30,6 +34,8 @@ struct Shared {
     database: Database,
     buffer: Mutex<Buffer>,
     open: Arc<AsyncMutex<Option<OpenTransaction>>>,
+    /// Whether [`Transaction::load`] locks what it reads.
+    locks_reads: bool,
 }
 
 /// An entity, whatever its type: the type and the key.
@@ -60,7 +66,19 @@ pub(super) struct Ended {
 
 impl Transaction {
     pub(super) fn new(database: &Database) -> Self {
-        let shared = Shared { database: database.clone(), buffer: Mutex::default(), open: Arc::default() };
+        let database = database.clone();
+        let shared = Shared { database, buffer: Mutex::default(), open: Arc::default(), locks_reads: false };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// A transaction that is open already, a handler's.
+    pub(super) fn opened(database: &Database, open: OpenTransaction) -> Self {
+        let shared = Shared {
+            database: database.clone(),
+            buffer: Mutex::default(),
+            open: Arc::new(AsyncMutex::new(Some(open))),
+            locks_reads: database.options.locking == Locking::ForUpdate,
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -96,12 +114,13 @@ impl Transaction {
         });
     }
 
-    /// Read another entity, and remember its version for [`save`](Self::save). Only what is saved is checked for changes.
+    /// Read another entity, and remember its version for [`save`](Self::save). Only what is saved is checked for changes. In a
+    /// handler's transaction it is locked too, where the database's options say [`Locking::ForUpdate`].
     ///
     /// # Errors
     /// [`Error::Doomed`]: the transaction cannot go on; its cause is returned by the call that runs it.
     pub async fn load<A: Entity>(&self, key: &A::Key) -> Result<Option<A>, Error> {
-        let loaded = self.read::<A>(key, false).await;
+        let loaded = self.read::<A>(key, self.shared.locks_reads).await;
         self.keep(loaded)
     }
 

@@ -39,6 +39,8 @@ pub struct DeliveryParts {
 struct Shared {
     parts: DeliveryParts,
     hooks: Mutex<Vec<CompletionHook>>,
+    /// What extractors share, one value a type: few, so a list will do.
+    shared_values: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
 }
 
 /// Runs between a handler's return and the event's completion; may change the outcome. A handler's transaction commits here.
@@ -47,7 +49,7 @@ pub type CompletionHook = Box<dyn FnOnce(Outcome) -> BoxFuture<'static, Outcome>
 impl Delivery {
     /// A delivery of these parts.
     pub fn new(parts: DeliveryParts) -> Self {
-        Self { shared: Arc::new(Shared { parts, hooks: Mutex::new(Vec::new()) }) }
+        Self { shared: Arc::new(Shared { parts, hooks: Mutex::default(), shared_values: Mutex::default() }) }
     }
 
     /// The record.
@@ -90,8 +92,29 @@ impl Delivery {
         self.shared.hooks.lock().push(hook);
     }
 
+    /// Run the hooks registered, the last one first, as a consumer does when the handler has returned `outcome`; what becomes of
+    /// the delivery. For whoever runs handlers without a consumer.
+    pub async fn complete(&self, mut outcome: Outcome) -> Outcome {
+        for hook in self.take_completion_hooks().into_iter().rev() {
+            outcome = hook(outcome).await;
+        }
+        outcome
+    }
+
+    /// What an extractor keeps for others of this delivery's.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub(crate) fn shared_value<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let values = self.shared.shared_values.lock();
+        values.iter().find_map(|value| Arc::clone(value).downcast().ok())
+    }
+
+    /// Keep `value` for the other extractors of this delivery.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub(crate) fn share_value<T: Send + Sync + 'static>(&self, value: Arc<T>) {
+        self.shared.shared_values.lock().push(value);
+    }
+
     /// The hooks registered, first one first; each is handed out once.
-    #[cfg(feature = "consumer")]
     pub(crate) fn take_completion_hooks(&self) -> Vec<CompletionHook> {
         std::mem::take(&mut *self.shared.hooks.lock())
     }

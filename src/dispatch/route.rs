@@ -44,6 +44,8 @@ pub struct RouteInfo {
     pub policy: Policy,
     /// The type the payload becomes.
     pub payload: PayloadInfo,
+    /// Whether the handler takes a `Transaction`, or something that opens one.
+    pub uses_transaction: bool,
 }
 
 /// The type a payload becomes.

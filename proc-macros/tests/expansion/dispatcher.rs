@@ -39,6 +39,7 @@ impl ::tidings::Dispatcher for Leaderboards {
                             .max_attempts(8u32)
                             .max(::core::time::Duration::new(60u64, 0u32))
                             .timeout(::core::time::Duration::new(10u64, 0u32)),
+                        &[<Message as ::tidings::FromDelivery>::USES_TRANSACTION],
                     ),
                     handle: |__this, __delivery| ::std::boxed::Box::pin(async move {
                         let __payload = match ::tidings::__private::decode::<
@@ -90,6 +91,7 @@ impl ::tidings::Dispatcher for Leaderboards {
                             .max(::core::time::Duration::new(60u64, 0u32))
                             .timeout(::core::time::Duration::new(10u64, 0u32))
                             .on_exhausted(::tidings::dispatch::OnExhausted::Stop),
+                        &[],
                     ),
                     handle: |__this, __delivery| ::std::boxed::Box::pin(async move {
                         let __payload = match ::tidings::__private::decode::<

@@ -77,6 +77,7 @@ impl<T: ConsumerTransport> Engine<T> {
             let partition = partition.name.clone();
             return self.stop(Err(StopReason::WentBack { partition, from, to: record.offset }));
         }
+        self.sequences.watch(&record, &self.parts.counters);
         let (route, failure) = match self.classify(&record) {
             Admission::Skip => {
                 Counters::add(&self.parts.counters.skipped, 1);

@@ -23,7 +23,9 @@ use super::error::StopReason;
 use super::key::KeyId;
 use super::options::ConsumerOptions;
 use super::partition::Partition;
+use super::passed_over::PassedOver;
 use super::plan::GroupPlan;
+use super::sequences::SequenceWatch;
 use super::stats::Counters;
 use crate::clock::Clock;
 use crate::dispatch::Extensions;
@@ -43,6 +45,8 @@ pub(crate) struct Parts {
     pub(crate) extensions: Arc<Extensions>,
     /// Writes dead letters.
     pub(crate) producer: Arc<dyn Producer>,
+    /// Remembers what is passed over, where handlers work in transactions.
+    pub(crate) passed_over: Option<Arc<dyn PassedOver>>,
     /// Runs handlers.
     pub(crate) runtime: Handle,
     pub(crate) counters: Arc<Counters>,
@@ -67,6 +71,7 @@ pub(crate) struct Engine<T> {
     completions: Arc<Completions>,
     /// Partitions by slot; a slot is used again, which is what epochs are for.
     partitions: Vec<Option<Partition>>,
+    sequences: SequenceWatch,
     slots: FxHashMap<TopicPartition, usize>,
     next_epoch: u64,
     /// The slot to look at first, so that none is always first.
@@ -133,6 +138,7 @@ impl<T: ConsumerTransport> Engine<T> {
             parts,
             completions,
             partitions: Vec::new(),
+            sequences: SequenceWatch::new(),
             slots: FxHashMap::default(),
             next_epoch: 1,
             rotation: 0,

@@ -59,6 +59,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let step = match finished {
             Finished::Attempt(outcome) => self.settle(slot, &key, work, outcome),
             Finished::DeadLetter(result) => self.settle_dead_letter(slot, &key, work, result),
+            Finished::NotPassedOver(error) => self.try_again_to_give_up(slot, &key, work, &error),
             Finished::Named(name) => self.settle_name(slot, &key, work, name),
             Finished::Vanished if work.failure.is_some() => {
                 let topic = Arc::clone(&self.parts.plan.dead_letter_topic);

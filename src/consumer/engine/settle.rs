@@ -1,16 +1,19 @@
 //! What becomes of outcomes: done, tried again, given up.
 
 use std::cmp::Reverse;
+use std::error::Error;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::run::Step;
-use super::{Engine, Timer, TimerKey};
+use super::{Engine, Parts, Timer, TimerKey};
 use crate::consumer::completions::{Finished, Place};
 use crate::consumer::dead_letter::{Circumstances, dead_letter};
 use crate::consumer::error::StopReason;
 use crate::consumer::error_text::ErrorText;
 use crate::consumer::key::{Failure, KeyId, KeyState, Work, WorkRoute};
+use crate::consumer::passed_over::NotRemembered;
 use crate::consumer::retry::{Decision, FailurePolicy, Tried, full_jitter};
 use crate::consumer::stats::Counters;
 use crate::dispatch::{RetryPolicy, RouteMatch};
@@ -116,8 +119,14 @@ impl<T: ConsumerTransport> Engine<T> {
         let error = ErrorText::of(&failure.error);
         let why = Circumstances { error: &error, group: &self.parts.plan.group, handler, first_failure, given_up };
         let letter = dead_letter(&self.parts.plan.dead_letter_topic, &work, &why);
-        let written = self.parts.producer.send(letter);
-        self.spawn(slot, key, work, Place::None, async move { Finished::DeadLetter(written.await) })
+        let passing = pass_over(&self.parts, &work);
+        let producer = Arc::clone(&self.parts.producer);
+        self.spawn(slot, key, work, Place::None, async move {
+            match passing.await {
+                Ok(()) => Finished::DeadLetter(producer.send(letter).await),
+                Err(error) => Finished::NotPassedOver(error),
+            }
+        })
     }
 
     /// The offset moves only once the dead letter is written; until then it is tried again and again.
@@ -125,7 +134,7 @@ impl<T: ConsumerTransport> Engine<T> {
         &mut self,
         slot: usize,
         key: &KeyId,
-        mut work: Work,
+        work: Work,
         result: Result<Written, ProduceError>,
     ) -> Step {
         match result {
@@ -146,20 +155,23 @@ impl<T: ConsumerTransport> Engine<T> {
                 let pause = self.parts.options.drain_timeout;
                 self.pause(slot, key, work, pause)
             }
-            Err(error) => {
-                let sends = work.failure.as_mut().map_or(1, |failure| {
-                    failure.sends += 1;
-                    failure.sends
-                });
-                tracing::error!(
-                    group = &*self.parts.plan.group, topic = &*work.record.topic, partition = work.record.partition,
-                    offset = work.record.offset, dead_letter_topic = &*self.parts.plan.dead_letter_topic, error = %error, sends,
-                    "a dead letter could not be written; its key waits and it is tried again"
-                );
-                let pause = full_jitter(RetryPolicy::default().backoff_bound(sends));
-                self.pause(slot, key, work, pause)
-            }
+            Err(error) => self.try_again_to_give_up(slot, key, work, &error),
         }
+    }
+
+    /// The offset holds until the event can be given up in order.
+    pub(super) fn try_again_to_give_up(&mut self, slot: usize, key: &KeyId, mut work: Work, error: &(dyn Error + 'static)) -> Step {
+        let sends = work.failure.as_mut().map_or(1, |failure| {
+            failure.sends += 1;
+            failure.sends
+        });
+        tracing::error!(
+            group = &*self.parts.plan.group, topic = &*work.record.topic, partition = work.record.partition,
+            offset = work.record.offset, dead_letter_topic = &*self.parts.plan.dead_letter_topic, error, sends,
+            "a dead letter could not be written; its key waits and it is tried again"
+        );
+        let pause = full_jitter(RetryPolicy::default().backoff_bound(sends));
+        self.pause(slot, key, work, pause)
     }
 
     fn pause(&mut self, slot: usize, key: &KeyId, work: Work, pause: Duration) -> Step {
@@ -212,5 +224,19 @@ impl<T: ConsumerTransport> Engine<T> {
             pause_ms = pause.map(|pause| pause.as_millis()),
             "{message}"
         );
+    }
+}
+
+/// Remember that the event is passed over, for those dispatchers that tell a later delivery of it from a repeat.
+fn pass_over(parts: &Parts, work: &Work) -> impl Future<Output = Result<(), NotRemembered>> + Send + use<> {
+    let remembering = parts.plan.topics.get(&work.record.topic).map(|plan| plan.remembering(work.route));
+    let passed_over = parts.passed_over.clone();
+    let record = Arc::clone(&work.record);
+    async move {
+        let Some(passed_over) = passed_over else { return Ok(()) };
+        for dispatcher in remembering.unwrap_or_default() {
+            passed_over.pass_over(dispatcher, Arc::clone(&record)).await.map_err(NotRemembered)?;
+        }
+        Ok(())
     }
 }

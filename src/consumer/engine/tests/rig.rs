@@ -125,6 +125,7 @@ impl Rig {
             docs: "",
             policy,
             payload: PayloadInfo { event: EVENT, version: "1.0.0", schema: "" },
+            uses_transaction: false,
         };
         let route = bound_route("Tests", info, &options, filter.as_ref(), handle);
         let dispatcher = BoundDispatcher { name: "Tests", source: TOPIC.to_owned(), routes: vec![route] };
@@ -140,6 +141,7 @@ impl Rig {
             codec: Codec::default(),
             extensions: Arc::new(Extensions::new()),
             producer: Arc::clone(&letters) as Arc<dyn Producer>,
+            passed_over: None,
             runtime: Handle::current(),
             counters: Arc::clone(&counters),
             shutdown: Arc::clone(&shutdown),
