@@ -35,7 +35,9 @@ pub enum BuildError {
         source: RegistryError,
     },
     /// A handler takes a `Transaction`, and there is no database.
-    #[error("the handler {handler} takes a Transaction, and the consumer has no database: give it one with `.database(…)`")]
+    #[error(
+        "the handler {handler} takes a Transaction, and the consumer has no database: give it one with `.database(…)`"
+    )]
     NoDatabase {
         /// The handler.
         handler: &'static str,

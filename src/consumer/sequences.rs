@@ -115,8 +115,7 @@ impl SequenceWatch {
     /// The record at `offset` was read; what it is to its stream, if it has a place in one.
     fn read(&mut self, topic: &str, partition: i32, offset: i64, place: Option<Place<'_>>) -> Option<Observation> {
         let partition = self.hasher.hash_one((topic, partition));
-        let reading =
-            self.partitions.entry(partition).or_insert(Reading { next: offset, unbroken_from: offset });
+        let reading = self.partitions.entry(partition).or_insert(Reading { next: offset, unbroken_from: offset });
         if offset > reading.next {
             reading.unbroken_from = offset;
         }
@@ -351,7 +350,10 @@ mod tests {
         assert_eq!(place(&record), Some(expected));
         record.headers.push_str(header::SEQUENCE, "-7");
         assert_eq!(place(&record), None, "no sequence that can be read");
-        assert_eq!((number(b""), number(b"18446744073709551616"), number(b"18446744073709551615")), (None, None, Some(u64::MAX)));
+        assert_eq!(
+            (number(b""), number(b"18446744073709551616"), number(b"18446744073709551615")),
+            (None, None, Some(u64::MAX))
+        );
     }
 
     #[test]
@@ -362,7 +364,10 @@ mod tests {
             offset += 1;
             watch.read("t", 0, offset, Some(Place { stream: stream.as_bytes(), epoch: 0, sequence, event_id: b"" }))
         };
-        assert_eq!([see("A", 1), see("B", 1), see("A", 2), see("C", 1)].map(Option::unwrap), [Baseline, Baseline, Next, Baseline]);
+        assert_eq!(
+            [see("A", 1), see("B", 1), see("A", 2), see("C", 1)].map(Option::unwrap),
+            [Baseline, Baseline, Next, Baseline]
+        );
         assert_eq!([see("A", 4), see("B", 3)].map(Option::unwrap), [Gap(1), Baseline]);
     }
 

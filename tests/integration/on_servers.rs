@@ -169,7 +169,7 @@ pub(crate) async fn a_connection_killed_before_the_commit_runs_the_closure_again
 
 /// Passes everything on between clients and the server of `address`, until a client sends `COMMIT`: that still reaches the
 /// server, but the answer does not come back.
-async fn a_line_that_breaks_after_commit(address: String) -> std::net::SocketAddr {
+pub(crate) async fn a_line_that_breaks_after_commit(address: String) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let here = listener.local_addr().unwrap();
     tokio::spawn(async move {

@@ -270,9 +270,15 @@ pub(crate) async fn a_fork_is_never_dropped(stage: &Stage) {
 pub(crate) async fn a_higher_epoch_begins_anew_and_a_lower_one_is_over(stage: &Stage) {
     with_effects(stage).await;
     pass_over(stage, &event(0, 8, "given up")).await;
-    for (epoch, sequence, id) in
-        [(0, 9, "old"), (1, 1, "new"), (0, 10, "late"), (1, 1, "new"), (1, 2, "next"), (0, 8, "given up"), (0, 8, "given up")]
-    {
+    for (epoch, sequence, id) in [
+        (0, 9, "old"),
+        (1, 1, "new"),
+        (0, 10, "late"),
+        (1, 1, "new"),
+        (1, 2, "next"),
+        (0, 8, "given up"),
+        (0, 8, "given up"),
+    ] {
         assert!(is_done(&note(stage, event(epoch, sequence, id)).await));
     }
     assert_eq!(effects(stage).await, ["given up", "new", "next", "old"]);
@@ -306,7 +312,8 @@ pub(crate) async fn idle_streams_and_old_holes_are_purged_when_that_is_asked_for
         let handled = if stream % 5 == 0 { "2999-01-01 00:00:00" } else { "2001-01-01 00:00:00" };
         values.push(format!("('{GROUP}', '{DISPATCHER}', 'accounts', 'Account/{stream:04}', 0, 1, 'e', '{handled}')"));
     }
-    let insert = "INSERT INTO tidings_inbox (consumer_group, dispatcher, source, stream, epoch, sequence, event_id, handled_at)";
+    let insert =
+        "INSERT INTO tidings_inbox (consumer_group, dispatcher, source, stream, epoch, sequence, event_id, handled_at)";
     stage.execute(&format!("{insert} VALUES {}", values.join(","))).await;
     inbox.pass_over(DISPATCHER, &nth(5)).await.unwrap();
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::future::{join_all, try_join};
-use tidings::database::{Database, Error, Locking, TransactionOptions, Transaction};
+use tidings::database::{Database, Error, Locking, Transaction, TransactionOptions};
 use tidings::publisher::{Acks, DeliveryMode, Publisher, PublisherOptions};
 use tokio::sync::Barrier;
 

@@ -160,14 +160,25 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     /// The offset holds until the event can be given up in order.
-    pub(super) fn try_again_to_give_up(&mut self, slot: usize, key: &KeyId, mut work: Work, error: &(dyn Error + 'static)) -> Step {
+    pub(super) fn try_again_to_give_up(
+        &mut self,
+        slot: usize,
+        key: &KeyId,
+        mut work: Work,
+        error: &(dyn Error + 'static),
+    ) -> Step {
         let sends = work.failure.as_mut().map_or(1, |failure| {
             failure.sends += 1;
             failure.sends
         });
         tracing::error!(
-            group = &*self.parts.plan.group, topic = &*work.record.topic, partition = work.record.partition,
-            offset = work.record.offset, dead_letter_topic = &*self.parts.plan.dead_letter_topic, error, sends,
+            group = &*self.parts.plan.group,
+            topic = &*work.record.topic,
+            partition = work.record.partition,
+            offset = work.record.offset,
+            dead_letter_topic = &*self.parts.plan.dead_letter_topic,
+            error,
+            sends,
             "a dead letter could not be written; its key waits and it is tried again"
         );
         let pause = full_jitter(RetryPolicy::default().backoff_bound(sends));

@@ -10,11 +10,11 @@ use super::admission::ask;
 use super::failure::without_blame;
 use super::identity::Identity;
 use super::rules::Verdict;
+use crate::database::Transaction;
 use crate::database::commit::commit;
 use crate::database::error::Failure;
 use crate::database::open::OpenTransaction;
 use crate::database::transaction::{Ended, sql_error};
-use crate::database::Transaction;
 use crate::dispatch::{Delivery, FromDelivery};
 use crate::outcome::{ErrorClass, HandlerError, Outcome};
 
@@ -170,4 +170,3 @@ impl Drop for Handling {
         drop(self.transaction.end());
     }
 }
-

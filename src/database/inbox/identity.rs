@@ -64,7 +64,8 @@ impl Identity {
         check_name("consumer group", group, MAX_NAME_BYTES)?;
         check_name("dispatcher", dispatcher, MAX_DISPATCHER_BYTES)?;
         check_name("source", source, MAX_SOURCE_BYTES)?;
-        let (EventIdentity::Single { event_id } | EventIdentity::Sequenced { place: Latest { event_id, .. }, .. }) = &event;
+        let (EventIdentity::Single { event_id } | EventIdentity::Sequenced { place: Latest { event_id, .. }, .. }) =
+            &event;
         check_name("event id", event_id, MAX_NAME_BYTES)?;
         Ok(Self { group: group.to_owned(), dispatcher: dispatcher.to_owned(), source: source.to_owned(), event })
     }

@@ -99,7 +99,9 @@ impl Database {
             let old = format!("consumer_group = {} AND {column} < {}", dialect.text(&group), before(dialect, age));
             let delete = match dialect {
                 #[cfg(feature = "mysql")]
-                Dialect::MySql => format!("DELETE FROM {table} WHERE {old} ORDER BY consumer_group, {column} LIMIT {BATCH}"),
+                Dialect::MySql => {
+                    format!("DELETE FROM {table} WHERE {old} ORDER BY consumer_group, {column} LIMIT {BATCH}")
+                }
                 #[cfg(feature = "sqlite")]
                 Dialect::Sqlite => {
                     format!("DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE {old} LIMIT {BATCH})")
