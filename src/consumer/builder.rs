@@ -15,6 +15,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::dispatch::{Dispatcher, Extensions};
 use crate::envelope::EnvelopeView;
 use crate::schema::Codec;
+use crate::transport::kafka::TopicSpec;
 
 /// Builds a [`Consumer`]; see [`Consumer::builder`].
 #[must_use]
@@ -26,6 +27,7 @@ pub struct ConsumerBuilder {
     dispatchers: Vec<(String, BoundDispatcher)>,
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
     inbox: InboxBuilder,
+    topics: Vec<TopicSpec>,
     error: Option<BuildError>,
 }
 
@@ -81,6 +83,7 @@ impl ConsumerBuilder {
             dispatchers: Vec::new(),
             #[cfg(any(feature = "mysql", feature = "sqlite"))]
             inbox: InboxBuilder::default(),
+            topics: Vec::new(),
             error: None,
         }
     }
@@ -142,6 +145,13 @@ impl ConsumerBuilder {
         self
     }
 
+    /// The declaration of a topic that is read, to be compared with the topic there is: one with another number of partitions
+    /// is an error at startup, since keys have moved, or will. May be given for each source. Default: a topic need only exist.
+    pub fn topic(mut self, topic: TopicSpec) -> Self {
+        self.topics.push(topic);
+        self
+    }
+
     /// What the dispatchers given so far handle.
     pub fn routes(&self) -> Vec<RouteListing> {
         let of_dispatcher = |(group, dispatcher): &(String, BoundDispatcher)| {
@@ -156,7 +166,8 @@ impl ConsumerBuilder {
     /// broker, and fails with [`BuildError::RoutesWritten`]: that is how `tidings routes` asks a service.
     ///
     /// # Errors
-    /// Two handlers take the same events, a topic is missing, or no broker answers.
+    /// Two handlers take the same events, a topic is missing or has not as many partitions as its
+    /// [declaration](Self::topic) says, or no broker answers.
     pub async fn build(self) -> Result<Consumer, BuildError> {
         if let Some(error) = self.error {
             return Err(error);
@@ -180,13 +191,14 @@ impl ConsumerBuilder {
         let plans = plans(&self.options, self.dispatchers)?;
         #[cfg(any(feature = "mysql", feature = "sqlite"))]
         let inbox = self.inbox.check(&plans).await?;
+        startup::check_declared(&self.topics, &plans)?;
         let mut groups = Vec::with_capacity(plans.len());
         for plan in plans {
-            let topics = startup::check_topics(&plan, &self.options).await?;
+            let topics = startup::check_topics(&plan, &self.options, &self.topics).await?;
             let producer = startup::dead_letter_producer(&plan, &self.options, &topics)?;
             groups.push(Group { plan, producer, partitions: topics.partitions });
         }
-        let consumer = Consumer::new(self.options, self.codec, self.clock, Arc::new(self.extensions), groups);
+        let consumer = Consumer::new(self.options, self.codec, self.clock, self.extensions, groups);
         #[cfg(any(feature = "mysql", feature = "sqlite"))]
         let consumer = consumer.with_inbox(inbox);
         Ok(consumer)

@@ -55,6 +55,12 @@ pub enum BuildError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A topic was declared that no dispatcher reads.
+    #[error("the topic {topic} is declared, but no dispatcher reads it: correct its name, or remove the declaration")]
+    UnreadTopic {
+        /// The topic.
+        topic: String,
+    },
     /// The Kafka client could not be made.
     #[error("cannot start the consumer group {group}")]
     Client {

@@ -54,18 +54,18 @@ impl ConsumerInbox {
         &self,
         plan: &GroupPlan,
         counters: &Counters,
-        extensions: &Arc<Extensions>,
-    ) -> (Arc<Extensions>, Option<Arc<dyn PassedOver>>) {
+        extensions: &Extensions,
+    ) -> (Extensions, Option<Arc<dyn PassedOver>>) {
         let mut dispatchers: Vec<_> = plan.transactional().map(|route| route.dispatcher).collect();
         if dispatchers.is_empty() {
-            return (Arc::clone(extensions), None);
+            return (extensions.clone(), None);
         }
         dispatchers.sort_unstable();
         dispatchers.dedup();
         let inbox = Arc::new(Inbox::of_group(&self.database, &plan.group, dispatchers, &counters.inbox));
-        let mut extensions = Extensions::clone(extensions);
+        let mut extensions = extensions.clone();
         extensions.insert(Arc::clone(&inbox));
-        (Arc::new(extensions), Some(inbox))
+        (extensions, Some(inbox))
     }
 
     /// Begin to delete, now and then, ids that `groups` need not remember any more.

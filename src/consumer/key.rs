@@ -8,6 +8,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tokio::task::AbortHandle;
 
+use crate::dispatch::{Delivery, DeliveryContext, DeliveryParts};
 use crate::outcome::HandlerError;
 use crate::transport::Record;
 
@@ -23,7 +24,7 @@ pub(crate) enum KeyId {
 /// A record on its way through the engine.
 #[derive(Debug)]
 pub(crate) struct Work {
-    pub(crate) record: Arc<Record>,
+    pub(crate) delivery: Delivery,
     pub(crate) route: WorkRoute,
     /// Attempts that count, so far.
     pub(crate) attempts: u32,
@@ -34,7 +35,7 @@ pub(crate) struct Work {
     /// When the first attempt began, by the clock's monotonic time.
     pub(crate) first_attempt: Option<Duration>,
     /// Why it is to be dead-lettered, once it is.
-    pub(crate) failure: Option<Failure>,
+    pub(crate) failure: Option<Box<Failure>>,
 }
 
 /// Where a record goes.
@@ -54,9 +55,10 @@ pub(crate) struct Failure {
 }
 
 impl Work {
-    pub(crate) fn new(record: Record, route: WorkRoute) -> Self {
+    pub(crate) fn new(record: Record, context: &Arc<DeliveryContext>, route: WorkRoute) -> Self {
+        let context = Arc::clone(context);
         Self {
-            record: Arc::new(record),
+            delivery: Delivery::new(DeliveryParts { record, context, handler: "", attempt: 0 }),
             route,
             attempts: 0,
             failures: 0,
@@ -64,6 +66,10 @@ impl Work {
             first_attempt: None,
             failure: None,
         }
+    }
+
+    pub(crate) fn record(&self) -> &Record {
+        self.delivery.record()
     }
 }
 

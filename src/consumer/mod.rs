@@ -2,6 +2,7 @@
 
 mod attempt;
 mod builder;
+mod commit_metadata;
 mod completions;
 mod dead_letter;
 mod driver;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::dispatch::{OnExhausted, RetryPolicy};
-use crate::transport::kafka::KafkaOptions;
+use crate::transport::kafka::{KafkaOptions, StartFrom};
 
 /// How a consumer reads, handles and gives up. A service may read them from a file of its own, by the same names.
 ///
@@ -17,6 +17,8 @@ use crate::transport::kafka::KafkaOptions;
 /// | `max_buffered_bytes` | 64 MiB | bytes of a group |
 /// | `commit_interval_ms` | 1,000 | milliseconds |
 /// | `commit_count` | 50,000 | records |
+/// | `commit_metadata_bytes` | 4,096 | bytes |
+/// | `start_from` | `earliest` | |
 /// | `drain_timeout_ms` | 20,000 | milliseconds |
 /// | `handler_timeout_ms` | 60,000 | milliseconds |
 /// | `startup_timeout_ms` | 15,000 | milliseconds |
@@ -46,6 +48,8 @@ pub struct ConsumerOptions {
     #[serde(rename = "commit_interval_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) commit_interval: Duration,
     pub(crate) commit_count: usize,
+    pub(crate) commit_metadata_bytes: usize,
+    pub(crate) start_from: StartFrom,
     #[serde(rename = "drain_timeout_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) drain_timeout: Duration,
     #[serde(rename = "handler_timeout_ms", deserialize_with = "crate::milliseconds::deserialize")]
@@ -93,6 +97,20 @@ impl ConsumerOptions {
     /// Completed records that make a commit due before the interval has passed. Default: 50,000.
     pub fn commit_count(mut self, records: usize) -> Self {
         self.commit_count = records.max(1);
+        self
+    }
+
+    /// What may travel with a committed offset, in bytes: which events above it are complete, so that a restart does not do them
+    /// again. Default: 4,096, as brokers have it (`offset.metadata.max.bytes`); 0 sends nothing.
+    pub fn commit_metadata_bytes(mut self, bytes: usize) -> Self {
+        self.commit_metadata_bytes = bytes;
+        self
+    }
+
+    /// Where a group begins that has committed nothing. Default: [`StartFrom::Earliest`]. A group that has committed goes on
+    /// there, and stops with an error when retention has deleted what is next: skipping it must be somebody's decision.
+    pub fn start_from(mut self, start: StartFrom) -> Self {
+        self.start_from = start;
         self
     }
 
@@ -160,6 +178,8 @@ impl Default for ConsumerOptions {
             max_buffered_bytes: 64 * 1024 * 1024,
             commit_interval: Duration::from_secs(1),
             commit_count: 50_000,
+            commit_metadata_bytes: 4_096,
+            start_from: StartFrom::Earliest,
             drain_timeout: Duration::from_secs(20),
             handler_timeout: Duration::from_mins(1),
             startup_timeout: Duration::from_secs(15),

@@ -1,9 +1,11 @@
 //! A partition that is ours: its offsets, its keys and their queues.
 
 use std::collections::{HashMap, VecDeque};
+use std::mem;
 
 use foldhash::fast::RandomState;
 
+use super::commit_metadata::CommitMetadata;
 use super::key::{KeyId, KeyQueue, KeyState};
 use super::offsets::OffsetTracker;
 use crate::transport::{CommitOffset, TopicPartition};
@@ -12,6 +14,8 @@ use crate::transport::{CommitOffset, TopicPartition};
 #[derive(Debug)]
 pub(crate) struct Partition {
     pub(crate) name: TopicPartition,
+    /// Where its topic's plan stands.
+    pub(crate) plan: usize,
     /// Fences completions of an earlier assignment.
     pub(crate) epoch: u64,
     pub(crate) offsets: OffsetTracker,
@@ -25,36 +29,48 @@ pub(crate) struct Partition {
     pub(crate) running: usize,
     /// Bytes held for it.
     pub(crate) buffered_bytes: usize,
-    committed: Option<i64>,
+    /// Whether there is something to commit, be it only above the committed offset.
+    pub(crate) changed: bool,
+    pub(crate) committed: Option<i64>,
 }
 
 impl Partition {
-    pub(crate) fn new(name: TopicPartition, epoch: u64) -> Self {
+    pub(crate) fn new(name: TopicPartition, plan: usize, epoch: u64, offsets: OffsetTracker) -> Self {
         Self {
             name,
+            plan,
             epoch,
-            offsets: OffsetTracker::default(),
+            offsets,
             keys: HashMap::default(),
             ready: VecDeque::new(),
             draining: false,
             running: 0,
             buffered_bytes: 0,
+            changed: false,
             committed: None,
         }
     }
 
-    /// The offset to commit, if it has moved; it counts as committed from here on.
-    pub(crate) fn take_commit(&mut self) -> Option<CommitOffset> {
+    /// The record at `offset` is done with.
+    pub(crate) fn complete(&mut self, offset: i64) {
+        self.changed |= self.offsets.complete(offset);
+    }
+
+    /// What to commit, if anything is complete that was not; it counts as committed from here on. `limit` is in bytes, of the
+    /// metadata.
+    pub(crate) fn take_commit(&mut self, fingerprint: u64, limit: usize) -> Option<CommitOffset> {
         let offset = self.offsets.watermark()?;
-        let moved = self.committed.is_none_or(|committed| committed < offset);
-        moved.then(|| {
-            self.committed = Some(offset);
-            CommitOffset { partition: self.name.clone(), offset, metadata: String::new() }
-        })
+        if !mem::take(&mut self.changed) && self.committed == Some(offset) {
+            return None;
+        }
+        self.committed = Some(offset);
+        let metadata = CommitMetadata::encode(fingerprint, offset, &self.offsets.completed_runs(), limit);
+        Some(CommitOffset { partition: self.name.clone(), offset, metadata })
     }
 
     /// A commit failed: the next one names this partition again.
     pub(crate) fn forget_commit(&mut self) {
+        self.changed = true;
         self.committed = None;
     }
 

@@ -2,7 +2,6 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
@@ -15,7 +14,7 @@ pub(crate) trait PassedOver: Send + Sync {
     fn pass_over(
         &self,
         dispatcher: &'static str,
-        record: Arc<Record>,
+        record: Record,
     ) -> BoxFuture<'static, Result<(), Box<dyn StdError + Send + Sync>>>;
 }
 
@@ -35,7 +34,7 @@ impl PassedOver for crate::database::Inbox {
     fn pass_over(
         &self,
         dispatcher: &'static str,
-        record: Arc<Record>,
+        record: Record,
     ) -> BoxFuture<'static, Result<(), Box<dyn StdError + Send + Sync>>> {
         let inbox = self.clone();
         Box::pin(async move { Ok(inbox.pass_over(dispatcher, &record).await?) })

@@ -48,6 +48,7 @@ impl fmt::Debug for BoundRoute {
 /// Who handles a topic's events, in one group.
 #[derive(Debug)]
 pub(crate) struct TopicPlan {
+    pub(crate) topic: Arc<str>,
     router: Router,
     pub(crate) routes: Vec<BoundRoute>,
     /// The dispatchers that handle events in transactions: what they pass over is remembered.
@@ -55,13 +56,13 @@ pub(crate) struct TopicPlan {
 }
 
 impl TopicPlan {
-    fn new(routes: Vec<BoundRoute>) -> Self {
+    fn new(topic: Arc<str>, routes: Vec<BoundRoute>) -> Self {
         let router = Router::new(routes.iter().map(|route| &route.info));
         let mut transactional: Vec<_> =
             routes.iter().filter(|route| route.info.uses_transaction).map(|route| route.dispatcher).collect();
         transactional.sort_unstable();
         transactional.dedup();
-        Self { router, routes, transactional }
+        Self { topic, router, routes, transactional }
     }
 
     /// The dispatchers that must remember an event of `route` when it is passed over; of none, when it reached no handler.
@@ -84,7 +85,10 @@ impl TopicPlan {
 pub(crate) struct GroupPlan {
     pub(crate) group: Arc<str>,
     pub(crate) dead_letter_topic: Arc<str>,
-    pub(crate) topics: FxHashMap<Arc<str>, TopicPlan>,
+    /// In the order of their names.
+    pub(crate) topics: Vec<TopicPlan>,
+    /// Changes when what the group handles does.
+    pub(crate) fingerprint: u64,
 }
 
 /// A dispatcher's routes, bound to the dispatcher.
@@ -143,6 +147,11 @@ fn handler_name(dispatcher: &str, method: &str) -> &'static str {
 }
 
 impl GroupPlan {
+    /// Where the plan of `topic` stands.
+    pub(crate) fn index_of(&self, topic: &str) -> Option<usize> {
+        self.topics.binary_search_by(|plan| (*plan.topic).cmp(topic)).ok()
+    }
+
     /// The plan of `dispatchers`, which share a group.
     ///
     /// # Errors
@@ -159,17 +168,32 @@ impl GroupPlan {
         for routes in by_topic.values() {
             check_disjoint(routes)?;
         }
-        let topics = by_topic.into_iter().map(|(topic, routes)| (topic, TopicPlan::new(routes))).collect();
+        let fingerprint = fingerprint(&by_topic);
+        let mut topics: Vec<_> = by_topic.into_iter().map(|(topic, routes)| TopicPlan::new(topic, routes)).collect();
+        topics.sort_unstable_by(|left, right| left.topic.cmp(&right.topic));
         let dead_letter_topic = options.dead_letter_topic.clone().unwrap_or_else(|| format!("{group}.dead-letters"));
-        Ok(Self { group: group.into(), dead_letter_topic: dead_letter_topic.into(), topics })
+        Ok(Self { group: group.into(), dead_letter_topic: dead_letter_topic.into(), topics, fingerprint })
     }
 }
 
 impl GroupPlan {
     /// Its routes whose handlers work in transactions.
     pub(crate) fn transactional(&self) -> impl Iterator<Item = &BoundRoute> {
-        self.topics.values().flat_map(|topic| &topic.routes).filter(|route| route.info.uses_transaction)
+        self.topics.iter().flat_map(|topic| &topic.routes).filter(|route| route.info.uses_transaction)
     }
+}
+
+/// FNV-1a (Fowler, Noll, Vo), 64 bits, over what is handled: the same in every build.
+fn fingerprint(by_topic: &FxHashMap<Arc<str>, Vec<BoundRoute>>) -> u64 {
+    let mut lines: Vec<_> = by_topic
+        .iter()
+        .flat_map(|(topic, routes)| {
+            routes.iter().map(move |route| format!("{topic} {} {}\n", route.info.event, route.info.versions))
+        })
+        .collect();
+    lines.sort_unstable();
+    let bytes = lines.iter().flat_map(|line| line.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn check_disjoint(routes: &[BoundRoute]) -> Result<(), RouteConflict> {

@@ -41,7 +41,7 @@ pub struct Consumer {
     options: ConsumerOptions,
     codec: Codec,
     clock: Arc<dyn Clock>,
-    extensions: Arc<Extensions>,
+    extensions: Extensions,
     groups: Vec<Group>,
     handle: ConsumerHandle,
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -99,7 +99,7 @@ impl Consumer {
         options: ConsumerOptions,
         codec: Codec,
         clock: Arc<dyn Clock>,
-        extensions: Arc<Extensions>,
+        extensions: Extensions,
         groups: Vec<Group>,
     ) -> Self {
         let counters = groups.iter().map(|group| (Arc::clone(&group.plan.group), Arc::default())).collect();
@@ -174,7 +174,7 @@ impl Consumer {
             let joined = self.inbox.as_ref().map(|inbox| inbox.join(&group.plan, counters, &self.extensions));
             #[cfg(not(any(feature = "mysql", feature = "sqlite")))]
             let joined = None;
-            let (extensions, passed_over) = joined.unwrap_or_else(|| (Arc::clone(&self.extensions), None));
+            let (extensions, passed_over) = joined.unwrap_or_else(|| (self.extensions.clone(), None));
             let parts = Parts {
                 plan: group.plan,
                 options: self.options.clone(),
@@ -191,7 +191,7 @@ impl Consumer {
             let group = Arc::clone(name);
             let make = move || {
                 let budget = options.max_buffered_bytes / (partitions.max(1) as usize);
-                let transport = KafkaConsumer::new(&options.kafka, &parts.plan.group, budget)?;
+                let transport = KafkaConsumer::new(&options.kafka, &parts.plan.group, options.start_from, budget)?;
                 Engine::new(transport, parts)
             };
             let started = spawn_thread(&group, runtime.clone(), make);

@@ -16,6 +16,7 @@ pub(crate) struct Counters {
     /// Counted by handlers' tasks.
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
     pub(crate) inbox: std::sync::Arc<crate::database::inbox::InboxCounters>,
+    pub(crate) completed_before: AtomicU64,
     pub(crate) assigned: AtomicU64,
     pub(crate) in_flight: AtomicU64,
     pub(crate) buffered_bytes: AtomicU64,
@@ -46,6 +47,8 @@ pub struct ConsumerStats {
     pub inbox_repeats: u64,
     /// Events whose place in their stream the inbox knows as another event's. None is dropped.
     pub inbox_forks: u64,
+    /// Events read again after a restart or a rebalance that were complete already, and not handled again.
+    pub completed_before: u64,
     /// Partitions assigned now.
     pub assigned: u64,
     /// Handlers running now.
@@ -77,6 +80,7 @@ impl Counters {
             forks: read(&self.forks),
             inbox_repeats,
             inbox_forks,
+            completed_before: read(&self.completed_before),
             assigned: read(&self.assigned),
             in_flight: read(&self.in_flight),
             buffered_bytes: read(&self.buffered_bytes),
@@ -99,6 +103,7 @@ impl std::ops::Add for ConsumerStats {
             forks: self.forks + other.forks,
             inbox_repeats: self.inbox_repeats + other.inbox_repeats,
             inbox_forks: self.inbox_forks + other.inbox_forks,
+            completed_before: self.completed_before + other.completed_before,
             assigned: self.assigned + other.assigned,
             in_flight: self.in_flight + other.in_flight,
             buffered_bytes: self.buffered_bytes + other.buffered_bytes,

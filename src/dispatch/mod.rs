@@ -10,7 +10,7 @@ mod route;
 mod router;
 mod versions;
 
-pub use delivery::{CompletionHook, Delivery, DeliveryParts, Extensions};
+pub use delivery::{CompletionHook, Delivery, DeliveryContext, DeliveryParts, Extensions};
 pub use extract::{FromDelivery, Message, RecordHeaders, State};
 pub use policy::{OnExhausted, Policy, RetryOverrides, RetryPolicy};
 pub use route::{Dispatcher, HandlerFuture, PayloadInfo, Route, RouteConflict, RouteInfo, Routes};

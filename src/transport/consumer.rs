@@ -32,11 +32,37 @@ pub struct CommitOffset {
     pub metadata: String,
 }
 
+/// A partition that is handed to this member, and where its reading begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// Where to begin.
+    pub start: StartOffset,
+}
+
+/// Where reading a partition begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartOffset {
+    /// Nobody of the group has committed: at the oldest record.
+    Beginning,
+    /// Nobody of the group has committed: behind the newest record there was when this was looked up. To be committed at once,
+    /// or what is published before the first commit would be skipped at the next start.
+    End(i64),
+    /// Where the group stopped.
+    Committed {
+        /// The committed offset.
+        offset: i64,
+        /// What was committed with it; empty when it is not text.
+        metadata: String,
+    },
+}
+
 /// What happened to the group's membership, or to the client.
 #[derive(Debug)]
 pub enum GroupEvent {
     /// These partitions are ours once [`ConsumerTransport::assign`] is called.
-    Assigned(Vec<TopicPartition>),
+    Assigned(Vec<Assignment>),
     /// These partitions are to be given back with [`ConsumerTransport::unassign`], after their work is committed.
     Revoked(Vec<TopicPartition>),
     /// These partitions are somebody else's already; committing them is forbidden. To be given back all the same.
@@ -67,6 +93,9 @@ pub enum ConsumeError {
         /// What the client or the broker says.
         reason: String,
     },
+    /// The broker takes less metadata with a committed offset.
+    #[error("the broker refuses the metadata of a commit as too large (offset.metadata.max.bytes)")]
+    MetadataTooLarge,
     /// Reading a partition failed.
     #[error("cannot read {partition}: {reason}")]
     Fetch {
@@ -94,11 +123,17 @@ pub trait ConsumerTransport: Send {
     /// The next thing that happened, if any. To be called often: it keeps the membership alive.
     fn poll(&mut self) -> Option<GroupEvent>;
 
-    /// Begin to read these partitions from their committed offsets.
+    /// Begin to read these partitions where they say.
     ///
     /// # Errors
     /// The client refuses.
-    fn assign(&mut self, partitions: &[TopicPartition]) -> Result<(), ConsumeError>;
+    fn assign(&mut self, partitions: &[Assignment]) -> Result<(), ConsumeError>;
+
+    /// Read a partition that is ours from `offset` on; what was fetched and not taken is thrown away.
+    ///
+    /// # Errors
+    /// The client refuses.
+    fn seek(&mut self, partition: &TopicPartition, offset: i64) -> Result<(), ConsumeError>;
 
     /// Give these partitions back.
     ///

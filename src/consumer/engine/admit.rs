@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::Engine;
 use crate::consumer::error::StopReason;
 use crate::consumer::key::{Failure, KeyId, KeyQueue, Work, WorkRoute};
+use crate::consumer::offsets::Begin;
 use crate::consumer::stats::Counters;
 use crate::dispatch::RouteMatch;
 use crate::envelope::EnvelopeView;
@@ -13,7 +14,7 @@ use crate::outcome::{ErrorClass, HandlerError};
 use crate::transport::{ConsumeError, ConsumerTransport, Record};
 
 /// The records taken from one partition before the next has its turn.
-const BATCH: usize = 512;
+const BATCH: usize = 128;
 
 #[derive(Debug, thiserror::Error)]
 #[error("{event} has no readable version, and more than one handler takes it; set the ce_schemaversion header")]
@@ -72,17 +73,21 @@ impl<T: ConsumerTransport> Engine<T> {
 
     fn admit(&mut self, slot: usize, record: Record) {
         let Some(partition) = self.partitions[slot].as_mut() else { return };
-        if !partition.offsets.begin(record.offset) {
-            let from = partition.offsets.next().unwrap_or_default();
-            let partition = partition.name.clone();
-            return self.stop(Err(StopReason::WentBack { partition, from, to: record.offset }));
+        match partition.offsets.begin(record.offset) {
+            Begin::New => {}
+            Begin::Completed => return Counters::add(&self.parts.counters.completed_before, 1),
+            Begin::WentBack => {
+                let from = partition.offsets.next().unwrap_or_default();
+                let partition = partition.name.clone();
+                return self.stop(Err(StopReason::WentBack { partition, from, to: record.offset }));
+            }
         }
         self.sequences.watch(&record, &self.parts.counters);
-        let (route, failure) = match self.classify(&record) {
+        let (route, failure) = match self.classify(slot, &record) {
             Admission::Skip => {
                 Counters::add(&self.parts.counters.skipped, 1);
                 if let Some(partition) = self.partitions[slot].as_mut() {
-                    partition.offsets.complete(record.offset);
+                    partition.complete(record.offset);
                 }
                 self.uncommitted += 1;
                 return;
@@ -94,27 +99,29 @@ impl<T: ConsumerTransport> Engine<T> {
             None => KeyId::Alone(record.offset),
         };
         let bytes = record.size();
-        let mut work = Work::new(record, route);
-        work.failure = failure.map(|error| Failure { error, sends: 0 });
+        let mut work = Work::new(record, &self.context, route);
+        work.failure = failure.map(|error| Box::new(Failure { error, sends: 0 }));
         self.buffered_bytes += bytes;
         let has_place = self.in_flight < self.parts.options.max_in_flight;
         let Some(partition) = self.partitions[slot].as_mut() else { return };
         partition.buffered_bytes += bytes;
         if let Some(queue) = partition.keys.get_mut(&key) {
+            work.delivery.detach();
             queue.waiting.push_back(work);
         } else if has_place && partition.ready.is_empty() {
             self.run(slot, key, work);
         } else {
+            work.delivery.detach();
             partition.keys.insert(key.clone(), KeyQueue { waiting: [work].into(), ..KeyQueue::default() });
             partition.ready.push_back(key);
         }
     }
 
-    fn classify(&self, record: &Record) -> Admission {
+    fn classify(&self, slot: usize, record: &Record) -> Admission {
         if record.payload.is_none() {
             return Admission::Skip;
         }
-        let Some(plan) = self.parts.plan.topics.get(&record.topic) else { return Admission::Skip };
+        let Some(plan) = self.plan_of(slot) else { return Admission::Skip };
         let envelope = EnvelopeView::new(&record.headers);
         let Some(event) = envelope.event() else { return Admission::Work(WorkRoute::Unrouted, None) };
         match plan.route(event, envelope.schema_version_text()) {

@@ -4,10 +4,12 @@ use std::mem;
 use std::time::Duration;
 
 use super::Engine;
+use crate::consumer::commit_metadata::CommitMetadata;
 use crate::consumer::error::StopReason;
 use crate::consumer::key::Work;
+use crate::consumer::offsets::OffsetTracker;
 use crate::consumer::partition::Partition;
-use crate::transport::{CommitOffset, ConsumeError, ConsumerTransport, TopicPartition};
+use crate::transport::{Assignment, CommitOffset, ConsumeError, ConsumerTransport, StartOffset, TopicPartition};
 
 /// How long the commit before giving partitions back is waited for.
 const LAST_COMMIT: Duration = Duration::from_secs(5);
@@ -34,18 +36,42 @@ pub(super) struct Stopping {
 }
 
 impl<T: ConsumerTransport> Engine<T> {
-    pub(super) fn on_assigned(&mut self, partitions: Vec<TopicPartition>) {
-        tracing::info!(group = &*self.parts.plan.group, partitions = %list(&partitions), "partitions assigned");
-        if let Err(error) = self.transport.assign(&partitions) {
+    pub(super) fn on_assigned(&mut self, assignments: Vec<Assignment>) {
+        let names: Vec<_> = assignments.iter().map(|assignment| assignment.partition.clone()).collect();
+        tracing::info!(group = &*self.parts.plan.group, partitions = %list(&names), "partitions assigned");
+        if let Err(error) = self.transport.assign(&assignments) {
             return self.stop(Err(error.into()));
         }
         if self.stopping.is_some() {
             return;
         }
-        for name in partitions {
+        let mut routes_changed = false;
+        for Assignment { partition: name, start } in assignments {
             let epoch = self.next_epoch;
             self.next_epoch += 1;
-            let partition = Some(Partition::new(name.clone(), epoch));
+            let fingerprint = self.parts.plan.fingerprint;
+            // Only topics of the plan are subscribed to.
+            let Some(plan) = self.parts.plan.index_of(&name.topic) else { continue };
+            let partition = match start {
+                StartOffset::Beginning => Partition::new(name.clone(), plan, epoch, OffsetTracker::default()),
+                StartOffset::End(offset) => {
+                    // Committed at once, or what comes before the first commit would be skipped at the next start.
+                    self.uncommitted += 1;
+                    let mut partition = Partition::new(name.clone(), plan, epoch, OffsetTracker::restored(offset, []));
+                    partition.changed = true;
+                    partition
+                }
+                StartOffset::Committed { offset, metadata } => {
+                    let known = CommitMetadata::decode(&metadata, offset);
+                    routes_changed |= known.as_ref().is_some_and(|known| known.fingerprint != fingerprint);
+                    let completed = known.map(|known| known.completed).unwrap_or_default();
+                    let mut partition =
+                        Partition::new(name.clone(), plan, epoch, OffsetTracker::restored(offset, completed));
+                    partition.committed = Some(offset);
+                    partition
+                }
+            };
+            let partition = Some(partition);
             let slot = match self.partitions.iter().position(Option::is_none) {
                 Some(free) => {
                     self.partitions[free] = partition;
@@ -57,6 +83,13 @@ impl<T: ConsumerTransport> Engine<T> {
                 }
             };
             self.slots.insert(name, slot);
+        }
+        if routes_changed && !mem::replace(&mut self.warned_of_routes, true) {
+            tracing::warn!(
+                group = &*self.parts.plan.group,
+                "the routes are not those of the build that committed last: events it skipped are not delivered to a handler that is \
+                 new; seek back to have them"
+            );
         }
     }
 
@@ -83,6 +116,10 @@ impl<T: ConsumerTransport> Engine<T> {
     pub(super) fn on_committed(&mut self, result: Result<(), ConsumeError>) {
         self.commits_under_way = self.commits_under_way.saturating_sub(1);
         if let Err(error) = result {
+            if matches!(error, ConsumeError::MetadataTooLarge) {
+                // This broker is set to less than the usual 4,096.
+                self.metadata_bytes /= 2;
+            }
             tracing::warn!(group = &*self.parts.plan.group, %error, "a commit failed; the next one repeats it");
             self.repeat_commit();
         }
@@ -101,7 +138,10 @@ impl<T: ConsumerTransport> Engine<T> {
             || self.now >= self.last_commit.saturating_add(options.commit_interval);
         // One at a time: a slow broker gets fewer commits, not a queue of them.
         if self.uncommitted > 0 && due && self.commits_under_way == 0 {
-            let offsets: Vec<_> = self.partitions.iter_mut().flatten().filter_map(Partition::take_commit).collect();
+            let (fingerprint, limit) = (self.parts.plan.fingerprint, self.metadata_bytes);
+            let partitions = self.partitions.iter_mut().flatten();
+            let offsets: Vec<_> =
+                partitions.filter_map(|partition| partition.take_commit(fingerprint, limit)).collect();
             self.uncommitted = 0;
             self.last_commit = self.now;
             self.commit(&offsets);
@@ -140,9 +180,9 @@ impl<T: ConsumerTransport> Engine<T> {
 
     pub(super) fn exhausted(work: &Work, error: String) -> StopReason {
         StopReason::Exhausted {
-            topic: work.record.topic.to_string(),
-            partition: work.record.partition,
-            offset: work.record.offset,
+            topic: work.record().topic.to_string(),
+            partition: work.record().partition,
+            offset: work.record().offset,
             error,
         }
     }
@@ -243,7 +283,8 @@ impl<T: ConsumerTransport> Engine<T> {
         }
         let mut offsets = Vec::new();
         for name in names {
-            offsets.extend(self.named(name).and_then(Partition::take_commit));
+            let (fingerprint, limit) = (self.parts.plan.fingerprint, self.metadata_bytes);
+            offsets.extend(self.named(name).and_then(|partition| partition.take_commit(fingerprint, limit)));
         }
         self.commit(&offsets);
         offsets.is_empty()

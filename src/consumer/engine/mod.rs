@@ -24,11 +24,11 @@ use super::key::KeyId;
 use super::options::ConsumerOptions;
 use super::partition::Partition;
 use super::passed_over::PassedOver;
-use super::plan::GroupPlan;
+use super::plan::{GroupPlan, TopicPlan};
 use super::sequences::SequenceWatch;
 use super::stats::Counters;
 use crate::clock::Clock;
-use crate::dispatch::Extensions;
+use crate::dispatch::{DeliveryContext, Extensions};
 use crate::schema::Codec;
 use crate::transport::{ConsumerTransport, GroupEvent, Producer, Record, TopicPartition};
 use handover::{Revocation, Stopping};
@@ -42,7 +42,7 @@ pub(crate) struct Parts {
     pub(crate) options: ConsumerOptions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) codec: Codec,
-    pub(crate) extensions: Arc<Extensions>,
+    pub(crate) extensions: Extensions,
     /// Writes dead letters.
     pub(crate) producer: Arc<dyn Producer>,
     /// Remembers what is passed over, where handlers work in transactions.
@@ -69,6 +69,8 @@ pub(crate) struct Engine<T> {
     transport: T,
     parts: Parts,
     completions: Arc<Completions>,
+    /// What deliveries share.
+    context: Arc<DeliveryContext>,
     /// Partitions by slot; a slot is used again, which is what epochs are for.
     partitions: Vec<Option<Partition>>,
     sequences: SequenceWatch,
@@ -86,6 +88,9 @@ pub(crate) struct Engine<T> {
     commits_under_way: usize,
     /// When the latest failed commit failed.
     commit_failed: Option<Duration>,
+    /// What may travel with a committed offset.
+    metadata_bytes: usize,
+    warned_of_routes: bool,
     revocations: VecDeque<Revocation>,
     stopping: Option<Stopping>,
     /// The time this turn began.
@@ -128,15 +133,21 @@ impl Ord for TimerKey {
 impl<T: ConsumerTransport> Engine<T> {
     /// An engine that reads from `transport`.
     pub(crate) fn new(mut transport: T, parts: Parts) -> Result<Self, StopReason> {
-        let mut topics: Vec<_> = parts.plan.topics.keys().cloned().collect();
-        topics.sort();
+        let topics: Vec<_> = parts.plan.topics.iter().map(|plan| Arc::clone(&plan.topic)).collect();
         transport.subscribe(&topics)?;
         let completions = Completions::new(transport.wake());
         let now = parts.clock.monotonic();
+        let metadata_bytes = parts.options.commit_metadata_bytes;
+        let context = DeliveryContext {
+            codec: parts.codec.clone(),
+            extensions: parts.extensions.clone(),
+            group: Arc::clone(&parts.plan.group),
+        };
         Ok(Self {
             transport,
             parts,
             completions,
+            context: Arc::new(context),
             partitions: Vec::new(),
             sequences: SequenceWatch::new(),
             slots: FxHashMap::default(),
@@ -149,6 +160,8 @@ impl<T: ConsumerTransport> Engine<T> {
             last_commit: now,
             commits_under_way: 0,
             commit_failed: None,
+            metadata_bytes,
+            warned_of_routes: false,
             revocations: VecDeque::new(),
             stopping: None,
             now,
@@ -217,6 +230,11 @@ impl<T: ConsumerTransport> Engine<T> {
         counters.in_flight.store(self.in_flight as u64, Ordering::Relaxed);
         counters.buffered_bytes.store(self.buffered_bytes as u64, Ordering::Relaxed);
         counters.assigned.store(self.slots.len() as u64, Ordering::Relaxed);
+    }
+
+    /// Who handles the events of the partition in `slot`.
+    fn plan_of(&self, slot: usize) -> Option<&TopicPlan> {
+        self.partitions.get(slot)?.as_ref().and_then(|partition| self.parts.plan.topics.get(partition.plan))
     }
 
     /// The partition in `slot`, if it is still the one of `epoch`.

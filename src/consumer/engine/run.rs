@@ -11,7 +11,6 @@ use super::{Engine, Timer, TimerKey};
 use crate::consumer::attempt::Attempt;
 use crate::consumer::completions::{Completion, Finished, Place, Report};
 use crate::consumer::key::{KeyId, KeyState, Work, WorkRoute};
-use crate::dispatch::{Delivery, DeliveryParts};
 use crate::outcome::{ErrorClass, HandlerError};
 use crate::transport::{ConsumerTransport, ProduceError};
 
@@ -156,19 +155,12 @@ impl<T: ConsumerTransport> Engine<T> {
             return self.send_dead_letter(slot, key, work);
         }
         let WorkRoute::Route(index) = work.route else { return self.find_name(slot, key, work) };
-        let Some(plan) = self.parts.plan.topics.get(&work.record.topic) else { return self.complete(slot, &work) };
+        let Some(plan) = self.plan_of(slot) else { return Step::Held };
         let route = &plan.routes[index];
         work.attempts += 1;
         work.first_attempt.get_or_insert(self.now);
-        let delivery = Delivery::new(DeliveryParts {
-            record: Arc::clone(&work.record),
-            codec: self.parts.codec.clone(),
-            extensions: Arc::clone(&self.parts.extensions),
-            group: Arc::clone(&self.parts.plan.group),
-            handler: route.handler,
-            attempt: work.attempts,
-        });
-        let mut attempt = Attempt::new(delivery, |delivery| route.handle(delivery));
+        work.delivery.begin_attempt(route.handler, work.attempts);
+        let mut attempt = Attempt::new(work.delivery.clone(), |delivery| route.handle(delivery));
         if let Some(outcome) = route.pace.poll_here(&mut attempt) {
             return self.settle(slot, key, work, outcome);
         }
@@ -184,10 +176,9 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// Ask for the name of the record's schema: the record does not say what event it is.
     fn find_name(&mut self, slot: usize, key: &KeyId, work: Work) -> Step {
-        let codec = self.parts.codec.clone();
-        let record = Arc::clone(&work.record);
+        let delivery = work.delivery.clone();
         let mut naming = Box::pin(async move {
-            let name = codec.record_name(record.payload.as_deref()).await;
+            let name = delivery.codec().record_name(delivery.record().payload.as_deref()).await;
             name.map_err(crate::schema::DecodeError::into_handler_error)
         });
         match naming.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

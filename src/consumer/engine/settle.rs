@@ -7,18 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::run::Step;
-use super::{Engine, Parts, Timer, TimerKey};
+use super::{Engine, Timer, TimerKey};
 use crate::consumer::completions::{Finished, Place};
 use crate::consumer::dead_letter::{Circumstances, dead_letter};
 use crate::consumer::error::StopReason;
 use crate::consumer::error_text::ErrorText;
 use crate::consumer::key::{Failure, KeyId, KeyState, Work, WorkRoute};
-use crate::consumer::passed_over::NotRemembered;
+use crate::consumer::passed_over::{NotRemembered, PassedOver};
 use crate::consumer::retry::{Decision, FailurePolicy, Tried, full_jitter};
 use crate::consumer::stats::Counters;
 use crate::dispatch::{RetryPolicy, RouteMatch};
 use crate::outcome::{ErrorClass, HandlerError, Outcome};
-use crate::transport::{ConsumerTransport, ProduceError, Written};
+use crate::transport::{ConsumerTransport, ProduceError, Record, Written};
 
 impl<T: ConsumerTransport> Engine<T> {
     pub(super) fn settle_name(
@@ -35,7 +35,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 return self.settle_with(slot, key, work, error.into(), self.default_policy());
             }
         };
-        let found = self.parts.plan.topics.get(&work.record.topic).map(|plan| plan.route(&name, None));
+        let found = self.plan_of(slot).map(|plan| plan.route(&name, None));
         match found {
             Some(RouteMatch::Route(index)) => {
                 work.route = WorkRoute::Route(index);
@@ -57,7 +57,7 @@ impl<T: ConsumerTransport> Engine<T> {
         if matches!(outcome, Outcome::Done) {
             return self.complete(slot, &work);
         }
-        let policy = match (work.route, self.parts.plan.topics.get(&work.record.topic)) {
+        let policy = match (work.route, self.plan_of(slot)) {
             (WorkRoute::Route(index), Some(plan)) => plan.routes[index].policy,
             _ => self.default_policy(),
         };
@@ -83,16 +83,17 @@ impl<T: ConsumerTransport> Engine<T> {
                     work.attempts = work.attempts.saturating_sub(1);
                     work.first_attempt = None;
                 }
-                self.log_failure(&work, &error, "an event failed and is tried again", Some(pause));
+                self.log_failure(slot, &work, &error, "an event failed and is tried again", Some(pause));
                 Counters::add(&self.parts.counters.retried, 1);
                 self.pause(slot, key, work, pause)
             }
             Decision::DeadLetter(error) => {
-                self.log_failure(&work, &error, "an event failed for good and goes to the dead letters", None);
+                self.log_failure(slot, &work, &error, "an event failed for good and goes to the dead letters", None);
                 self.give_up(slot, key, work, error)
             }
             Decision::Stop(error) => {
                 self.log_failure(
+                    slot,
                     &work,
                     &error,
                     "an event failed for good; the consumer stops, as its policy says",
@@ -107,19 +108,20 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     fn give_up(&mut self, slot: usize, key: &KeyId, mut work: Work, error: HandlerError) -> Step {
-        work.failure = Some(Failure { error, sends: 0 });
+        work.failure = Some(Box::new(Failure { error, sends: 0 }));
         self.send_dead_letter(slot, key, work)
     }
 
     pub(super) fn send_dead_letter(&mut self, slot: usize, key: &KeyId, mut work: Work) -> Step {
         let given_up = self.parts.clock.now();
         let first_failure = *work.first_failure.get_or_insert(given_up);
-        let handler = self.handler_name(&work);
+        let handler = self.handler_name(slot, &work);
         let Some(failure) = &work.failure else { return Step::Held };
         let error = ErrorText::of(&failure.error);
         let why = Circumstances { error: &error, group: &self.parts.plan.group, handler, first_failure, given_up };
         let letter = dead_letter(&self.parts.plan.dead_letter_topic, &work, &why);
-        let passing = pass_over(&self.parts, &work);
+        let remembering = self.plan_of(slot).map(|plan| plan.remembering(work.route)).unwrap_or_default();
+        let passing = pass_over(self.parts.passed_over.clone(), remembering, work.record().clone());
         let producer = Arc::clone(&self.parts.producer);
         self.spawn(slot, key, work, Place::None, async move {
             match passing.await {
@@ -143,7 +145,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 self.forget(slot, &work)
             }
             Err(error) if !error.is_retryable() && !matches!(error, ProduceError::Purged { .. }) => {
-                let record = &work.record;
+                let record = work.record();
                 let stop = StopReason::DeadLetterRefused {
                     topic: record.topic.to_string(),
                     partition: record.partition,
@@ -173,9 +175,9 @@ impl<T: ConsumerTransport> Engine<T> {
         });
         tracing::error!(
             group = &*self.parts.plan.group,
-            topic = &*work.record.topic,
-            partition = work.record.partition,
-            offset = work.record.offset,
+            topic = &*work.record().topic,
+            partition = work.record().partition,
+            offset = work.record().offset,
             dead_letter_topic = &*self.parts.plan.dead_letter_topic,
             error,
             sends,
@@ -185,7 +187,8 @@ impl<T: ConsumerTransport> Engine<T> {
         self.pause(slot, key, work, pause)
     }
 
-    fn pause(&mut self, slot: usize, key: &KeyId, work: Work, pause: Duration) -> Step {
+    fn pause(&mut self, slot: usize, key: &KeyId, mut work: Work, pause: Duration) -> Step {
+        work.delivery.detach();
         let due = self.now.saturating_add(pause);
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         let epoch = partition.epoch;
@@ -201,23 +204,24 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// The event is done with, whichever way: its offset may be committed.
     fn forget(&mut self, slot: usize, work: &Work) -> Step {
-        let bytes = work.record.size();
+        let bytes = work.record().size();
         self.buffered_bytes -= bytes;
         self.uncommitted += 1;
         if let Some(partition) = self.partitions[slot].as_mut() {
             partition.buffered_bytes -= bytes;
-            partition.offsets.complete(work.record.offset);
+            partition.complete(work.record().offset);
         }
         Step::Free
     }
 
-    fn handler_name(&self, work: &Work) -> Option<&'static str> {
+    fn handler_name(&self, slot: usize, work: &Work) -> Option<&'static str> {
         let WorkRoute::Route(index) = work.route else { return None };
-        self.parts.plan.topics.get(&work.record.topic).map(|plan| plan.routes[index].handler)
+        self.plan_of(slot).map(|plan| plan.routes[index].handler)
     }
 
     pub(super) fn log_failure(
         &self,
+        slot: usize,
         work: &Work,
         error: &HandlerError,
         message: &'static str,
@@ -225,10 +229,10 @@ impl<T: ConsumerTransport> Engine<T> {
     ) {
         tracing::warn!(
             group = &*self.parts.plan.group,
-            handler = self.handler_name(work),
-            topic = &*work.record.topic,
-            partition = work.record.partition,
-            offset = work.record.offset,
+            handler = self.handler_name(slot, work),
+            topic = &*work.record().topic,
+            partition = work.record().partition,
+            offset = work.record().offset,
             attempt = work.attempts,
             class = error.class().as_str(),
             error = ErrorText::of(error).chain,
@@ -239,14 +243,15 @@ impl<T: ConsumerTransport> Engine<T> {
 }
 
 /// Remember that the event is passed over, for those dispatchers that tell a later delivery of it from a repeat.
-fn pass_over(parts: &Parts, work: &Work) -> impl Future<Output = Result<(), NotRemembered>> + Send + use<> {
-    let remembering = parts.plan.topics.get(&work.record.topic).map(|plan| plan.remembering(work.route));
-    let passed_over = parts.passed_over.clone();
-    let record = Arc::clone(&work.record);
+fn pass_over(
+    passed_over: Option<Arc<dyn PassedOver>>,
+    dispatchers: Vec<&'static str>,
+    record: Record,
+) -> impl Future<Output = Result<(), NotRemembered>> + Send {
     async move {
         let Some(passed_over) = passed_over else { return Ok(()) };
-        for dispatcher in remembering.unwrap_or_default() {
-            passed_over.pass_over(dispatcher, Arc::clone(&record)).await.map_err(NotRemembered)?;
+        for dispatcher in dispatchers {
+            passed_over.pass_over(dispatcher, record.clone()).await.map_err(NotRemembered)?;
         }
         Ok(())
     }

@@ -15,19 +15,27 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Message as _, Offset};
 use rustc_hash::FxHashMap;
 
+use super::committed::{LookUp, StartFrom};
 use super::native::{PartitionQueue, commit};
 use super::{KafkaError, KafkaOptions, client_context};
-use crate::transport::{CommitOffset, ConsumeError, ConsumerTransport, GroupEvent, Record, TopicPartition, Wake};
+use crate::transport::{
+    Assignment, CommitOffset, ConsumeError, ConsumerTransport, GroupEvent, Record, StartOffset, TopicPartition, Wake,
+};
 
 /// How long leaving a partition to another queue may take.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The property that says what to do when an offset is not there, or no more.
+const OFFSET_RESET: &str = "auto.offset.reset";
 
 /// What tidings sets that librdkafka would set otherwise; the user's own properties win.
 pub(crate) fn consumer_defaults(queue_bytes: usize) -> Vec<(&'static str, String)> {
     vec![
         ("enable.auto.commit", "false".into()),
         ("enable.auto.offset.store", "false".into()),
-        ("auto.offset.reset", "earliest".into()),
+        // Where to begin is said for each partition; so what is left for a reset is an offset that retention overtook, and
+        // going on elsewhere by itself would skip events, or repeat them.
+        (OFFSET_RESET, "error".into()),
         ("allow.auto.create.topics", "false".into()),
         ("partition.assignment.strategy", "cooperative-sticky".into()),
         // How long a partition with a full queue is left alone. The default of 1,000 ms costs four fifths of the speed.
@@ -43,10 +51,18 @@ pub(crate) fn consumer_defaults(queue_bytes: usize) -> Vec<(&'static str, String
 #[derive(Default)]
 struct Inbox {
     events: Mutex<VecDeque<GroupEvent>>,
+    membership: Mutex<VecDeque<Membership>>,
     closing: AtomicBool,
 }
 
-struct Context {
+/// What the group did to this member, in its order.
+enum Membership {
+    Assigned(Vec<TopicPartition>),
+    Revoked(Vec<TopicPartition>),
+    Lost(Vec<TopicPartition>),
+}
+
+pub(super) struct Context {
     inbox: Arc<Inbox>,
 }
 
@@ -74,17 +90,20 @@ impl ConsumerContext for Context {
             return;
         }
         let event = match error {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => GroupEvent::Assigned(named),
-            _ if consumer.assignment_lost() => GroupEvent::Lost(named),
-            _ => GroupEvent::Revoked(named),
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Membership::Assigned(named),
+            _ if consumer.assignment_lost() => Membership::Lost(named),
+            _ => Membership::Revoked(named),
         };
-        self.inbox.events.lock().push_back(event);
+        self.inbox.membership.lock().push_back(event);
     }
 
     fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
         // No offset to commit is not a failure: there was nothing to do.
         let result = match result {
             Err(RdKafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) | Ok(()) => Ok(()),
+            Err(RdKafkaError::ConsumerCommit(RDKafkaErrorCode::OffsetMetadataTooLarge)) => {
+                Err(ConsumeError::MetadataTooLarge)
+            }
             Err(error) => Err(failed("commit offsets", &error)),
         };
         self.inbox.events.lock().push_back(GroupEvent::Committed(result));
@@ -97,6 +116,8 @@ pub(crate) struct KafkaConsumer {
     queues: FxHashMap<TopicPartition, PartitionQueue<Context>>,
     consumer: Arc<BaseConsumer<Context>>,
     inbox: Arc<Inbox>,
+    start_from: StartFrom,
+    look_up: Option<LookUp>,
     bell: Arc<Bell>,
     wake: Wake,
 }
@@ -109,11 +130,24 @@ struct Bell {
 }
 
 impl KafkaConsumer {
-    /// A member of `group`, not yet subscribed. Each partition's queue holds about `queue_bytes` that are fetched and not taken.
-    pub(crate) fn new(options: &KafkaOptions, group: &str, queue_bytes: usize) -> Result<Self, ConsumeError> {
+    /// A member of `group`, not yet subscribed. Partitions that it has not committed begin at `start_from`. Each partition's queue
+    /// holds about `queue_bytes` that are fetched and not taken.
+    pub(crate) fn new(
+        options: &KafkaOptions,
+        group: &str,
+        start_from: StartFrom,
+        queue_bytes: usize,
+    ) -> Result<Self, ConsumeError> {
         let inbox = Arc::new(Inbox::default());
         let mut defaults = consumer_defaults(queue_bytes);
         // The broker assigns then, and the client refuses to be told how.
+        if let Some((property, value)) = options.user_property(OFFSET_RESET) {
+            return Err(ConsumeError::Client {
+                reason: format!(
+                    "the property {property} = {value} is not for groups that commit; set `start_from` instead"
+                ),
+            });
+        }
         if options.user_property("group.protocol").is_some_and(|(_, protocol)| protocol == "consumer") {
             defaults.retain(|(name, _)| *name != "partition.assignment.strategy");
         }
@@ -135,7 +169,29 @@ impl KafkaConsumer {
         });
         let on_event = Arc::clone(&wake);
         consumer.set_nonempty_callback(move || on_event());
-        Ok(Self { queues: FxHashMap::default(), consumer: Arc::new(consumer), inbox, bell, wake })
+        let consumer = Arc::new(consumer);
+        Ok(Self { queues: FxHashMap::default(), consumer, inbox, start_from, look_up: None, bell, wake })
+    }
+
+    /// What the group did next. What it hands over waits until its offsets are known, and whatever follows waits behind it.
+    fn next_membership(&mut self) -> Option<GroupEvent> {
+        if let Some(look_up) = &self.look_up {
+            let found = look_up.take()?;
+            self.look_up = None;
+            return Some(found.map_or_else(GroupEvent::Failed, GroupEvent::Assigned));
+        }
+        match self.inbox.membership.lock().pop_front()? {
+            Membership::Assigned(partitions) if partitions.is_empty() => Some(GroupEvent::Assigned(Vec::new())),
+            Membership::Assigned(partitions) => {
+                match LookUp::start(&self.consumer, partitions, self.start_from, &self.wake) {
+                    Ok(look_up) => self.look_up = Some(look_up),
+                    Err(error) => return Some(GroupEvent::Failed(error)),
+                }
+                None
+            }
+            Membership::Revoked(partitions) => Some(GroupEvent::Revoked(partitions)),
+            Membership::Lost(partitions) => Some(GroupEvent::Lost(partitions)),
+        }
     }
 
     /// A message on the main queue would bypass its partition's queue: have it fetched again.
@@ -169,11 +225,19 @@ impl ConsumerTransport for KafkaConsumer {
             }
             Some(Err(error)) => return Some(GroupEvent::Warning(failed("consume", &error))),
         }
-        self.inbox.events.lock().pop_front()
+        let event = self.inbox.events.lock().pop_front();
+        event.or_else(|| self.next_membership())
     }
 
-    fn assign(&mut self, partitions: &[TopicPartition]) -> Result<(), ConsumeError> {
-        for partition in partitions {
+    fn assign(&mut self, assignments: &[Assignment]) -> Result<(), ConsumeError> {
+        let mut list = TopicPartitionList::with_capacity(assignments.len());
+        for Assignment { partition, start } in assignments {
+            let offset = match start {
+                StartOffset::Beginning => Offset::Beginning,
+                StartOffset::End(offset) | StartOffset::Committed { offset, .. } => Offset::Offset(*offset),
+            };
+            let mut element = list.add_partition(&partition.topic, partition.partition);
+            element.set_offset(offset).map_err(|error| failed("take partitions", &error))?;
             let queue =
                 PartitionQueue::split(&self.consumer, partition, &self.wake).ok_or_else(|| ConsumeError::Fetch {
                     partition: partition.clone(),
@@ -182,7 +246,6 @@ impl ConsumerTransport for KafkaConsumer {
                 })?;
             self.queues.insert(partition.clone(), queue);
         }
-        let list = partition_list(partitions);
         // A user may choose an eager assignor; it hands over everything at once and takes it back so.
         let assigned = match self.consumer.rebalance_protocol() {
             RebalanceProtocol::Eager => self.consumer.assign(&list),
@@ -200,6 +263,13 @@ impl ConsumerTransport for KafkaConsumer {
             _ => self.consumer.incremental_unassign(&partition_list(partitions)),
         };
         unassigned.map_err(|error| failed("give partitions back", &error))
+    }
+
+    fn seek(&mut self, partition: &TopicPartition, offset: i64) -> Result<(), ConsumeError> {
+        // Without a timeout it does not block; what the queue still holds of before is dropped by the client.
+        self.consumer
+            .seek(&partition.topic, partition.partition, Offset::Offset(offset), Duration::ZERO)
+            .map_err(|error| failed("seek", &error))
     }
 
     fn fetch(
@@ -221,7 +291,14 @@ impl ConsumerTransport for KafkaConsumer {
                     | RDKafkaErrorCode::InvalidMessage
                     | RDKafkaErrorCode::NotImplemented
             ),
-            reason: error.reason,
+            reason: match error.code {
+                RDKafkaErrorCode::AutoOffsetReset => format!(
+                    "the offset to go on from is not there: retention deleted it before it was handled, or the topic was made \
+                     anew; reset the group's offset to go on from what is there ({})",
+                    error.reason
+                ),
+                _ => error.reason,
+            },
         })
     }
 

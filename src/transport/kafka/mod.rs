@@ -3,6 +3,8 @@
 mod admin;
 mod client_context;
 #[cfg(feature = "consumer")]
+mod committed;
+#[cfg(feature = "consumer")]
 pub(crate) mod consumer;
 mod delivery;
 #[cfg(feature = "embedded")]
@@ -12,6 +14,8 @@ mod error;
 mod native;
 mod native_flush;
 mod native_headers;
+#[cfg(feature = "consumer")]
+mod native_metadata;
 mod options;
 mod produce_error;
 mod producer;
@@ -23,6 +27,8 @@ pub(crate) mod topic_name;
 mod topic_spec;
 pub mod topics;
 
+#[cfg(feature = "consumer")]
+pub use committed::StartFrom;
 #[cfg(feature = "embedded")]
 pub use embedded::{EmbeddedCluster, EmbeddedError};
 pub use error::KafkaError;

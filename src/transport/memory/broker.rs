@@ -7,7 +7,9 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::transport::{ConsumeError, GroupEvent, Headers, Record, TopicPartition};
+use crate::transport::{
+    Assignment, CommitOffset, ConsumeError, GroupEvent, Headers, Record, StartOffset, TopicPartition,
+};
 
 /// Topics, their records and the offsets committed. A cheap handle.
 #[derive(Debug, Clone, Default)]
@@ -25,7 +27,7 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) records: BTreeMap<TopicPartition, Vec<Record>>,
-    pub(super) committed: BTreeMap<TopicPartition, i64>,
+    pub(super) committed: BTreeMap<TopicPartition, CommitOffset>,
     pub(super) events: VecDeque<GroupEvent>,
     pub(super) commit_failures: usize,
     pub(super) commits: usize,
@@ -84,7 +86,17 @@ impl MemoryBroker {
 
     /// The offset committed for a partition: the first that is not complete.
     pub fn committed(&self, topic: &str, partition: i32) -> Option<i64> {
-        self.shared.state.lock().committed.get(&TopicPartition { topic: topic.into(), partition }).copied()
+        self.commit_of(topic, partition).map(|commit| commit.offset)
+    }
+
+    /// What was last committed for a partition.
+    pub fn commit_of(&self, topic: &str, partition: i32) -> Option<CommitOffset> {
+        self.shared.state.lock().committed.get(&TopicPartition { topic: topic.into(), partition }).cloned()
+    }
+
+    /// Commit, as another member of the group would.
+    pub fn commit(&self, commit: CommitOffset) {
+        self.shared.state.lock().committed.insert(commit.partition.clone(), commit);
     }
 
     /// How many commits were made.
@@ -97,9 +109,10 @@ impl MemoryBroker {
         self.shared.state.lock().commit_failures = commits;
     }
 
-    /// Hand partitions to the consumer.
+    /// Hand partitions to the consumer; they begin where they were committed when it takes note.
     pub fn assign(&self, topic: &str, partitions: &[i32]) {
-        self.push(GroupEvent::Assigned(named(topic, partitions)));
+        let begin = |partition| Assignment { partition, start: StartOffset::Beginning };
+        self.push(GroupEvent::Assigned(named(topic, partitions).into_iter().map(begin).collect()));
     }
 
     /// Ask the consumer to give partitions back.

@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::MemoryBroker;
-use crate::transport::{CommitOffset, ConsumeError, ConsumerTransport, GroupEvent, Record, TopicPartition, Wake};
+use crate::transport::{
+    Assignment, CommitOffset, ConsumeError, ConsumerTransport, GroupEvent, Record, StartOffset, TopicPartition, Wake,
+};
 
 /// A member of a group on the in-memory broker. It is driven by a task, not a thread: [`MemoryConsumer::bell`] is what the
 /// task waits for, and [`ConsumerTransport::wait`] returns at once.
@@ -46,13 +48,33 @@ impl ConsumerTransport for MemoryConsumer {
             self.commit_results -= 1;
             return Some(GroupEvent::Committed(Ok(())));
         }
-        self.broker.shared.state.lock().events.pop_front()
+        let mut state = self.broker.shared.state.lock();
+        let mut event = state.events.pop_front()?;
+        if let GroupEvent::Assigned(assignments) = &mut event {
+            for assignment in assignments {
+                if let Some(commit) = state.committed.get(&assignment.partition) {
+                    let CommitOffset { offset, metadata, .. } = commit.clone();
+                    assignment.start = StartOffset::Committed { offset, metadata };
+                }
+            }
+        }
+        Some(event)
     }
 
-    fn assign(&mut self, partitions: &[TopicPartition]) -> Result<(), ConsumeError> {
-        let state = self.broker.shared.state.lock();
-        for partition in partitions {
-            self.positions.insert(partition.clone(), state.committed.get(partition).copied().unwrap_or(0));
+    fn assign(&mut self, assignments: &[Assignment]) -> Result<(), ConsumeError> {
+        for Assignment { partition, start } in assignments {
+            let position = match start {
+                StartOffset::Beginning => 0,
+                StartOffset::End(offset) | StartOffset::Committed { offset, .. } => *offset,
+            };
+            self.positions.insert(partition.clone(), position);
+        }
+        Ok(())
+    }
+
+    fn seek(&mut self, partition: &TopicPartition, offset: i64) -> Result<(), ConsumeError> {
+        if let Some(position) = self.positions.get_mut(partition) {
+            *position = offset;
         }
         Ok(())
     }
@@ -94,7 +116,7 @@ impl ConsumerTransport for MemoryConsumer {
             return Ok(());
         }
         for offset in offsets {
-            state.committed.insert(offset.partition.clone(), offset.offset);
+            state.committed.insert(offset.partition.clone(), offset.clone());
         }
         self.commit_results += 1;
         Ok(())

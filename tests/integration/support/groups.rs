@@ -28,6 +28,18 @@ pub(crate) async fn committed(scene: &Scene, group: &str) -> Vec<Option<i64>> {
     .await
 }
 
+/// What was committed with the first partition's offset.
+pub(crate) async fn metadata(scene: &Scene, group: &str) -> String {
+    let (topic, group) = (scene.topic(), group.to_owned());
+    blocking(move || {
+        let mut wanted = TopicPartitionList::new();
+        wanted.add_partition(&topic, 0);
+        let found = client(&group).committed_offsets(wanted, PATIENCE).unwrap();
+        found.find_partition(&topic, 0).unwrap().metadata().to_owned()
+    })
+    .await
+}
+
 /// Each partition's end: the offset of its next record.
 pub(crate) async fn ends(scene: &Scene) -> Vec<i64> {
     let (topic, partitions) = (scene.topic(), scene.partitions());

@@ -3,11 +3,11 @@
 use std::thread;
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tidings::consumer::ConsumerOptions;
 use tidings::publisher::{DeliveryMode, Publisher, PublisherOptions};
 use tidings::schema::{Codec, ConfluentRegistry, RegistryOptions};
@@ -92,6 +92,15 @@ impl Scene {
         let written = producer.send(record, LONG).await.unwrap();
         (written.partition, written.offset)
     }
+}
+
+/// Delete the records of the first partition below `offset`, as retention would.
+pub(crate) async fn delete_records(scene: &Scene, offset: i64) {
+    let created = ClientConfig::new().set("bootstrap.servers", setting("TIDINGS_TEST_BROKERS")).create();
+    let admin: AdminClient<DefaultClientContext> = created.unwrap();
+    let mut below = TopicPartitionList::new();
+    below.add_partition_offset(&scene.topic(), 0, Offset::Offset(offset)).unwrap();
+    admin.delete_records(&below, &AdminOptions::new()).await.unwrap();
 }
 
 impl Drop for Scene {

@@ -4,4 +4,5 @@ mod failures;
 mod handovers;
 mod limits;
 mod order;
+mod restarts;
 mod rig;

@@ -139,7 +139,7 @@ impl Rig {
             options,
             clock: Arc::new(SystemClock::new()),
             codec: Codec::default(),
-            extensions: Arc::new(Extensions::new()),
+            extensions: Extensions::new(),
             producer: Arc::clone(&letters) as Arc<dyn Producer>,
             passed_over: None,
             runtime: Handle::current(),

@@ -1,0 +1,25 @@
+//! What was committed with offsets. `rdkafka`'s own accessor panics where it is not UTF-8, and any member of a group may commit.
+#![allow(unsafe_code, reason = "reads rdkafka-sys structures; see the SAFETY comment")]
+
+use std::slice;
+
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+/// The metadata of each element, in their order; empty where there is none, or it is not text.
+pub(super) fn of(list: &TopicPartitionList) -> Vec<String> {
+    let native = list.ptr();
+    // SAFETY: the list lives while it is borrowed; it holds `cnt` elements, whose metadata is null or valid for its size.
+    unsafe {
+        let count = usize::try_from((*native).cnt).unwrap_or(0);
+        (0..count)
+            .map(|index| {
+                let element = &*(*native).elems.add(index);
+                if element.metadata.is_null() {
+                    return String::new();
+                }
+                let bytes = slice::from_raw_parts(element.metadata.cast::<u8>(), element.metadata_size);
+                String::from_utf8(bytes.to_vec()).unwrap_or_default()
+            })
+            .collect()
+    }
+}
