@@ -36,7 +36,7 @@ pub(super) fn check_properties(options: &ConsumerOptions) -> Result<(), BuildErr
 
 /// Check that every declared topic is one that is read: one that is not would never be compared.
 pub(super) fn check_declared(declared: &[TopicSpec], plans: &[GroupPlan]) -> Result<(), BuildError> {
-    let read = |topic: &TopicSpec| plans.iter().flat_map(|plan| plan.topics.keys()).any(|read| **read == *topic.name());
+    let read = |topic: &TopicSpec| plans.iter().any(|plan| plan.index_of(topic.name()).is_some());
     match declared.iter().find(|topic| !read(topic)) {
         Some(topic) => Err(BuildError::UnreadTopic { topic: topic.name().to_owned() }),
         None => Ok(()),
