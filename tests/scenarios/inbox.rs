@@ -7,7 +7,7 @@ use std::time::Duration;
 use tidings::database::inbox::Purge;
 use tidings::database::sqlx;
 use tidings::database::{Database, Inbox, Transaction};
-use tidings::dispatch::{Delivery, DeliveryParts, Extensions, FromDelivery};
+use tidings::dispatch::{Delivery, DeliveryContext, DeliveryParts, Extensions, FromDelivery};
 use tidings::envelope::header;
 use tidings::schema::Codec;
 use tidings::transport::{Headers, Record};
@@ -53,10 +53,8 @@ pub(crate) fn delivery(database: &Database, record: Record) -> Delivery {
     let mut extensions = Extensions::new();
     extensions.insert(Arc::new(Inbox::new(database, GROUP)));
     Delivery::new(DeliveryParts {
-        record: Arc::new(record),
-        codec: Codec::default(),
-        extensions: Arc::new(extensions),
-        group: GROUP.into(),
+        record,
+        context: Arc::new(DeliveryContext { codec: Codec::default(), extensions, group: GROUP.into() }),
         handler: "Board::on_renamed",
         attempt: 1,
     })

@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::error::Error;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -243,16 +242,14 @@ impl<T: ConsumerTransport> Engine<T> {
 }
 
 /// Remember that the event is passed over, for those dispatchers that tell a later delivery of it from a repeat.
-fn pass_over(
+async fn pass_over(
     passed_over: Option<Arc<dyn PassedOver>>,
     dispatchers: Vec<&'static str>,
     record: Record,
-) -> impl Future<Output = Result<(), NotRemembered>> + Send {
-    async move {
-        let Some(passed_over) = passed_over else { return Ok(()) };
-        for dispatcher in dispatchers {
-            passed_over.pass_over(dispatcher, record.clone()).await.map_err(NotRemembered)?;
-        }
-        Ok(())
+) -> Result<(), NotRemembered> {
+    let Some(passed_over) = passed_over else { return Ok(()) };
+    for dispatcher in dispatchers {
+        passed_over.pass_over(dispatcher, record.clone()).await.map_err(NotRemembered)?;
     }
+    Ok(())
 }
