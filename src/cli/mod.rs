@@ -13,6 +13,7 @@ mod terminal_text;
 
 mod completions;
 mod database;
+mod inbox;
 mod migrate;
 mod output;
 mod position;
@@ -85,6 +86,7 @@ enum Verb {
     Topics(topics::TopicsArguments),
     Relay(relay::RelayArguments),
     Migrate(migrate::MigrateArguments),
+    Inbox(inbox::InboxArguments),
     Completions(completions::CompletionsArguments),
 }
 
@@ -130,6 +132,7 @@ fn run(arguments: Arguments, printer: &Printer) -> Result<(), CliError> {
             Verb::Topics(arguments) => topics::run(arguments, &settings, printer).await,
             Verb::Relay(arguments) => relay::run(arguments, &settings, printer).await,
             Verb::Migrate(arguments) => migrate::run(arguments, &settings, printer).await,
+            Verb::Inbox(arguments) => inbox::run(arguments, &settings, printer).await,
             // They ran above.
             Verb::Routes(_) | Verb::Completions(_) => Ok(()),
         }

@@ -46,8 +46,8 @@ pub struct DeliveryContext {
 struct Shared {
     parts: DeliveryParts,
     hooks: Mutex<Vec<CompletionHook>>,
-    /// What extractors share, one value a type: few, so a list will do.
-    shared_values: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
+    /// What extractors keep for each other, one value a type: few, so a list will do.
+    kept: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
 }
 
 /// Runs between a handler's return and the event's completion; may change the outcome. A handler's transaction commits here.
@@ -56,7 +56,7 @@ pub type CompletionHook = Box<dyn FnOnce(Outcome) -> BoxFuture<'static, Outcome>
 impl Delivery {
     /// A delivery of these parts.
     pub fn new(parts: DeliveryParts) -> Self {
-        Self { shared: Arc::new(Shared { parts, hooks: Mutex::default(), shared_values: Mutex::default() }) }
+        Self { shared: Arc::new(Shared { parts, hooks: Mutex::default(), kept: Mutex::default() }) }
     }
 
     /// The record.
@@ -111,14 +111,14 @@ impl Delivery {
     /// What an extractor keeps for the others of this attempt.
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
     pub(crate) fn shared_value<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        let values = self.shared.shared_values.lock();
+        let values = self.shared.kept.lock();
         values.iter().find_map(|value| Arc::clone(value).downcast().ok())
     }
 
     /// Keep `value` for the other extractors of this attempt.
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
     pub(crate) fn share_value<T: Send + Sync + 'static>(&self, value: Arc<T>) {
-        self.shared.shared_values.lock().push(value);
+        self.shared.kept.lock().push(value);
     }
 
     /// Become the delivery of attempt `attempt` at `handler`. Where somebody still holds an earlier attempt's, that one stays as it is.
@@ -129,7 +129,7 @@ impl Delivery {
                 shared.parts.handler = handler;
                 shared.parts.attempt = attempt;
                 shared.hooks.get_mut().clear();
-                shared.shared_values.get_mut().clear();
+                shared.kept.get_mut().clear();
             }
             None => self.replace(self.record().clone(), handler, attempt),
         }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -10,7 +11,8 @@ use tokio::sync::watch;
 /// Passes everything on between its clients and a server, unless it is cut.
 pub(crate) struct Line {
     address: SocketAddr,
-    whole: Arc<watch::Sender<bool>>,
+    whole: watch::Sender<bool>,
+    refused: Arc<AtomicU32>,
 }
 
 impl Line {
@@ -20,13 +22,16 @@ impl Line {
         let address = listener.local_addr().unwrap();
         let (whole, watching) = watch::channel(true);
         let server = server.to_owned();
+        let refused = Arc::<AtomicU32>::default();
+        let refusing = Arc::clone(&refused);
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
+                if !*watching.borrow() {
+                    refusing.fetch_add(1, Ordering::AcqRel);
+                    continue;
+                }
                 let (server, mut watching) = (server.clone(), watching.clone());
                 tokio::spawn(async move {
-                    if !*watching.borrow() {
-                        return;
-                    }
                     let Ok(mut server) = TcpStream::connect(server).await else { return };
                     tokio::select! {
                         _ = copy_bidirectional(&mut client, &mut server) => {}
@@ -35,7 +40,7 @@ impl Line {
                 });
             }
         });
-        Self { address, whole: Arc::new(whole) }
+        Self { address, whole, refused }
     }
 
     /// The same `url` as the server's, over this line.
@@ -48,6 +53,11 @@ impl Line {
     /// Break every connection, and let nobody connect.
     pub(crate) fn cut(&self) {
         self.whole.send_replace(false);
+    }
+
+    /// How many tried to connect while it was cut.
+    pub(crate) fn refused(&self) -> u32 {
+        self.refused.load(Ordering::Acquire)
     }
 
     /// Let everybody connect again.
