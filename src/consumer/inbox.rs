@@ -62,7 +62,8 @@ impl ConsumerInbox {
         }
         dispatchers.sort_unstable();
         dispatchers.dedup();
-        let inbox = Arc::new(Inbox::of_group(&self.database, &plan.group, dispatchers, &counters.inbox));
+        let longest = plan.transactional().map(|route| route.policy.timeout).max().unwrap_or_default();
+        let inbox = Arc::new(Inbox::of_group(&self.database, &plan.group, dispatchers, longest, &counters.inbox));
         let mut extensions = extensions.clone();
         extensions.insert(Arc::clone(&inbox));
         (extensions, Some(inbox))

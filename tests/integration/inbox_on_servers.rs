@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tidings::database::inbox::Purge;
 use tidings::database::sqlx::{self, AssertSqlSafe};
-use tidings::database::{Database, DatabaseOptions, Transaction};
+use tidings::database::{Database, DatabaseOptions, Inbox, Transaction};
 use tidings::dispatch::FromDelivery as _;
 use tidings::envelope::header;
 use tidings::{ErrorClass, HandlerError, Outcome};
@@ -13,7 +13,8 @@ use tokio::sync::{Barrier, Notify};
 
 use crate::on_servers::a_line_that_breaks_after_commit;
 use crate::scenarios::inbox::{
-    add_effect, assert_class, deliver, delivery, effects, event, is_done, note_in, nth, with_effects,
+    add_effect, assert_class, deliver, deliver_to, delivery, effects, event, is_done, note_in, note_until_done, nth,
+    with_effects,
 };
 use crate::scenarios::stage::{Place, Stage, eventually};
 
@@ -121,7 +122,7 @@ pub(crate) async fn a_commit_that_nobody_knows_of_is_decided_by_the_inbox(stage:
     let unknown = note_in(&broken, nth(1)).await;
     assert_class(&unknown, ErrorClass::Unavailable);
     // The same delivery, tried again: over a line that holds.
-    assert!(is_done(&note_in(&stage.database, nth(1)).await));
+    note_until_done(&stage.database, nth(1)).await;
     assert_eq!(effects(stage).await, ["e1"]);
 }
 
@@ -153,7 +154,7 @@ pub(crate) async fn a_cancelled_handler_closes_its_connection_and_leaves_nothing
     // What it had locked is free once the server has noticed; it would by itself when its statement ends.
     let kill = AssertSqlSafe(format!("KILL {connection_id}"));
     drop(sqlx::raw_sql(kill).execute(stage.database.mysql_pool().unwrap()).await);
-    assert!(is_done(&note_in(&narrow, nth(1)).await));
+    note_until_done(&narrow, nth(1)).await;
     assert_eq!(effects(stage).await, ["e1"]);
     narrow.close().await;
 }
@@ -193,4 +194,26 @@ pub(crate) async fn a_purge_neither_waits_for_a_handler_nor_forgets_its_stream(s
     assert!(is_done(&note_in(&stage.database, nth(2)).await));
     assert_eq!(effects(stage).await, ["e1", "e2", "single"]);
     eventually("the idle stream goes", async || stage.database.purge_inbox(&purge).await.unwrap().streams == 1).await;
+}
+
+pub(crate) async fn a_transaction_that_nothing_is_heard_from_is_ended_by_the_server(stage: &Stage) {
+    with_effects(stage).await;
+    let inbox = Inbox::new(&stage.database, "boards.Board").abandoned_after(Duration::from_secs(1));
+    let (begun, taken_over) = (Notify::new(), Notify::new());
+    // A machine that stopped in the middle of a handler; this one comes back.
+    let silent = deliver_to(inbox, nth(1), async |tx| {
+        add_effect(&tx, "silent").await.unwrap();
+        begun.notify_one();
+        taken_over.notified().await;
+        Outcome::Done
+    });
+    let other = async {
+        begun.notified().await;
+        note_until_done(&stage.database, nth(1)).await;
+        taken_over.notify_one();
+    };
+    let (silent, ()) = tokio::join!(silent, other);
+    assert_class(&silent, ErrorClass::Unavailable);
+    assert!(is_done(&note_in(&stage.database, nth(1)).await));
+    assert_eq!(effects(stage).await, ["e1"]);
 }

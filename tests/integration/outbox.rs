@@ -26,6 +26,7 @@ macro_rules! server_scenarios {
                 a_cancelled_handler_closes_its_connection_and_leaves_nothing,
                 a_handler_that_ends_in_order_keeps_its_connection,
                 a_purge_neither_waits_for_a_handler_nor_forgets_its_stream,
+                a_transaction_that_nothing_is_heard_from_is_ended_by_the_server,
             }
         }
     };

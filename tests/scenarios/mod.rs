@@ -63,7 +63,7 @@ macro_rules! all_scenarios {
                 a_higher_epoch_begins_anew_and_a_lower_one_is_over,
                 an_event_without_a_sequence_is_remembered_by_its_id_for_a_while,
                 idle_streams_and_old_holes_are_purged_when_that_is_asked_for,
-                two_processes_that_handle_one_stream_wait_for_each_other,
+                two_processes_do_not_handle_one_stream_at_once,
                 extractors_of_one_handler_share_its_transaction,
                 a_save_that_was_overtaken_has_the_event_delivered_again,
                 many_deliveries_of_many_events_take_effect_once_each,

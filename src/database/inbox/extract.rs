@@ -69,7 +69,7 @@ impl FromDelivery for Transaction {
         let database = &inbox.database;
         let begun = OpenTransaction::begin(&database.pool).await;
         let mut open = begun.map_err(|error| sql_error("opening a transaction", error).into_handler_error())?;
-        let admission = match ask(&mut open, database.pool.dialect(), &identity).await {
+        let admission = match ask(&mut open, database.pool.dialect(), &identity, inbox.abandoned_after).await {
             Ok(admission) => admission,
             Err(error) => {
                 // A lost connection cannot roll back, and need not.

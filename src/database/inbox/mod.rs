@@ -16,8 +16,8 @@
 //! | known as passed over (a dead letter, or skipped by an operator) | handled once, however far its stream is |
 //! | without a sequence | handled unless its id is remembered, which it is for [`InboxOptions::remember_events`] |
 //!
-//! Two processes that handle one stream at once, as when one has lost its partition and does not know it yet, wait for each
-//! other: the stream's row is locked from before the handler begins until its transaction ends.
+//! Of two processes that handle one stream at once, as when one has lost its partition and does not know it yet, the second is
+//! turned away and tries again: the stream's row is locked from before the handler begins until its transaction ends.
 //!
 //! ```no_run
 //! # use serde::{Deserialize, Serialize};
@@ -65,6 +65,7 @@ mod rules;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Database;
 pub(crate) use counters::InboxCounters;
@@ -79,13 +80,32 @@ pub struct Inbox {
     group: Arc<str>,
     /// Whose handlers use it; everybody's where it is not said.
     dispatchers: Option<Arc<[&'static str]>>,
+    /// When a transaction that nothing is heard from counts as abandoned.
+    abandoned_after: Duration,
     counters: Arc<InboxCounters>,
 }
+
+/// How much longer than its handler may take a transaction may be silent.
+const GRACE: Duration = Duration::from_secs(60);
 
 impl Inbox {
     /// The inbox of `group` in `database`.
     pub fn new(database: &Database, group: &str) -> Self {
-        Self { database: database.clone(), group: group.into(), dispatchers: None, counters: Arc::default() }
+        Self {
+            database: database.clone(),
+            group: group.into(),
+            dispatchers: None,
+            abandoned_after: GRACE + Duration::from_secs(60),
+            counters: Arc::default(),
+        }
+    }
+
+    /// Let the server end a handler's transaction once nothing was heard from it for `time`, in whole seconds: that of a machine that
+    /// died would else lock its streams until the network notices. MySQL and MariaDB only. Default: 2 minutes; a consumer's is
+    /// the longest timeout of its handlers and a minute more.
+    pub fn abandoned_after(mut self, time: Duration) -> Self {
+        self.abandoned_after = time;
+        self
     }
 
     /// The inbox of `group`, which only `dispatchers` use.
@@ -94,10 +114,12 @@ impl Inbox {
         database: &Database,
         group: &Arc<str>,
         dispatchers: Vec<&'static str>,
+        longest_handler: Duration,
         counters: &Arc<InboxCounters>,
     ) -> Self {
         let (database, group, counters) = (database.clone(), Arc::clone(group), Arc::clone(counters));
-        Self { database, group, dispatchers: Some(dispatchers.into()), counters }
+        let abandoned_after = longest_handler.saturating_add(GRACE);
+        Self { database, group, dispatchers: Some(dispatchers.into()), abandoned_after, counters }
     }
 
     /// The consumer group.
