@@ -170,3 +170,53 @@ impl Drop for Handling {
         drop(self.transaction.end());
     }
 }
+
+#[cfg(test)]
+#[cfg(all(feature = "sqlite", feature = "consumer"))]
+mod tests {
+    use super::*;
+    use crate::database::{Database, DatabaseOptions};
+    use crate::dispatch::{DeliveryContext, DeliveryParts, Extensions};
+    use crate::schema::Codec;
+    use crate::transport::{Headers, Record};
+
+    fn delivery(extensions: Extensions) -> Delivery {
+        let headers = Headers::new();
+        let record = Record {
+            topic: "accounts".into(),
+            partition: 0,
+            offset: 0,
+            timestamp_ms: None,
+            key: None,
+            payload: None,
+            headers,
+        };
+        let context = Arc::new(DeliveryContext { codec: Codec::default(), extensions, group: "boards.Board".into() });
+        Delivery::new(DeliveryParts { record, context, handler: "Board::on_renamed", attempt: 1 })
+    }
+
+    #[tokio::test]
+    async fn without_a_database_the_handler_waits_and_is_told_why() {
+        let error = Transaction::from_delivery(&delivery(Extensions::new())).await.unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Unavailable);
+        assert!(error.to_string().contains("`.database(…)`"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_extractor_that_hides_its_transaction_is_refused_by_name() {
+        let options = DatabaseOptions::new("sqlite::memory:").migrate(true);
+        let database = Database::connect(options).await.unwrap();
+        let group = "boards.Board".into();
+        let inbox = |dispatchers| {
+            let mut extensions = Extensions::new();
+            let longest = std::time::Duration::ZERO;
+            extensions.insert(Arc::new(Inbox::of_group(&database, &group, dispatchers, longest, &Arc::default())));
+            delivery(extensions)
+        };
+        let error = Transaction::from_delivery(&inbox(vec!["Other"])).await.unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Unavailable);
+        assert!(error.to_string().starts_with("Board::on_renamed takes a Transaction through"), "{error}");
+        // The control: a dispatcher that says so.
+        assert!(Transaction::from_delivery(&inbox(vec!["Board"])).await.is_ok());
+    }
+}
