@@ -19,6 +19,7 @@ mod pace;
 mod partition;
 mod passed_over;
 mod plan;
+mod recent_streams;
 mod retry;
 mod running;
 mod sequences;

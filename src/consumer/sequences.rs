@@ -6,18 +6,17 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::BuildHasher as _;
-use std::num::NonZeroUsize;
 
 use foldhash::fast::RandomState;
-use lru::LruCache;
 use rustc_hash::FxHashMap;
 
+use super::recent_streams::RecentStreams;
 use super::stats::Counters;
 use crate::envelope::header;
 use crate::transport::Record;
 
-/// How many streams are remembered, about 100 bytes each.
-const STREAMS: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
+/// How many streams are remembered, 48 bytes each.
+const STREAMS: usize = 65_536;
 
 /// What a record is to its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,25 +47,25 @@ pub(crate) struct Place<'a> {
 
 /// The latest sequences of the streams that were seen lately. Bounded: the stream that was quiet for longest is forgotten.
 pub(crate) struct SequenceWatch {
-    // Seeded: the names of streams come from strangers. The keys are hashes, so they are not hashed again.
+    // Seeded: the names of streams come from strangers.
     hasher: RandomState,
-    streams: LruCache<u64, Seen, HashIsKey>,
+    streams: RecentStreams,
     /// By a hash of topic and partition: as many as are assigned, or were.
     partitions: FxHashMap<u64, Reading>,
 }
 
 /// A stream, as it was last seen.
-#[derive(Debug, Clone, Copy)]
-struct Seen {
-    epoch: u32,
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Seen {
     sequence: u64,
     /// Which of the 64 sequences below were seen: the lowest bit is the one just below. What was before the baseline counts as
     /// seen.
     below: u64,
-    /// A hash of the latest event's id.
-    event: u64,
     /// Where the latest record lay.
     offset: i64,
+    epoch: u32,
+    /// A hash of the latest event's id.
+    event: u32,
 }
 
 /// How far a partition was read.
@@ -83,11 +82,9 @@ impl SequenceWatch {
         Self::remembering(STREAMS)
     }
 
-    fn remembering(streams: NonZeroUsize) -> Self {
-        // The cache grows with what it holds.
-        let mut cache = LruCache::unbounded_with_hasher(HashIsKey);
-        cache.resize(streams);
-        Self { hasher: RandomState::default(), streams: cache, partitions: FxHashMap::default() }
+    fn remembering(streams: usize) -> Self {
+        let streams = RecentStreams::new(streams);
+        Self { hasher: RandomState::default(), streams, partitions: FxHashMap::default() }
     }
 
     /// Look at a record that was just read, and count what it is.
@@ -126,13 +123,11 @@ impl SequenceWatch {
 
     fn observe(&mut self, partition: u64, unbroken_from: i64, offset: i64, place: Place<'_>) -> Observation {
         let stream = self.hasher.hash_one((partition, place.stream));
-        let event = self.hasher.hash_one(place.event_id);
+        #[expect(clippy::cast_possible_truncation, reason = "half of a hash is one, too")]
+        let event = self.hasher.hash_one(place.event_id) as u32;
         let Place { epoch, sequence, .. } = place;
         let baseline = Seen { epoch, sequence, below: u64::MAX, event, offset };
-        let Some(seen) = self.streams.get_mut(&stream) else {
-            self.streams.put(stream, baseline);
-            return Observation::Baseline;
-        };
+        let Some(seen) = self.streams.get_or_insert(stream, baseline) else { return Observation::Baseline };
         match (epoch, sequence).cmp(&(seen.epoch, seen.sequence)) {
             Ordering::Greater if epoch > seen.epoch => {
                 *seen = baseline;
@@ -169,7 +164,7 @@ impl SequenceWatch {
 
 impl fmt::Debug for SequenceWatch {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("SequenceWatch").field("streams", &self.streams.len()).finish_non_exhaustive()
+        formatter.debug_struct("SequenceWatch").field("partitions", &self.partitions.len()).finish_non_exhaustive()
     }
 }
 
@@ -205,37 +200,6 @@ fn number(text: &[u8]) -> Option<u64> {
 /// A stream's name tells whose it is, and does not belong in logs: the record's place does.
 fn log(record: &Record, message: &'static str, events: u64) {
     tracing::warn!(topic = &*record.topic, partition = record.partition, offset = record.offset, events, "{message}");
-}
-
-/// For keys that are hashes already.
-#[derive(Clone, Copy, Default)]
-struct HashIsKey;
-
-impl std::hash::BuildHasher for HashIsKey {
-    type Hasher = KeyHasher;
-
-    fn build_hasher(&self) -> KeyHasher {
-        KeyHasher(0)
-    }
-}
-
-struct KeyHasher(u64);
-
-impl std::hash::Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        // Only `u64` keys are hashed, and they come through `write_u64`.
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, key: u64) {
-        self.0 = key;
-    }
 }
 
 #[cfg(test)]
@@ -357,18 +321,20 @@ mod tests {
     }
 
     #[test]
-    fn streams_that_were_quiet_for_longest_are_forgotten() {
-        let mut watch = SequenceWatch::remembering(NonZeroUsize::new(2).unwrap());
+    fn a_stream_that_was_forgotten_begins_with_a_baseline() {
+        let mut watch = SequenceWatch::remembering(4);
         let mut offset = 0;
-        let mut see = |stream: &str, sequence| {
+        let mut see = |stream: u64, sequence| {
             offset += 1;
-            watch.read("t", 0, offset, Some(Place { stream: stream.as_bytes(), epoch: 0, sequence, event_id: b"" }))
+            let stream = stream.to_string();
+            watch
+                .read("t", 0, offset, Some(Place { stream: stream.as_bytes(), epoch: 0, sequence, event_id: b"" }))
+                .unwrap()
         };
-        assert_eq!(
-            [see("A", 1), see("B", 1), see("A", 2), see("C", 1)].map(Option::unwrap),
-            [Baseline, Baseline, Next, Baseline]
-        );
-        assert_eq!([see("A", 4), see("B", 3)].map(Option::unwrap), [Gap(1), Baseline]);
+        assert_eq!([see(0, 1), see(0, 3)], [Baseline, Gap(1)]);
+        let others: Vec<_> = (1..=4).map(|stream| see(stream, 1)).collect();
+        assert_eq!(others, [Baseline; 4]);
+        assert_eq!([see(0, 5), see(0, 7)], [Baseline, Gap(1)]);
     }
 
     proptest! {
