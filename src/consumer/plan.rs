@@ -178,6 +178,7 @@ impl GroupPlan {
 
 impl GroupPlan {
     /// Its routes whose handlers work in transactions.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
     pub(crate) fn transactional(&self) -> impl Iterator<Item = &BoundRoute> {
         self.topics.iter().flat_map(|topic| &topic.routes).filter(|route| route.info.uses_transaction)
     }

@@ -171,10 +171,12 @@ impl Consumer {
         for (group, (name, counters)) in self.groups.into_iter().zip(self.handle.counters.iter()) {
             let partitions = group.partitions;
             #[cfg(any(feature = "mysql", feature = "sqlite"))]
-            let joined = self.inbox.as_ref().map(|inbox| inbox.join(&group.plan, counters, &self.extensions));
+            let (extensions, passed_over) = match &self.inbox {
+                Some(inbox) => inbox.join(&group.plan, counters, &self.extensions),
+                None => (self.extensions.clone(), None),
+            };
             #[cfg(not(any(feature = "mysql", feature = "sqlite")))]
-            let joined = None;
-            let (extensions, passed_over) = joined.unwrap_or_else(|| (self.extensions.clone(), None));
+            let (extensions, passed_over) = (self.extensions.clone(), None);
             let parts = Parts {
                 plan: group.plan,
                 options: self.options.clone(),

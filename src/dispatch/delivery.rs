@@ -47,6 +47,7 @@ struct Shared {
     parts: DeliveryParts,
     hooks: Mutex<Vec<CompletionHook>>,
     /// What extractors keep for each other, one value a type: few, so a list will do.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
     kept: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
 }
 
@@ -56,7 +57,14 @@ pub type CompletionHook = Box<dyn FnOnce(Outcome) -> BoxFuture<'static, Outcome>
 impl Delivery {
     /// A delivery of these parts.
     pub fn new(parts: DeliveryParts) -> Self {
-        Self { shared: Arc::new(Shared { parts, hooks: Mutex::default(), kept: Mutex::default() }) }
+        Self {
+            shared: Arc::new(Shared {
+                parts,
+                hooks: Mutex::default(),
+                #[cfg(any(feature = "mysql", feature = "sqlite"))]
+                kept: Mutex::default(),
+            }),
+        }
     }
 
     /// The record.
@@ -129,6 +137,7 @@ impl Delivery {
                 shared.parts.handler = handler;
                 shared.parts.attempt = attempt;
                 shared.hooks.get_mut().clear();
+                #[cfg(any(feature = "mysql", feature = "sqlite"))]
                 shared.kept.get_mut().clear();
             }
             None => self.replace(self.record().clone(), handler, attempt),

@@ -21,11 +21,13 @@ impl InboxCounters {
     }
 
     /// Events that were handled before.
+    #[cfg(feature = "consumer")]
     pub(crate) fn repeats(&self) -> u64 {
         self.repeats.load(Ordering::Relaxed)
     }
 
     /// Events whose place in their stream another event has.
+    #[cfg(feature = "consumer")]
     pub(crate) fn forks(&self) -> u64 {
         self.forks.load(Ordering::Relaxed)
     }

@@ -58,6 +58,7 @@ mod counters;
 mod extract;
 mod failure;
 mod identity;
+#[cfg(feature = "consumer")]
 mod options;
 mod passed_over;
 mod purge;
@@ -69,6 +70,7 @@ use std::time::Duration;
 
 use super::Database;
 pub(crate) use counters::InboxCounters;
+#[cfg(feature = "consumer")]
 pub use options::InboxOptions;
 pub use purge::{Purge, Purged};
 
