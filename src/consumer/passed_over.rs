@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
@@ -22,6 +23,19 @@ pub(crate) trait PassedOver: Send + Sync {
 #[derive(Debug, thiserror::Error)]
 #[error("it could not be remembered that the event is passed over")]
 pub(crate) struct NotRemembered(#[source] pub(crate) Box<dyn StdError + Send + Sync>);
+
+/// Remember that the event is passed over, for those dispatchers that tell a later delivery of it from a repeat.
+pub(crate) async fn pass_over(
+    passed_over: Option<Arc<dyn PassedOver>>,
+    dispatchers: Vec<&'static str>,
+    record: Record,
+) -> Result<(), NotRemembered> {
+    let Some(passed_over) = passed_over else { return Ok(()) };
+    for dispatcher in dispatchers {
+        passed_over.pass_over(dispatcher, record.clone()).await.map_err(NotRemembered)?;
+    }
+    Ok(())
+}
 
 impl fmt::Debug for dyn PassedOver {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

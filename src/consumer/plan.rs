@@ -7,9 +7,11 @@ use rustc_hash::FxHashMap;
 
 use super::key::WorkRoute;
 use super::options::ConsumerOptions;
-use super::pace::Pace;
 use super::retry::FailurePolicy;
-use crate::dispatch::{Delivery, Dispatcher, HandlerFuture, RouteConflict, RouteInfo, RouteMatch, Router};
+use crate::dispatch::{
+    BatchFuture, BreakerPolicy, Delivery, DeliveryOrder, Dispatcher, HandlerFuture, Limits, RouteConflict, RouteHandle,
+    RouteInfo, RouteMatch, Router,
+};
 use crate::envelope::EnvelopeView;
 
 /// Says from the envelope whether a dispatcher wants an event, without decoding it.
@@ -24,15 +26,16 @@ pub(crate) struct BoundRoute {
     pub(crate) handler: &'static str,
     /// The dispatcher's name.
     pub(crate) dispatcher: &'static str,
-    /// Whether its attempts are polled on the poll thread first.
-    pub(crate) pace: Pace,
-    handle: Box<dyn Fn(Delivery) -> HandlerFuture + Send + Sync>,
+    pub(crate) order: DeliveryOrder,
+    pub(crate) limits: Limits,
+    pub(crate) breaker: BreakerPolicy,
+    pub(crate) handle: BoundHandle,
 }
 
-impl BoundRoute {
-    pub(crate) fn handle(&self, delivery: Delivery) -> HandlerFuture {
-        (self.handle)(delivery)
-    }
+/// Runs a handler.
+pub(crate) enum BoundHandle {
+    Single(Box<dyn Fn(Delivery) -> HandlerFuture + Send + Sync>),
+    Batch(Box<dyn Fn(Vec<Delivery>) -> BatchFuture + Send + Sync>),
 }
 
 impl fmt::Debug for BoundRoute {
@@ -112,8 +115,15 @@ pub(crate) fn bind<D: Dispatcher>(
     let dispatcher = Arc::new(dispatcher);
     let bound = routes.into_iter().map(|route| {
         let dispatcher = Arc::clone(&dispatcher);
-        let handle = route.handle;
-        bound_route(D::NAME, route.info, options, filter, move |delivery| handle(Arc::clone(&dispatcher), delivery))
+        let handle = match route.handle {
+            RouteHandle::Single(handle) => {
+                BoundHandle::Single(Box::new(move |delivery| handle(Arc::clone(&dispatcher), delivery)))
+            }
+            RouteHandle::Batch(handle) => {
+                BoundHandle::Batch(Box::new(move |deliveries| handle(Arc::clone(&dispatcher), deliveries)))
+            }
+        };
+        bound_route(D::NAME, route.info, options, filter, handle)
     });
     Ok(BoundDispatcher { name: D::NAME, source: D::SOURCE.to_owned(), routes: bound.collect() })
 }
@@ -124,7 +134,7 @@ pub(crate) fn bound_route(
     info: RouteInfo,
     options: &ConsumerOptions,
     filter: Option<&Filter>,
-    handle: impl Fn(Delivery) -> HandlerFuture + Send + Sync + 'static,
+    handle: BoundHandle,
 ) -> BoundRoute {
     BoundRoute {
         policy: FailurePolicy {
@@ -135,9 +145,11 @@ pub(crate) fn bound_route(
         filter: filter.cloned(),
         handler: handler_name(dispatcher, info.handler),
         dispatcher,
+        order: info.policy.order.unwrap_or_default(),
+        limits: info.policy.limits,
+        breaker: options.breaker.with(info.policy.breaker),
         info,
-        pace: Pace::default(),
-        handle: Box::new(handle),
+        handle,
     }
 }
 
@@ -147,6 +159,11 @@ fn handler_name(dispatcher: &str, method: &str) -> &'static str {
 }
 
 impl GroupPlan {
+    /// All routes.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = &BoundRoute> {
+        self.topics.iter().flat_map(|plan| &plan.routes)
+    }
+
     /// Where the plan of `topic` stands.
     pub(crate) fn index_of(&self, topic: &str) -> Option<usize> {
         self.topics.binary_search_by(|plan| (*plan.topic).cmp(topic)).ok()

@@ -104,7 +104,7 @@ fn route(block: &Block, handler: &Handler) -> TokenStream {
             #assertion
             #krate::dispatch::Route {
                 info: #info(#event, #versions, #name, #docs, #policy, &[#(#uses_transaction),*]),
-                handle: #run,
+                handle: #krate::dispatch::RouteHandle::Single(#run),
             }
         }
     }

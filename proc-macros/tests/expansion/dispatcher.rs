@@ -41,7 +41,10 @@ impl ::tidings::Dispatcher for Leaderboards {
                             .timeout(::core::time::Duration::new(10u64, 0u32)),
                         &[<Message as ::tidings::FromDelivery>::USES_TRANSACTION],
                     ),
-                    handle: |__this, __delivery| ::std::boxed::Box::pin(async move {
+                    handle: ::tidings::dispatch::RouteHandle::Single(|
+                        __this,
+                        __delivery|
+                    ::std::boxed::Box::pin(async move {
                         let __payload = match ::tidings::__private::decode::<
                             UserUpdated,
                         >(&__delivery)
@@ -65,7 +68,7 @@ impl ::tidings::Dispatcher for Leaderboards {
                         <Answer as ::tidings::IntoOutcome>::into_outcome(
                             Self::on_user_updated(&__this, __payload, __argument_0).await,
                         )
-                    }),
+                    })),
                 }
             },
             {
@@ -93,7 +96,10 @@ impl ::tidings::Dispatcher for Leaderboards {
                             .on_exhausted(::tidings::dispatch::OnExhausted::Stop),
                         &[],
                     ),
-                    handle: |__this, __delivery| ::std::boxed::Box::pin(async move {
+                    handle: ::tidings::dispatch::RouteHandle::Single(|
+                        __this,
+                        __delivery|
+                    ::std::boxed::Box::pin(async move {
                         let __payload = match ::tidings::__private::decode::<
                             UserUpdatedV3,
                         >(&__delivery)
@@ -107,7 +113,7 @@ impl ::tidings::Dispatcher for Leaderboards {
                         ::tidings::IntoOutcome::into_outcome(
                             Self::on_user_updated_v3(&__this, __payload).await,
                         )
-                    }),
+                    })),
                 }
             },
         ])

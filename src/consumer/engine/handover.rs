@@ -83,7 +83,9 @@ impl<T: ConsumerTransport> Engine<T> {
                 }
             };
             self.slots.insert(name, slot);
+            self.load_parked(slot);
         }
+        self.apply_pauses();
         if routes_changed && !mem::replace(&mut self.warned_of_routes, true) {
             tracing::warn!(
                 group = &*self.parts.plan.group,
@@ -223,9 +225,7 @@ impl<T: ConsumerTransport> Engine<T> {
                     );
                 }
                 for name in &revocation.partitions {
-                    if let Some(partition) = self.named(name) {
-                        partition.abort();
-                    }
+                    self.abort_partition(name);
                 }
                 *revocation.commit_deadline.insert(self.now + LAST_COMMIT)
             }
@@ -256,6 +256,11 @@ impl<T: ConsumerTransport> Engine<T> {
                     );
                 }
                 self.partitions.iter_mut().flatten().for_each(Partition::abort);
+                for slot in 0..self.partitions.len() {
+                    if let Some(partition) = &self.partitions[slot] {
+                        self.abort_batches(slot, partition.epoch);
+                    }
+                }
                 deadline
             }
         };
@@ -293,11 +298,21 @@ impl<T: ConsumerTransport> Engine<T> {
     /// Forget partitions and what was held for them. Completions still under way are fenced by their epoch.
     fn drop_partitions(&mut self, names: &[TopicPartition]) {
         for name in names {
+            self.abort_partition(name);
             let Some(slot) = self.slots.remove(name) else { continue };
-            if let Some(mut partition) = self.partitions[slot].take() {
-                partition.abort();
+            if let Some(partition) = self.partitions[slot].take() {
                 self.buffered_bytes -= partition.buffered_bytes;
             }
+        }
+    }
+
+    /// Cancel what runs of a partition.
+    fn abort_partition(&mut self, name: &TopicPartition) {
+        let Some(slot) = self.slots.get(name).copied() else { return };
+        if let Some(partition) = &mut self.partitions[slot] {
+            partition.abort();
+            let epoch = partition.epoch;
+            self.abort_batches(slot, epoch);
         }
     }
 
