@@ -14,6 +14,7 @@ mod terminal_text;
 mod completions;
 mod database;
 mod dead_letters;
+mod inbox;
 mod migrate;
 mod output;
 mod position;
@@ -88,6 +89,7 @@ enum Verb {
     DeadLetters(Box<dead_letters::DeadLettersArguments>),
     Relay(relay::RelayArguments),
     Migrate(migrate::MigrateArguments),
+    Inbox(inbox::InboxArguments),
     Completions(completions::CompletionsArguments),
 }
 
@@ -134,6 +136,7 @@ fn run(arguments: Arguments, printer: &Printer) -> Result<(), CliError> {
             Verb::DeadLetters(arguments) => dead_letters::run(*arguments, &settings, printer).await,
             Verb::Relay(arguments) => relay::run(arguments, &settings, printer).await,
             Verb::Migrate(arguments) => migrate::run(arguments, &settings, printer).await,
+            Verb::Inbox(arguments) => inbox::run(arguments, &settings, printer).await,
             // They ran above.
             Verb::Routes(_) | Verb::Completions(_) => Ok(()),
         }

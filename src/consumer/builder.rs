@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::error::BuildError;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+use super::inbox::InboxBuilder;
 use super::listing::{self, RouteListing};
 use super::options::ConsumerOptions;
 use super::parked::ParkedStore;
@@ -25,6 +27,8 @@ pub struct ConsumerBuilder {
     extensions: Extensions,
     parked: Option<Arc<dyn ParkedStore>>,
     dispatchers: Vec<(String, BoundDispatcher)>,
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    inbox: InboxBuilder,
     topics: Vec<TopicSpec>,
     error: Option<BuildError>,
 }
@@ -80,6 +84,8 @@ impl ConsumerBuilder {
             extensions: Extensions::new(),
             parked: None,
             dispatchers: Vec::new(),
+            #[cfg(any(feature = "mysql", feature = "sqlite"))]
+            inbox: InboxBuilder::default(),
             topics: Vec::new(),
             error: None,
         }
@@ -100,6 +106,22 @@ impl ConsumerBuilder {
     /// A value handlers can take as [`State<T>`](crate::State).
     pub fn state<T: Send + Sync + 'static>(mut self, value: impl Into<Arc<T>>) -> Self {
         self.extensions.insert(value.into());
+        self
+    }
+
+    /// The database in which handlers that take a [`Transaction`](crate::database::Transaction) work: it keeps their
+    /// [inbox](crate::database::inbox). Give it a publisher first if they publish. A handler holds one of its connections while
+    /// it runs, so as many handlers run at once as it has connections.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub fn database(mut self, database: crate::database::Database) -> Self {
+        self.inbox.database = Some(database);
+        self
+    }
+
+    /// How the inbox forgets. Default: [`InboxOptions::default`](crate::database::inbox::InboxOptions).
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub fn inbox(mut self, options: crate::database::inbox::InboxOptions) -> Self {
+        self.inbox.options = options;
         self
     }
 
@@ -176,6 +198,8 @@ impl ConsumerBuilder {
             }
         }
         let plans = plans(&self.options, self.dispatchers)?;
+        #[cfg(any(feature = "mysql", feature = "sqlite"))]
+        let inbox = self.inbox.check(&plans).await?;
         for route in plans.iter().flat_map(GroupPlan::routes) {
             check_parking(route, self.parked.is_some())?;
         }
@@ -186,7 +210,10 @@ impl ConsumerBuilder {
             let producer = startup::dead_letter_producer(&plan, &self.options, &topics)?;
             groups.push(Group { plan, producer, partitions: topics.partitions });
         }
-        Ok(Consumer::new(self.options, self.codec, self.clock, self.extensions, self.parked, groups))
+        let consumer = Consumer::new(self.options, self.codec, self.clock, self.extensions, self.parked, groups);
+        #[cfg(any(feature = "mysql", feature = "sqlite"))]
+        let consumer = consumer.with_inbox(inbox);
+        Ok(consumer)
     }
 }
 

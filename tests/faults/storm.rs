@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
-use tidings::publisher::{Acks, Publisher};
+use tidings::publisher::{Acks, Publisher, PublisherOptions};
 use tokio::task::JoinHandle;
 
 use crate::journal::JournalFile;
@@ -15,7 +15,7 @@ use crate::support::chance::tell;
 use crate::support::child::Child;
 use crate::support::groups::caught_up;
 use crate::support::ledger::Audit;
-use crate::support::scene::Scene;
+use crate::support::scene::{Scene, codec, kafka};
 use crate::support::scores::{ScorePosted, posted};
 use crate::support::wait::until_true;
 
@@ -51,7 +51,10 @@ impl Storm {
     /// Begin to publish: each player's scores 1, 2, 3…, until [`calm`](Self::calm) is called and there are enough of them.
     pub(crate) async fn begin(size: Size) -> Self {
         let scene = Scene::new(8).await;
-        let publisher = scene.publisher().await;
+        // A broker that is away is waited for, however long it takes to start on a busy machine.
+        let patient = kafka().property("delivery.timeout.ms", "180000");
+        let options = PublisherOptions::new(scene.topic()).kafka(patient);
+        let publisher = Publisher::builder(options).codec(codec()).build().await.unwrap();
         let over = Arc::new(AtomicBool::new(false));
         let load = tokio::spawn(load(publisher, size, Arc::clone(&over)));
         Self { scene, size, journal: JournalFile::new(), over, load, began: Instant::now() }

@@ -83,6 +83,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 return self.stop(Err(StopReason::WentBack { partition, from, to: record.offset }));
             }
         }
+        self.sequences.watch(&record, &self.parts.counters);
         let (route, failure) = match self.classify(slot, &record) {
             Admission::Skip => {
                 Counters::add(&self.parts.counters.skipped, 1);

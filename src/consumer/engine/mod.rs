@@ -33,7 +33,9 @@ use super::options::ConsumerOptions;
 use super::pace::Pace;
 use super::parked::ParkedStore;
 use super::partition::Partition;
+use super::passed_over::PassedOver;
 use super::plan::{BoundRoute, GroupPlan, TopicPlan};
+use super::sequences::SequenceWatch;
 use super::stats::Counters;
 use crate::clock::Clock;
 use crate::dispatch::{DeliveryContext, Extensions};
@@ -59,6 +61,8 @@ pub(crate) struct Parts {
     pub(crate) extensions: Extensions,
     /// Writes dead letters.
     pub(crate) producer: Arc<dyn Producer>,
+    /// Remembers what is passed over, where handlers work in transactions.
+    pub(crate) passed_over: Option<Arc<dyn PassedOver>>,
     /// Keeps parked events.
     pub(crate) parked: Option<Arc<dyn ParkedStore>>,
     /// Runs handlers.
@@ -89,6 +93,7 @@ pub(crate) struct Engine<T> {
     context: Arc<DeliveryContext>,
     /// Partitions by slot; a slot is used again, which is what epochs are for.
     partitions: Vec<Option<Partition>>,
+    sequences: SequenceWatch,
     slots: FxHashMap<TopicPartition, usize>,
     next_epoch: u64,
     /// The slot to look at first, so that none is always first.
@@ -174,6 +179,7 @@ impl<T: ConsumerTransport> Engine<T> {
             completions,
             context: Arc::new(context),
             partitions: Vec::new(),
+            sequences: SequenceWatch::new(),
             slots: FxHashMap::default(),
             next_epoch: 1,
             rotation: 0,

@@ -13,9 +13,10 @@ use super::run::Step;
 use crate::consumer::completions::{Finished, Place, Report};
 use crate::consumer::error::StopReason;
 use crate::consumer::error_text::ErrorText;
-use crate::consumer::key::{Failure, KeyId, KeyState, Way, Work};
+use crate::consumer::key::{Failure, KeyId, KeyState, Way, Work, WorkRoute};
 use crate::consumer::parked::{ParkCause, ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord};
 use crate::consumer::partition::ParkedState;
+use crate::consumer::passed_over::pass_over;
 use crate::consumer::retry::full_jitter;
 use crate::consumer::stats::Counters;
 use crate::dispatch::RetryPolicy;
@@ -274,6 +275,8 @@ impl<T: ConsumerTransport> Engine<T> {
         let (Some(store), Some(id)) = (self.parts.parked.clone(), self.parked_key(slot, key)) else {
             return Step::Held;
         };
+        let passed_over = self.parts.passed_over.clone();
+        let remembering = self.plan_of(slot).map(|plan| plan.remembering(WorkRoute::Unrouted)).unwrap_or_default();
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         let request = partition.parked(key).and_then(|parked| parked.request).unwrap_or(ParkRequest::Release);
         partition.keys.entry(key.clone()).or_default().state = KeyState::Unparking;
@@ -284,11 +287,15 @@ impl<T: ConsumerTransport> Engine<T> {
                 match request {
                     ParkRequest::Release => {}
                     ParkRequest::Skip => {
-                        let first = store.records(id.clone(), 1).await?.first().map(|record| record.offset);
+                        let first = store.records(id.clone(), 1).await?.into_iter().next();
+                        if let Some(first) = first.clone() {
+                            let passed = pass_over(passed_over, remembering, first.into_record()).await;
+                            passed.map_err(|error| ParkError::new("skip", error))?;
+                        }
                         // In this order: interrupted in between, the event is tried again, not a second one skipped.
                         store.request(id.clone(), Some(ParkRequest::Release)).await?;
-                        if let Some(offset) = first {
-                            store.remove(id.clone(), offset).await?;
+                        if let Some(first) = first {
+                            store.remove(id.clone(), first.offset).await?;
                         }
                     }
                     ParkRequest::Discard => store.forget(id.clone()).await?,
