@@ -46,9 +46,21 @@ impl<T: ConsumerTransport> Engine<T> {
             if self.buffered_bytes >= self.parts.options.max_buffered_bytes {
                 break;
             }
-            busy |= self.fetch_partition((self.rotation + step) % count);
+            let slot = (self.rotation + step) % count;
+            if self.has_room(slot) {
+                busy |= self.fetch_partition(slot);
+            }
         }
         busy
+    }
+
+    /// Whether a partition may hold more. A key that is stuck fills its own partition's part, and at most half of all there is: the
+    /// other partitions go on.
+    fn has_room(&self, slot: usize) -> bool {
+        let most = self.parts.options.max_buffered_bytes;
+        let share = most / self.slots.len().max(1);
+        let held = self.partitions[slot].as_ref().map_or(0, |partition| partition.buffered_bytes);
+        held < share || (held < most / 2 && self.buffered_bytes < most / 2)
     }
 
     fn fetch_partition(&mut self, slot: usize) -> bool {

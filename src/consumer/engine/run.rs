@@ -207,7 +207,7 @@ impl<T: ConsumerTransport> Engine<T> {
         if matches!(self.parts.plan.topics[route.0].routes[route.1].handle, BoundHandle::Batch(_)) {
             return self.collect(slot, key, work, route);
         }
-        if passed.is_none() && !self.routes[route.0][route.1].gate.pass(self.now) {
+        if passed.is_none() && !self.routes[route.0][route.1].gate.pass_at_once(self.now) {
             return self.wait_at_gate(slot, key, work, route);
         }
         self.begin(slot, key, work, route)
