@@ -18,11 +18,20 @@ use crate::schema::Codec;
 #[must_use]
 pub struct ConsumerBuilder {
     options: ConsumerOptions,
-    codec: Codec,
+    codec: Option<Codec>,
     clock: Arc<dyn Clock>,
     extensions: Extensions,
     dispatchers: Vec<(String, BoundDispatcher)>,
     error: Option<BuildError>,
+}
+
+/// A consumer that is checked, before it has met a broker.
+pub(crate) struct Blueprint {
+    pub(crate) options: ConsumerOptions,
+    pub(crate) codec: Codec,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) extensions: Arc<Extensions>,
+    pub(crate) plans: Vec<GroupPlan>,
 }
 
 /// How one dispatcher takes part: its group, its filter.
@@ -71,7 +80,7 @@ impl ConsumerBuilder {
     pub(super) fn new(options: ConsumerOptions) -> Self {
         Self {
             options: options.bounded(),
-            codec: Codec::default(),
+            codec: None,
             clock: Arc::new(SystemClock::new()),
             extensions: Extensions::new(),
             dispatchers: Vec::new(),
@@ -81,7 +90,7 @@ impl ConsumerBuilder {
 
     /// How payloads are decoded: a codec of the schema registry. Default: schemas known in this process only.
     pub fn codec(mut self, codec: Codec) -> Self {
-        self.codec = codec;
+        self.codec = Some(codec);
         self
     }
 
@@ -136,6 +145,18 @@ impl ConsumerBuilder {
     /// # Errors
     /// Two handlers take the same events, a topic is missing, or no broker answers.
     pub async fn build(self) -> Result<Consumer, BuildError> {
+        let Blueprint { options, codec, clock, extensions, plans } = self.blueprint(Codec::default())?;
+        let mut groups = Vec::with_capacity(plans.len());
+        for plan in plans {
+            let topics = startup::check_topics(&plan, &options).await?;
+            let producer = startup::dead_letter_producer(&plan, &options, &topics)?;
+            groups.push(Group { plan, producer, partitions: topics.partitions });
+        }
+        Ok(Consumer::new(options, codec, clock, extensions, groups))
+    }
+
+    /// Check what needs no broker. `codec` is used where none was given.
+    pub(crate) fn blueprint(self, codec: Codec) -> Result<Blueprint, BuildError> {
         if let Some(error) = self.error {
             return Err(error);
         }
@@ -149,20 +170,16 @@ impl ConsumerBuilder {
         if let Some(path) = listing::requested() {
             return Err(listing::write(path, &self.routes()));
         }
+        let codec = self.codec.unwrap_or(codec);
         for (_, dispatcher) in &self.dispatchers {
             for route in &dispatcher.routes {
-                let learnt = self.codec.learn(route.info.payload.schema);
+                let learnt = codec.learn(route.info.payload.schema);
                 learnt.map_err(|source| BuildError::Schema { handler: route.info.handler, source })?;
             }
         }
         let plans = plans(&self.options, self.dispatchers)?;
-        let mut groups = Vec::with_capacity(plans.len());
-        for plan in plans {
-            let topics = startup::check_topics(&plan, &self.options).await?;
-            let producer = startup::dead_letter_producer(&plan, &self.options, &topics)?;
-            groups.push(Group { plan, producer, partitions: topics.partitions });
-        }
-        Ok(Consumer::new(self.options, self.codec, self.clock, Arc::new(self.extensions), groups))
+        let extensions = Arc::new(self.extensions);
+        Ok(Blueprint { options: self.options, codec, clock: self.clock, extensions, plans })
     }
 }
 

@@ -11,6 +11,7 @@ mod error;
 mod error_text;
 mod key;
 mod listing;
+mod observer;
 mod offsets;
 mod options;
 mod pace;

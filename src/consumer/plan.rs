@@ -23,12 +23,25 @@ pub(crate) struct BoundRoute {
     pub(crate) handler: &'static str,
     /// Whether its attempts are polled on the poll thread first.
     pub(crate) pace: Pace,
-    handle: Box<dyn Fn(Delivery) -> HandlerFuture + Send + Sync>,
+    handle: Arc<dyn Fn(Delivery) -> HandlerFuture + Send + Sync>,
 }
 
 impl BoundRoute {
     pub(crate) fn handle(&self, delivery: Delivery) -> HandlerFuture {
         (self.handle)(delivery)
+    }
+
+    /// The same route for another engine: they share the dispatcher and nothing else.
+    #[cfg(feature = "testing")]
+    fn another(&self) -> Self {
+        Self {
+            info: self.info.clone(),
+            policy: self.policy,
+            filter: self.filter.clone(),
+            handler: self.handler,
+            pace: Pace::default(),
+            handle: Arc::clone(&self.handle),
+        }
     }
 }
 
@@ -110,7 +123,7 @@ pub(crate) fn bound_route(
         handler: handler_name(dispatcher, info.handler),
         info,
         pace: Pace::default(),
-        handle: Box::new(handle),
+        handle: Arc::new(handle),
     }
 }
 
@@ -145,6 +158,21 @@ impl GroupPlan {
             .collect();
         let dead_letter_topic = options.dead_letter_topic.clone().unwrap_or_else(|| format!("{group}.dead-letters"));
         Ok(Self { group: group.into(), dead_letter_topic: dead_letter_topic.into(), topics, fingerprint })
+    }
+
+    /// The same plan for another member of the group, with the group and its topics called what `name` says.
+    #[cfg(feature = "testing")]
+    pub(crate) fn another(&self, name: impl Fn(&str) -> Arc<str>) -> Self {
+        let topics = self.topics.iter().map(|(topic, plan)| {
+            let routes: Vec<_> = plan.routes.iter().map(BoundRoute::another).collect();
+            (name(topic), TopicPlan { router: Router::new(routes.iter().map(|route| &route.info)), routes })
+        });
+        Self {
+            group: name(&self.group),
+            dead_letter_topic: name(&self.dead_letter_topic),
+            topics: topics.collect(),
+            fingerprint: self.fingerprint,
+        }
     }
 }
 

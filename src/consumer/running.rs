@@ -155,6 +155,7 @@ impl Consumer {
                 runtime: runtime.clone(),
                 counters: Arc::clone(counters),
                 shutdown: Arc::clone(&self.handle.shutdown),
+                observer: None,
             };
             let options = self.options.clone();
             let group = Arc::clone(name);

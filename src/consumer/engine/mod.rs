@@ -21,6 +21,7 @@ use tokio::runtime::Handle;
 use super::completions::{Completion, Completions};
 use super::error::StopReason;
 use super::key::KeyId;
+use super::observer::Observer;
 use super::options::ConsumerOptions;
 use super::partition::Partition;
 use super::plan::GroupPlan;
@@ -48,6 +49,8 @@ pub(crate) struct Parts {
     pub(crate) counters: Arc<Counters>,
     /// Set to make the engine stop.
     pub(crate) shutdown: Arc<AtomicBool>,
+    /// Watches and disturbs: the test kit. None in production.
+    pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
 /// What to do after a turn.
@@ -160,6 +163,10 @@ impl<T: ConsumerTransport> Engine<T> {
     /// Do what there is to do. Blocks for nothing but handlers that are ready at once.
     pub(crate) fn turn(&mut self) -> Turn {
         self.now = self.parts.clock.monotonic();
+        if self.parts.observer.as_ref().is_some_and(|observer| observer.crashed()) {
+            self.abandon();
+            return Turn::Finished(Ok(()));
+        }
         if self.parts.shutdown.load(Ordering::Acquire) {
             self.stop(Ok(()));
         }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use futures_util::future::{self, Either};
+
 use super::{Engine, Timer, TimerKey};
 use crate::consumer::attempt::Attempt;
 use crate::consumer::completions::{Completion, Finished, Place, Report};
@@ -159,6 +161,12 @@ impl<T: ConsumerTransport> Engine<T> {
         let route = &plan.routes[index];
         work.attempts += 1;
         work.first_attempt.get_or_insert(self.now);
+        if let Some(observer) = &self.parts.observer {
+            observer.started(&work.record, route.handler, work.attempts);
+            if let Some(error) = observer.intercept(route.handler) {
+                return self.settle(slot, key, work, error.into());
+            }
+        }
         let delivery = Delivery::new(DeliveryParts {
             record: Arc::clone(&work.record),
             codec: self.parts.codec.clone(),
@@ -172,11 +180,12 @@ impl<T: ConsumerTransport> Engine<T> {
             return self.settle(slot, key, work, outcome);
         }
         let limit = route.policy.timeout;
+        let timeout = self.parts.clock.sleep(limit);
         let future = async move {
-            let outcome = tokio::time::timeout(limit, attempt).await;
-            Finished::Attempt(
-                outcome.unwrap_or_else(|_| HandlerError::new(ErrorClass::Timeout, HandlerTimeout(limit)).into()),
-            )
+            Finished::Attempt(match future::select(attempt, timeout).await {
+                Either::Left((outcome, _)) => outcome,
+                Either::Right(_) => HandlerError::new(ErrorClass::Timeout, HandlerTimeout(limit)).into(),
+            })
         };
         self.spawn(slot, key, work, Place::Taken, future)
     }

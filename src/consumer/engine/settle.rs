@@ -51,6 +51,9 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     pub(super) fn settle(&mut self, slot: usize, key: &KeyId, work: Work, outcome: Outcome) -> Step {
+        if let Some(observer) = &self.parts.observer {
+            observer.ended(&work.record, self.handler_name(&work), work.attempts, &outcome);
+        }
         if matches!(outcome, Outcome::Done) {
             return self.complete(slot, &work);
         }
@@ -73,7 +76,7 @@ impl<T: ConsumerTransport> Engine<T> {
         work.first_failure.get_or_insert_with(|| self.parts.clock.now());
         let age = work.first_attempt.map_or(Duration::ZERO, |first| self.now.saturating_sub(first));
         let tried = Tried { attempts: work.attempts, failures: work.failures, age };
-        match policy.decide(outcome, tried, full_jitter) {
+        match policy.decide(outcome, tried, self.jitter()) {
             Decision::Complete => self.complete(slot, &work),
             Decision::RetryAfter(pause, error) => {
                 if error.class() == ErrorClass::Unavailable {
@@ -130,6 +133,9 @@ impl<T: ConsumerTransport> Engine<T> {
     ) -> Step {
         match result {
             Ok(_) => {
+                if let (Some(observer), Some(failure)) = (&self.parts.observer, &work.failure) {
+                    observer.dead_lettered(&work.record, &failure.error);
+                }
                 Counters::add(&self.parts.counters.dead_lettered, 1);
                 self.forget(slot, &work)
             }
@@ -156,14 +162,22 @@ impl<T: ConsumerTransport> Engine<T> {
                     offset = work.record.offset, dead_letter_topic = &*self.parts.plan.dead_letter_topic, error = %error, sends,
                     "a dead letter could not be written; its key waits and it is tried again"
                 );
-                let pause = full_jitter(RetryPolicy::default().backoff_bound(sends));
+                let pause = self.jitter()(RetryPolicy::default().backoff_bound(sends));
                 self.pause(slot, key, work, pause)
             }
         }
     }
 
+    /// How a pause is drawn from its bound. An observed engine pauses as long as it may: tests need to know for how long.
+    fn jitter(&self) -> fn(Duration) -> Duration {
+        if self.parts.observer.is_some() { |bound| bound } else { full_jitter }
+    }
+
     fn pause(&mut self, slot: usize, key: &KeyId, work: Work, pause: Duration) -> Step {
         let due = self.now.saturating_add(pause);
+        if let Some(observer) = &self.parts.observer {
+            observer.pausing(&work.record, due);
+        }
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         let epoch = partition.epoch;
         partition.keys.entry(key.clone()).or_default().state = KeyState::Pausing { work };
@@ -181,6 +195,9 @@ impl<T: ConsumerTransport> Engine<T> {
         let bytes = work.record.size();
         self.buffered_bytes -= bytes;
         self.uncommitted += 1;
+        if let Some(observer) = &self.parts.observer {
+            observer.finished(&work.record);
+        }
         if let Some(partition) = self.partitions[slot].as_mut() {
             partition.buffered_bytes -= bytes;
             partition.complete(work.record.offset);

@@ -143,6 +143,7 @@ impl Rig {
             runtime: Handle::current(),
             counters: Arc::clone(&counters),
             shutdown: Arc::clone(&shutdown),
+            observer: None,
         };
         let engine = Engine::new(transport, parts).unwrap();
         broker.assign(TOPIC, &[0, 1]);
