@@ -100,6 +100,8 @@ pub mod prelude;
 pub mod publisher;
 pub mod schema;
 pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
 
 pub use dispatch::{Delivery, Dispatcher, FromDelivery, Message, State};

@@ -1,26 +1,26 @@
 //! Consumers: typed, per-key-ordered handlers of other services' events.
 
 mod attempt;
-mod builder;
-mod commit_metadata;
+pub(crate) mod builder;
+pub(crate) mod commit_metadata;
 mod completions;
 mod dead_letter;
-mod driver;
-mod engine;
+pub(crate) mod driver;
+pub(crate) mod engine;
 mod error;
 mod error_text;
 mod key;
 mod listing;
-mod observer;
-mod offsets;
+pub(crate) mod observer;
+pub(crate) mod offsets;
 mod options;
 mod pace;
 mod partition;
-mod plan;
+pub(crate) mod plan;
 mod retry;
 mod running;
 mod startup;
-mod stats;
+pub(crate) mod stats;
 
 pub use builder::{ConsumerBuilder, DispatchSettings};
 pub use dead_letter::header as dead_letter_header;

@@ -1,0 +1,280 @@
+//! What a kit knows of a consumer group: where each record of its topics stands.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Place;
+use crate::consumer::commit_metadata::CommitMetadata;
+use crate::consumer::observer::Read;
+use crate::transport::{Assignment, CommitOffset, StartOffset, TopicPartition};
+
+/// What a kit knows of a consumer group.
+#[derive(Debug, Default)]
+pub(in crate::testing) struct GroupJournal {
+    pub(in crate::testing) topics: BTreeSet<Arc<str>>,
+    pub(in crate::testing) handlers: BTreeSet<&'static str>,
+    pub(in crate::testing) members: BTreeSet<u64>,
+    /// Whose each partition is.
+    pub(in crate::testing) owners: BTreeMap<TopicPartition, u64>,
+    pub(in crate::testing) commits: BTreeMap<TopicPartition, CommitOffset>,
+    /// Records it is not done with.
+    pub(in crate::testing) open: BTreeMap<Place, Open>,
+    /// Records it is done with.
+    pub(in crate::testing) done: BTreeSet<Place>,
+}
+
+/// A record that a group is not done with.
+#[derive(Debug)]
+pub(in crate::testing) struct Open {
+    key: Option<Bytes>,
+    pub(in crate::testing) stage: Stage,
+}
+
+/// How far a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::testing) enum Stage {
+    /// No member has read it yet.
+    Unread,
+    /// It waits for its turn.
+    Queued,
+    /// A handler, or a dead letter being written.
+    Running,
+    /// It is tried again then.
+    Pausing(Duration),
+}
+
+/// What there is to wait for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::testing) struct Motion {
+    /// Records that somebody will read or start without further ado.
+    pub(in crate::testing) moving: usize,
+    /// Handlers that run.
+    pub(in crate::testing) running: usize,
+    /// When the first pause ends.
+    pub(in crate::testing) due: Option<Duration>,
+}
+
+impl Motion {
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            moving: self.moving + other.moving,
+            running: self.running + other.running,
+            due: self.due.into_iter().chain(other.due).min(),
+        }
+    }
+}
+
+impl GroupJournal {
+    pub(super) fn written(&mut self, partition: &TopicPartition, offset: i64, key: Option<Bytes>) {
+        let place = (partition.clone(), offset);
+        if !self.done.contains(&place) {
+            self.open.entry(place).or_insert(Open { key, stage: Stage::Unread });
+        }
+    }
+
+    pub(super) fn left(&mut self, member: u64) {
+        self.members.remove(&member);
+        let owned: Vec<_> =
+            self.owners.iter().filter(|(_, owner)| **owner == member).map(|(partition, _)| partition.clone()).collect();
+        for partition in owned {
+            self.released(member, &partition);
+        }
+    }
+
+    /// What was complete and not committed is to be read again.
+    pub(super) fn assigned(&mut self, member: u64, assignment: &Assignment) {
+        let Assignment { partition, start } = assignment;
+        self.owners.insert(partition.clone(), member);
+        let (start, completed) = match start {
+            StartOffset::Beginning => (0, Vec::new()),
+            StartOffset::End(offset) => (*offset, Vec::new()),
+            StartOffset::Committed { offset, metadata } => {
+                (*offset, CommitMetadata::decode(metadata, *offset).map(|known| known.completed).unwrap_or_default())
+            }
+        };
+        let places = (partition.clone(), i64::MIN)..=(partition.clone(), i64::MAX);
+        let again = self.done.range((partition.clone(), start)..=(partition.clone(), i64::MAX));
+        let again = again.filter(|(_, offset)| !completed.iter().any(|(from, to)| from <= offset && offset < to));
+        for place in again.cloned().collect::<Vec<_>>() {
+            self.done.remove(&place);
+            self.open.insert(place, Open { key: None, stage: Stage::Unread });
+        }
+        // What lies before is never read.
+        let passed: Vec<_> = self.open.range(places).map(|(place, _)| place.clone()).collect();
+        for place in passed.into_iter().filter(|(_, offset)| *offset < start) {
+            self.open.remove(&place);
+            self.done.insert(place);
+        }
+    }
+
+    pub(super) fn released(&mut self, member: u64, partition: &TopicPartition) {
+        if self.owners.get(partition) != Some(&member) {
+            return;
+        }
+        self.owners.remove(partition);
+        let open = self.open.range_mut((partition.clone(), i64::MIN)..=(partition.clone(), i64::MAX));
+        open.for_each(|(_, open)| open.stage = Stage::Unread);
+    }
+
+    pub(super) fn read(&mut self, member: u64, place: Place, key: Option<Bytes>, read: Read) {
+        if !self.is_of(member, &place) {
+            return;
+        }
+        match read {
+            Read::Queued => {
+                self.done.remove(&place);
+                self.open.insert(place, Open { key, stage: Stage::Queued });
+            }
+            Read::Skipped | Read::CompletedBefore => {
+                self.open.remove(&place);
+                self.done.insert(place);
+            }
+        }
+    }
+
+    /// Says what is out of order, if something is.
+    pub(super) fn started(&mut self, member: u64, place: &Place, key: Option<&Bytes>) -> Option<String> {
+        if !self.is_of(member, place) {
+            return None;
+        }
+        let key = key.map(|key| &**key).filter(|_| !self.open.is_empty());
+        let same_key = key.and_then(|key| {
+            let partition = self.open.range((place.0.clone(), i64::MIN)..=(place.0.clone(), i64::MAX));
+            let mut others = partition.filter(|(other, open)| *other != place && open.key.as_deref() == Some(key));
+            let overtaken = others.find(|((_, offset), open)| *offset < place.1 || open.stage == Stage::Running);
+            overtaken.map(|((_, offset), open)| {
+                let (partition, started) = place;
+                let key = String::from_utf8_lossy(key);
+                let what = if open.stage == Stage::Running { "is running" } else { "is not complete" };
+                format!("{partition}@{started} of the key {key} began while {partition}@{offset} of that key {what}")
+            })
+        });
+        if let Some(open) = self.open.get_mut(place) {
+            open.stage = Stage::Running;
+        }
+        same_key
+    }
+
+    pub(super) fn pausing(&mut self, member: u64, place: &Place, until: Duration) {
+        if self.is_of(member, place)
+            && let Some(open) = self.open.get_mut(place)
+        {
+            open.stage = Stage::Pausing(until);
+        }
+    }
+
+    pub(super) fn finished(&mut self, member: u64, place: Place) {
+        if self.is_of(member, &place) {
+            self.open.remove(&place);
+            self.done.insert(place);
+        }
+    }
+
+    /// What a member says of a partition that is another's by now does not count.
+    fn is_of(&self, member: u64, (partition, _): &Place) -> bool {
+        self.owners.get(partition) == Some(&member)
+    }
+
+    /// What there is to wait for. While the brokers are paused, nobody reads anything.
+    pub(super) fn motion(&self, now: Duration, paused: bool) -> Motion {
+        let mut motion = Motion::default();
+        if self.members.is_empty() {
+            return motion;
+        }
+        let mut held: BTreeSet<(&TopicPartition, &Bytes)> = BTreeSet::new();
+        // In the order of the offsets, so that what holds a key comes before what it holds.
+        for ((partition, _), open) in &self.open {
+            match open.stage {
+                Stage::Unread if paused => {}
+                Stage::Unread => motion.moving += 1,
+                Stage::Queued if open.key.as_ref().is_some_and(|key| held.contains(&(partition, key))) => {}
+                Stage::Queued => motion.moving += 1,
+                Stage::Running => motion.running += 1,
+                Stage::Pausing(until) if until <= now => motion.moving += 1,
+                Stage::Pausing(until) => motion.due = motion.due.into_iter().chain([until]).min(),
+            }
+            if let Some(key) = &open.key {
+                held.insert((partition, key));
+            }
+        }
+        // What was complete and not committed may have to be done again.
+        let unowned = self.done.iter().filter(|(partition, _)| !self.owners.contains_key(partition));
+        if !paused && unowned.count() > 0 {
+            motion.moving += 1;
+        }
+        motion
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partition() -> TopicPartition {
+        TopicPartition { topic: "accounts".into(), partition: 0 }
+    }
+
+    fn place(offset: i64) -> Place {
+        (partition(), offset)
+    }
+
+    fn key(name: &'static str) -> Option<Bytes> {
+        Some(Bytes::from_static(name.as_bytes()))
+    }
+
+    fn group_that_read(keys: &[&'static str]) -> GroupJournal {
+        let mut group = GroupJournal::default();
+        group.members.insert(1);
+        group.assigned(1, &Assignment { partition: partition(), start: StartOffset::Beginning });
+        for (offset, name) in (0..).zip(keys) {
+            group.written(&partition(), offset, key(name));
+            group.read(1, place(offset), key(name), Read::Queued);
+        }
+        group
+    }
+
+    #[test]
+    fn an_event_that_begins_before_its_predecessor_is_complete_breaks_the_order() {
+        let mut group = group_that_read(&["a", "b", "a"]);
+        assert_eq!(group.started(1, &place(1), key("b").as_ref()), None);
+        let broken = group.started(1, &place(2), key("a").as_ref()).unwrap();
+        assert_eq!(broken, "accounts[0]@2 of the key a began while accounts[0]@0 of that key is not complete");
+    }
+
+    #[test]
+    fn two_events_of_a_key_at_once_break_the_order_and_one_after_the_other_do_not() {
+        let mut group = group_that_read(&["a", "a"]);
+        assert_eq!(group.started(1, &place(0), key("a").as_ref()), None);
+        assert!(group.started(1, &place(1), key("a").as_ref()).unwrap().ends_with("is running"));
+        group.finished(1, place(0));
+        assert_eq!(group.started(1, &place(1), key("a").as_ref()), None);
+    }
+
+    #[test]
+    fn what_waits_behind_a_pause_is_not_moving() {
+        let mut group = group_that_read(&["a", "a", "b"]);
+        group.pausing(1, &place(0), Duration::from_secs(5));
+        group.finished(1, place(2));
+        let motion = group.motion(Duration::ZERO, false);
+        assert_eq!(motion, Motion { moving: 0, running: 0, due: Some(Duration::from_secs(5)) });
+        assert_eq!(group.motion(Duration::from_secs(5), false).moving, 1);
+    }
+
+    #[test]
+    fn what_was_complete_and_not_committed_is_read_again_by_the_next_owner() {
+        let mut group = group_that_read(&["a", "b", "c"]);
+        (0..3).for_each(|offset| group.finished(1, place(offset)));
+        group.released(1, &partition());
+        assert_eq!(group.motion(Duration::ZERO, false).moving, 1);
+        let metadata = CommitMetadata::encode(0, 1, &[(2, 3)], 4_096);
+        let start = StartOffset::Committed { offset: 1, metadata };
+        group.assigned(2, &Assignment { partition: partition(), start });
+        assert_eq!((group.open.keys().collect::<Vec<_>>(), group.done.len()), (vec![&place(1)], 2));
+        // What the last owner still says is not heard.
+        group.finished(1, place(1));
+        assert_eq!(group.open.len(), 1);
+    }
+}
