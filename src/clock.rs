@@ -111,6 +111,7 @@ impl Clock for ManualClock {
         let sleeper = Sleeper { due, sleepers: Arc::clone(&self.sleepers) };
         let mut moved = self.moved.subscribe();
         async move {
+            let sleeper = sleeper;
             // A clock that is gone stands still for ever.
             if moved.wait_for(|now| *now >= sleeper.due).await.is_err() {
                 std::future::pending::<()>().await;

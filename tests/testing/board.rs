@@ -52,7 +52,7 @@ impl Board {
         match &*event.nickname {
             "" => return Err(HandlerError::from("a nickname is never empty").terminal()),
             "later" if message.attempt() == 1 => {
-                return Ok(Outcome::retry_after(Duration::from_secs(3_600), "not before an hour has passed"));
+                return Ok(Outcome::retry_after(Duration::from_secs(300), "not before five minutes have passed"));
             }
             "never" => return Err("the board is full".into()),
             _ => {}
@@ -129,7 +129,7 @@ async fn an_event_that_asks_to_come_later_comes_later() {
     kit.start(consumer(board.clone())).await;
     let event = kit.publish(&renamed(1, "later")).await;
     kit.assert_not_handled(&event).await;
-    kit.advance(Duration::from_secs(3_599)).await;
+    kit.advance(Duration::from_secs(299)).await;
     kit.assert_not_handled(&event).await;
     kit.advance(Duration::from_secs(1)).await;
     kit.assert_handled_once(&event).await;
@@ -175,7 +175,7 @@ async fn a_member_that_joins_takes_its_share_and_nothing_is_done_twice() {
 async fn after_a_crash_only_what_was_not_committed_is_done_again() {
     let (kit, board) = (crate::kit(), Board::default());
     kit.start(consumer(board.clone())).await;
-    // Another name of player 1 waits for an hour; what is done behind it travels with the commit.
+    // Another name of player 1 waits for five minutes; what is done behind it travels with the commit.
     let held = kit.publish(&renamed(1, "later")).await;
     let committed = kit.publish(&renamed(2, "Ada")).await;
     kit.assert_handled_once(&committed).await;
