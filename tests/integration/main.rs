@@ -1,6 +1,10 @@
 //! Tests against real servers: `scripts/with-servers cargo test --all-features --test integration`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+/// The tests of a service that also run in memory, with the other tests of the test kit; here on real brokers.
+#[cfg(all(feature = "testing", feature = "macros"))]
+#[path = "../testing/board.rs"]
+mod board;
 #[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "cli")]
@@ -49,4 +53,12 @@ fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
         panic!("{name} is not set: run the tests with `make test`, which starts the servers and says where they are")
     })
+}
+
+/// Where the tests of `board` run.
+#[cfg(feature = "testing")]
+fn kit() -> tidings::testing::TestKit {
+    let kit = tidings::testing::TestKit::from_environment();
+    assert!(!kit.is_in_memory(), "TIDINGS_TEST_BROKERS is not set: run the tests with `make test`");
+    kit
 }
