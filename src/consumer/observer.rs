@@ -27,11 +27,11 @@ pub(crate) trait Observer: Send + Sync {
     /// An attempt begins.
     fn started(&self, record: &Record, handler: &'static str, attempt: u32);
     /// An attempt has ended.
-    fn ended(&self, record: &Record, handler: Option<&'static str>, attempt: u32, outcome: &Outcome);
+    fn ended(&self, record: &Record, outcome: &Outcome);
     /// The record is worked on again when the clock's monotonic time is `until`.
     fn pausing(&self, record: &Record, until: Duration);
     /// The record is in the dead-letter topic.
-    fn dead_lettered(&self, record: &Record, error: &HandlerError);
+    fn dead_lettered(&self, record: &Record);
     /// The engine is done with the record, whichever way: its offset may be committed.
     fn finished(&self, record: &Record);
     /// What an attempt of `handler` fails with, in place of being made.

@@ -133,7 +133,7 @@ impl TestKit {
             groups
                 .flat_map(|group| places.iter().map(move |place| (group, place)))
                 .filter(|(group, place)| group.topics.contains(&place.0.topic))
-                .all(|(group, place)| group.done.contains(place))
+                .all(|(group, place)| group.is_done(place))
                 .then_some(())
         };
         self.wait(caller, &what, is_done).await;
@@ -244,7 +244,7 @@ impl State {
                 _ if self.given_up.iter().any(|(group, given_up)| group == name && given_up == place) => {
                     "a dead letter"
                 }
-                None if group.done.contains(place) => "done with",
+                None if group.is_done(place) => "done with",
                 None => "not known",
                 Some(Stage::Unread) => "not read",
                 Some(Stage::Queued) => "waiting behind others",

@@ -56,7 +56,7 @@ impl TestKit {
             let groups: Vec<_> = {
                 let state = kit.inner.journal.lock();
                 let reading = state.groups.iter().filter(|(_, group)| group.topics.contains(&place.0.topic));
-                reading.map(|(name, group)| (Arc::clone(name), group.done.contains(&place))).collect()
+                reading.map(|(name, group)| (Arc::clone(name), group.is_done(&place))).collect()
             };
             if let Some((group, _)) = groups.iter().find(|(_, done)| !done) {
                 fail(caller, format_args!("{group} is not done with {id}: it will be delivered anyway"));

@@ -72,7 +72,7 @@ impl Observer for Watched {
         self.journal.started(self.member, &self.group, &self.logical(record), handler, attempt);
     }
 
-    fn ended(&self, record: &Record, _handler: Option<&'static str>, _attempt: u32, outcome: &Outcome) {
+    fn ended(&self, record: &Record, outcome: &Outcome) {
         self.journal.ended(self.member, &self.group, &self.logical(record), outcome);
     }
 
@@ -80,7 +80,7 @@ impl Observer for Watched {
         self.journal.pausing(self.member, &self.group, &self.logical(record), until);
     }
 
-    fn dead_lettered(&self, record: &Record, _error: &HandlerError) {
+    fn dead_lettered(&self, record: &Record) {
         self.journal.gave_up(&self.group, &self.logical(record));
     }
 

@@ -1,7 +1,6 @@
 //! Tests against real servers: `scripts/with-servers cargo test --all-features --test integration`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-/// The tests of a service that also run in memory, with the other tests of the test kit; here on real brokers.
 #[cfg(all(feature = "testing", feature = "macros"))]
 #[path = "../testing/board.rs"]
 mod board;
@@ -15,10 +14,16 @@ mod consumer;
 #[cfg(feature = "publisher")]
 #[path = "../embedded/events.rs"]
 mod events;
+#[cfg(all(feature = "testing", feature = "macros"))]
+#[path = "../testing/faults.rs"]
+mod faults;
 #[cfg(feature = "publisher")]
 mod kafka;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod kill;
+#[cfg(all(feature = "testing", feature = "macros"))]
+#[path = "../testing/members.rs"]
+mod members;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod parts;
 #[cfg(feature = "mysql")]
@@ -55,10 +60,17 @@ fn setting(name: &str) -> String {
     })
 }
 
-/// Where the tests of `board` run.
+/// Where the tests of `board`, `faults` and `members` run: the same as with the other tests of the test kit, here on real brokers.
 #[cfg(feature = "testing")]
 fn kit() -> tidings::testing::TestKit {
-    let kit = tidings::testing::TestKit::from_environment();
-    assert!(!kit.is_in_memory(), "TIDINGS_TEST_BROKERS is not set: run the tests with `make test`");
-    kit
+    kit_of(|options| options)
+}
+
+#[cfg(feature = "testing")]
+fn kit_of(
+    change: impl FnOnce(tidings::testing::TestOptions) -> tidings::testing::TestOptions,
+) -> tidings::testing::TestKit {
+    // Says so when it is not set.
+    setting(tidings::testing::BROKERS_VARIABLE);
+    tidings::testing::TestKit::new(change(tidings::testing::TestOptions::from_environment()))
 }

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use tidings::testing::{TestKit, TestOptions};
-
 use crate::board::{Board, consumer, renamed};
 
 #[tokio::test]
 async fn a_commit_that_fails_is_repeated() {
-    let kit = TestKit::in_memory();
+    let kit = crate::kit();
     kit.start(consumer(Board::default())).await;
     let event = kit.publish(&renamed(1, "Ada")).await;
     kit.assert_handled_once(&event).await;
@@ -21,7 +19,7 @@ async fn a_commit_that_fails_is_repeated() {
 
 #[tokio::test]
 async fn a_commit_that_failed_is_no_commit() {
-    let kit = TestKit::in_memory();
+    let kit = crate::kit();
     kit.start(consumer(Board::default())).await;
     let event = kit.publish(&renamed(1, "Ada")).await;
     kit.assert_handled_once(&event).await;
@@ -33,7 +31,7 @@ async fn a_commit_that_failed_is_no_commit() {
 
 #[tokio::test]
 async fn a_commit_that_fails_while_a_partition_is_given_back_is_repeated_before_it_is() {
-    let kit = TestKit::new(TestOptions::new().partitions(1));
+    let kit = crate::kit_of(|options| options.partitions(1));
     let first = kit.start(consumer(Board::default())).await;
     let event = kit.publish(&renamed(1, "Ada")).await;
     kit.assert_handled_once(&event).await;
@@ -46,7 +44,7 @@ async fn a_commit_that_fails_while_a_partition_is_given_back_is_repeated_before_
 
 #[tokio::test]
 async fn a_dead_letter_that_is_refused_holds_its_key_and_is_written_later() {
-    let kit = TestKit::in_memory();
+    let kit = crate::kit();
     kit.start(consumer(Board::default())).await;
     kit.fail_next_dead_letter();
     let poison = kit.publish(&renamed(1, "")).await;
@@ -60,7 +58,7 @@ async fn a_dead_letter_that_is_refused_holds_its_key_and_is_written_later() {
 
 #[tokio::test]
 async fn a_read_that_fails_is_repeated() {
-    let kit = TestKit::in_memory();
+    let kit = crate::kit();
     kit.start(consumer(Board::default())).await;
     kit.fail_next_fetch();
     kit.fail_next_fetch();
@@ -70,7 +68,7 @@ async fn a_read_that_fails_is_repeated() {
 
 #[tokio::test]
 async fn while_the_broker_is_away_nothing_is_read_and_nothing_is_lost() {
-    let kit = TestKit::in_memory();
+    let kit = crate::kit();
     kit.start(consumer(Board::default())).await;
     let before = kit.publish(&renamed(1, "Ada")).await;
     kit.assert_handled_once(&before).await;

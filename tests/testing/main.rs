@@ -7,9 +7,13 @@ mod members;
 mod negative;
 mod time;
 
-use tidings::testing::TestKit;
+use tidings::testing::{TestKit, TestOptions};
 
-/// Where the tests of `board` run: here in memory; among the integration tests on real brokers.
+/// Where the tests of `board`, `faults` and `members` run: here in memory; among the integration tests on real brokers.
 fn kit() -> TestKit {
-    TestKit::in_memory()
+    kit_of(|options| options)
+}
+
+fn kit_of(change: impl FnOnce(TestOptions) -> TestOptions) -> TestKit {
+    TestKit::new(change(TestOptions::new()))
 }

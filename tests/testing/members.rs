@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tidings::consumer::{Consumer, ConsumerOptions};
 use tidings::prelude::*;
-use tidings::testing::{AttemptOutcome, TestKit, TestOptions};
+use tidings::testing::{AttemptOutcome, TestKit};
 use tokio::sync::Semaphore;
 
 use crate::board::{Board, PlayerRenamed, consumer, renamed};
@@ -38,12 +38,12 @@ fn gated(gate: &Gate) -> tidings::consumer::ConsumerBuilder {
 }
 
 fn one_partition() -> TestKit {
-    TestKit::new(TestOptions::new().partitions(1))
+    crate::kit_of(|options| options.partitions(1))
 }
 
 #[tokio::test]
 async fn a_partition_is_handed_over_only_after_its_handlers_finished_and_were_committed() {
-    let (kit, gate) = (TestKit::new(TestOptions::new().partitions(2)), Gate::closed());
+    let (kit, gate) = (crate::kit_of(|options| options.partitions(2)), Gate::closed());
     let first = kit.start(gated(&gate)).await;
     let mut events = Vec::new();
     for player in 0..8 {
@@ -109,7 +109,7 @@ async fn what_was_handled_and_not_committed_when_partitions_were_lost_comes_agai
 
 #[tokio::test]
 async fn a_dead_members_events_are_taken_over() {
-    let kit = TestKit::in_memory();
+    let kit = crate::kit();
     let first = kit.start(consumer(Board::default())).await;
     let second = kit.member().await;
     kit.rebalanced().await;
@@ -123,7 +123,7 @@ async fn a_dead_members_events_are_taken_over() {
 
 #[tokio::test]
 async fn two_groups_see_every_event_and_commit_for_themselves() {
-    let kit = TestKit::in_memory();
+    let kit = crate::kit();
     let board = kit.start(consumer(Board::default())).await;
     let other = Consumer::builder(ConsumerOptions::new("other")).dispatch(Board::default());
     kit.start(other).await;
@@ -140,7 +140,7 @@ async fn two_groups_see_every_event_and_commit_for_themselves() {
 
 #[tokio::test]
 async fn ten_rebalances_in_a_row_lose_and_repeat_nothing() {
-    let (kit, board) = (TestKit::in_memory(), Board::default());
+    let (kit, board) = (crate::kit(), Board::default());
     let mut members = vec![kit.start(consumer(board.clone())).await];
     let mut events = Vec::new();
     for round in 0..10 {
@@ -163,7 +163,7 @@ async fn ten_rebalances_in_a_row_lose_and_repeat_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_works_on_a_runtime_of_several_threads_too() {
-    let (kit, board) = (TestKit::in_memory(), Board::default());
+    let (kit, board) = (crate::kit(), Board::default());
     kit.start(consumer(board.clone())).await;
     let task = {
         let kit = kit.clone();

@@ -52,7 +52,7 @@ impl<T: ConsumerTransport> Engine<T> {
 
     pub(super) fn settle(&mut self, slot: usize, key: &KeyId, work: Work, outcome: Outcome) -> Step {
         if let Some(observer) = &self.parts.observer {
-            observer.ended(&work.record, self.handler_name(&work), work.attempts, &outcome);
+            observer.ended(&work.record, &outcome);
         }
         if matches!(outcome, Outcome::Done) {
             return self.complete(slot, &work);
@@ -133,8 +133,8 @@ impl<T: ConsumerTransport> Engine<T> {
     ) -> Step {
         match result {
             Ok(_) => {
-                if let (Some(observer), Some(failure)) = (&self.parts.observer, &work.failure) {
-                    observer.dead_lettered(&work.record, &failure.error);
+                if let Some(observer) = &self.parts.observer {
+                    observer.dead_lettered(&work.record);
                 }
                 Counters::add(&self.parts.counters.dead_lettered, 1);
                 self.forget(slot, &work)

@@ -23,7 +23,7 @@ pub(in crate::testing) struct GroupJournal {
     /// Records it is not done with.
     pub(in crate::testing) open: BTreeMap<Place, Open>,
     /// Records it is done with.
-    pub(in crate::testing) done: BTreeSet<Place>,
+    done: BTreeMap<TopicPartition, BTreeSet<i64>>,
 }
 
 /// A record that a group is not done with.
@@ -70,7 +70,7 @@ impl Motion {
 impl GroupJournal {
     pub(super) fn written(&mut self, partition: &TopicPartition, offset: i64, key: Option<Bytes>) {
         let place = (partition.clone(), offset);
-        if !self.done.contains(&place) {
+        if !self.is_done(&place) {
             self.open.entry(place).or_insert(Open { key, stage: Stage::Unread });
         }
     }
@@ -95,19 +95,27 @@ impl GroupJournal {
                 (*offset, CommitMetadata::decode(metadata, *offset).map(|known| known.completed).unwrap_or_default())
             }
         };
-        let places = (partition.clone(), i64::MIN)..=(partition.clone(), i64::MAX);
-        let again = self.done.range((partition.clone(), start)..=(partition.clone(), i64::MAX));
-        let again = again.filter(|(_, offset)| !completed.iter().any(|(from, to)| from <= offset && offset < to));
-        for place in again.cloned().collect::<Vec<_>>() {
-            self.done.remove(&place);
-            self.open.insert(place, Open { key: None, stage: Stage::Unread });
+        let done = self.done.entry(partition.clone()).or_default();
+        let is_completed = |offset: &i64| completed.iter().any(|(from, to)| from <= offset && offset < to);
+        let again: Vec<_> = done.range(start..).copied().filter(|offset| !is_completed(offset)).collect();
+        for offset in again {
+            done.remove(&offset);
+            self.open.insert((partition.clone(), offset), Open { key: None, stage: Stage::Unread });
         }
         // What lies before is never read.
-        let passed: Vec<_> = self.open.range(places).map(|(place, _)| place.clone()).collect();
-        for place in passed.into_iter().filter(|(_, offset)| *offset < start) {
-            self.open.remove(&place);
-            self.done.insert(place);
-        }
+        let before = (partition.clone(), i64::MIN)..(partition.clone(), start);
+        let passed: Vec<_> = self.open.range(before).map(|(place, _)| place.clone()).collect();
+        passed.into_iter().for_each(|place| self.close(place));
+    }
+
+    /// Whether the group is done with a record.
+    pub(in crate::testing) fn is_done(&self, (partition, offset): &Place) -> bool {
+        self.done.get(partition).is_some_and(|done| done.contains(offset))
+    }
+
+    fn close(&mut self, place: Place) {
+        self.open.remove(&place);
+        self.done.entry(place.0).or_default().insert(place.1);
     }
 
     pub(super) fn released(&mut self, member: u64, partition: &TopicPartition) {
@@ -125,13 +133,12 @@ impl GroupJournal {
         }
         match read {
             Read::Queued => {
-                self.done.remove(&place);
+                if let Some(done) = self.done.get_mut(&place.0) {
+                    done.remove(&place.1);
+                }
                 self.open.insert(place, Open { key, stage: Stage::Queued });
             }
-            Read::Skipped | Read::CompletedBefore => {
-                self.open.remove(&place);
-                self.done.insert(place);
-            }
+            Read::Skipped | Read::CompletedBefore => self.close(place),
         }
     }
 
@@ -168,8 +175,7 @@ impl GroupJournal {
 
     pub(super) fn finished(&mut self, member: u64, place: Place) {
         if self.is_of(member, &place) {
-            self.open.remove(&place);
-            self.done.insert(place);
+            self.close(place);
         }
     }
 
@@ -201,8 +207,10 @@ impl GroupJournal {
             }
         }
         // What was complete and not committed may have to be done again.
-        let unowned = self.done.iter().filter(|(partition, _)| !self.owners.contains_key(partition));
-        if !paused && unowned.count() > 0 {
+        let unowned = |(partition, done): (&TopicPartition, &BTreeSet<i64>)| {
+            !done.is_empty() && !self.owners.contains_key(partition)
+        };
+        if !paused && self.done.iter().any(unowned) {
             motion.moving += 1;
         }
         motion
@@ -272,7 +280,8 @@ mod tests {
         let metadata = CommitMetadata::encode(0, 1, &[(2, 3)], 4_096);
         let start = StartOffset::Committed { offset: 1, metadata };
         group.assigned(2, &Assignment { partition: partition(), start });
-        assert_eq!((group.open.keys().collect::<Vec<_>>(), group.done.len()), (vec![&place(1)], 2));
+        assert_eq!(group.open.keys().collect::<Vec<_>>(), [&place(1)]);
+        assert!(group.is_done(&place(0)) && group.is_done(&place(2)));
         // What the last owner still says is not heard.
         group.finished(1, place(1));
         assert_eq!(group.open.len(), 1);

@@ -31,6 +31,8 @@ pub(super) struct Journal {
 pub(super) struct State {
     /// The records there are, those of dead-letter topics not among them.
     pub(super) records: BTreeMap<Place, Record>,
+    /// Where each event is, by its id: in more than one place when it was written more than once.
+    places: BTreeMap<String, Vec<Place>>,
     pub(super) groups: BTreeMap<Arc<str>, GroupJournal>,
     pub(super) attempts: Vec<HandlerAttempt>,
     pub(super) dead_letters: Vec<DeadLetter>,
@@ -218,6 +220,9 @@ impl State {
         for group in self.groups.values_mut().filter(|group| group.topics.contains(&partition.topic)) {
             group.written(&partition, offset, record.key.clone());
         }
+        if let Some(id) = record.headers.get_str(header::ID) {
+            self.places.entry(id.to_owned()).or_default().push((partition.clone(), offset));
+        }
         self.records.insert((partition, offset), record);
     }
 
@@ -237,8 +242,7 @@ impl State {
 
     /// The places of the event `id`: more than one when it was written more than once.
     pub(super) fn places_of(&self, id: &str) -> Vec<Place> {
-        let written = self.records.iter().filter(|(_, record)| record.headers.get_str(header::ID) == Some(id));
-        written.map(|(place, _)| place.clone()).collect()
+        self.places.get(id).cloned().unwrap_or_default()
     }
 
     /// What all groups together are at, by the clock's monotonic time.
