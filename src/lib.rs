@@ -55,6 +55,7 @@
 //! | know what is on the topic | [`envelope`] |
 //! | encode, decode, use a registry | [`schema`] |
 //! | reach brokers, declare topics | [`transport::kafka`] |
+//! | test handlers, without a broker or on one | `testing`, a feature |
 //! | follow causes and traces | [`causality`], [`telemetry`] |
 //!
 //! # Words
@@ -77,7 +78,7 @@
 //! # Features
 //!
 //! `macros`, `consumer`, `publisher`, `registry`, `mysql` and `tls` are on by default; `sqlite`, `embedded` (a Kafka cluster inside
-//! the process) and `cli` are not. A consumer that needs no database says
+//! the process), `testing` (a test kit) and `cli` are not. A consumer that needs no database says
 //! `default-features = false, features = ["macros", "consumer", "tls"]`.
 
 pub mod causality;
@@ -129,4 +130,7 @@ mod pages {
     struct Readme;
     #[doc = include_str!("../docs/getting-started.md")]
     struct GettingStarted;
+    #[cfg(feature = "testing")]
+    #[doc = include_str!("../docs/testing.md")]
+    struct Testing;
 }

@@ -144,31 +144,8 @@ impl TestKit {
 
     /// The id of the event that is meant.
     pub(super) fn id_of(&self, target: &Target, caller: &Location<'_>) -> String {
-        let state = self.inner.journal.lock();
-        let message = match target {
-            Target::Id(id) if !state.places_of(id).is_empty() => return id.clone(),
-            Target::Id(id) => {
-                format!("no event with the id {id} was published through this kit, or read by its consumers")
-            }
-            Target::Payload { event, datum: Err(error) } => format!("a {event} that cannot be encoded: {error}"),
-            Target::Payload { event, datum: Ok(datum) } => {
-                let mut ids = state.ids_of(event, datum);
-                ids.dedup();
-                match (ids.pop(), ids.len()) {
-                    (Some(id), 0) => return id,
-                    (None, _) => {
-                        format!("no such {event} was published through this kit, or read by its consumers")
-                    }
-                    (Some(_), others) => format!(
-                        "such a {event} was published {} times, with different ids; say which is meant with what `publish` \
-                         returned",
-                        others + 1
-                    ),
-                }
-            }
-        };
-        drop(state);
-        fail(caller, message)
+        let found = self.inner.journal.lock().find(target);
+        found.unwrap_or_else(|message| fail(caller, message))
     }
 }
 
@@ -182,6 +159,31 @@ fn count(times: usize) -> String {
 }
 
 impl State {
+    /// The id of the event that is meant; else why there is none.
+    pub(super) fn find(&self, target: &Target) -> Result<String, String> {
+        let unknown = "was published through this kit, or read by its consumers";
+        let (event, datum) = match target {
+            Target::Id(id) if self.places_of(id).is_empty() => {
+                return Err(format!("no event with the id {id} {unknown}"));
+            }
+            Target::Id(id) => return Ok(id.clone()),
+            Target::Payload { event, datum: Err(error) } => {
+                return Err(format!("the {event} cannot be encoded: {error}"));
+            }
+            Target::Payload { event, datum: Ok(datum) } => (event, datum),
+        };
+        let mut ids = self.ids_of(event, datum);
+        ids.dedup();
+        match &ids[..] {
+            [id] => Ok(id.clone()),
+            [] => Err(format!("no such {event} {unknown}")),
+            ids => Err(format!(
+                "such a {event} was published {} times, with different ids; say which is meant with what `publish` returned",
+                ids.len()
+            )),
+        }
+    }
+
     /// The ids of the events with this payload, repeats next to each other.
     fn ids_of(&self, event: &str, datum: &[u8]) -> Vec<String> {
         let mut ids: Vec<_> = self
@@ -273,5 +275,20 @@ impl State {
             let _ = write!(text, "\n    and {} more", places.len() - 20);
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::TestKit;
+
+    #[tokio::test]
+    #[should_panic(expected = "events came out of order:\n    Board::on_renamed of boards: players[0]@1 began while")]
+    async fn an_order_that_was_broken_fails_the_test() {
+        let kit = TestKit::in_memory();
+        kit.assert_in_order().await;
+        let broken = "Board::on_renamed of boards: players[0]@1 began while players[0]@0 of that key is running";
+        kit.inner.journal.lock().order_breaks.push(broken.to_owned());
+        kit.assert_in_order().await;
     }
 }

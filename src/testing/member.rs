@@ -83,7 +83,7 @@ impl Member {
     /// Die, once handlers have completed what can be completed now and before any of that is committed: nothing is waited for and
     /// nothing is given back. Other members take over from the last commit.
     ///
-    /// Time stands still in a kit, so what was handled since the last [`advance`](TestKit::advance) is not committed.
+    /// Commits are due when the commit interval has passed on the kit's clock, which [`advance`](TestKit::advance) moves.
     ///
     /// # Panics
     /// It does not end.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::journal::Place;
 use crate::event::Event;
 use crate::publisher::Receipt;
 use crate::schema::Codec;
@@ -20,6 +21,10 @@ pub struct Published {
 impl Published {
     pub(super) fn new(receipt: &Receipt, source: Arc<str>) -> Self {
         Self { id: receipt.id(), source, partition: receipt.partition(), offset: receipt.offset() }
+    }
+
+    pub(super) fn at(id: Uuid, (place, offset): Place) -> Self {
+        Self { id, source: place.topic, partition: Some(place.partition), offset: Some(offset) }
     }
 
     /// The event's id.

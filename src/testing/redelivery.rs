@@ -20,8 +20,8 @@ const METADATA_BYTES: usize = 4_096;
 
 impl TestKit {
     /// Every process dies after its handlers completed and before the offsets were committed, and as many take over from the last
-    /// commit and the completed events it names. What was handled since, that is since the last [`advance`](Self::advance), is
-    /// delivered again. The new members, in the order of the old.
+    /// commit and the completed events it names. What was handled since is delivered again; commits are due when the commit
+    /// interval has passed on the kit's clock, which [`advance`](Self::advance) moves. The new members, in the order of the old.
     ///
     /// On real brokers a dead member is gone at once there, too: its session is not waited for.
     ///
@@ -67,8 +67,8 @@ impl TestKit {
                 member.leave_for(caller).await;
             }
             for (group, _) in &groups {
-                let service = members.iter().map(|member| &member.process.service);
-                let fingerprint = service.filter_map(|service| Service::fingerprint(service, group)).next();
+                let mut services = members.iter().map(|member| &member.process.service);
+                let fingerprint = services.find_map(|service| Service::fingerprint(service, group));
                 kit.set_back(group, &place, fingerprint.unwrap_or_default(), caller).await;
             }
             for member in &members {

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::TestKit;
+use uuid::Uuid;
+
 use super::journal::{Motion, State};
 use super::member::Member;
 use super::panics::{chain, fail};
 use super::time::tokio_is_paused;
 use super::watcher::Watched;
+use super::{EventRef, Published, TestKit};
 use crate::clock::Clock as _;
 
 /// How often things are looked at that tell nobody.
@@ -128,6 +130,36 @@ impl TestKit {
         }
     }
 
+    /// Wait until an event is on its topic that somebody else writes there: a handler, or a relay, in their own time.
+    ///
+    /// # Panics
+    /// It does not arrive, or is not the only one that is meant.
+    #[track_caller]
+    pub fn until_published(&self, event: &(impl EventRef + ?Sized)) -> impl Future<Output = Published> {
+        let (kit, caller, target) = (self.clone(), Location::caller(), event.target(self.codec()));
+        async move {
+            let mut changes = kit.inner.journal.subscribe();
+            let started = Instant::now();
+            loop {
+                changes.borrow_and_update();
+                let found = kit.look(caller, |state| {
+                    let id = state.find(&target).ok()?;
+                    let place = state.places_of(&id).pop()?;
+                    Some(Published::at(Uuid::parse_str(&id).ok()?, place))
+                });
+                if let Some(published) = found.1 {
+                    return published;
+                }
+                if started.elapsed() >= kit.inner.options.patience_or_default() {
+                    kit.id_of(&target, caller);
+                    fail(caller, "the event has an id that tidings did not give it");
+                }
+                // Nothing else need happen meanwhile.
+                let _ = tokio::time::timeout(LOOK, changes.changed()).await;
+            }
+        }
+    }
+
     /// Wait until every partition of the topics that are read has an owner, and no member of a group has two more than another.
     ///
     /// # Panics
@@ -141,20 +173,10 @@ impl TestKit {
             loop {
                 changes.borrow_and_update();
                 let partitions = kit.inner.options.partitions as usize;
-                let ((), balanced) = {
-                    let (_, balanced) = kit.look(caller, |state| {
-                        state.groups.values().filter(|group| !group.members.is_empty()).all(|group| {
-                            let loads = group
-                                .members
-                                .iter()
-                                .map(|member| group.owners.values().filter(|owner| *owner == member).count());
-                            let (least, most) =
-                                loads.fold((usize::MAX, 0), |(least, most), load| (least.min(load), most.max(load)));
-                            group.owners.len() == group.topics.len() * partitions && most <= least.saturating_add(1)
-                        })
-                    });
-                    ((), balanced)
-                };
+                let (_, balanced) = kit.look(caller, |state| {
+                    let mut groups = state.groups.values().filter(|group| !group.members.is_empty());
+                    groups.all(|group| group.is_balanced(partitions))
+                });
                 if balanced {
                     return kit.turned(&kit.engines()).await;
                 }
@@ -256,7 +278,9 @@ impl TestKit {
             if lagging.is_empty() {
                 return;
             }
-            lagging.iter().for_each(|engine| engine.wake());
+            for engine in lagging {
+                engine.wake();
+            }
             if self.is_in_memory() {
                 tokio::task::yield_now().await;
             } else {

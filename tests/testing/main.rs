@@ -5,6 +5,8 @@ mod board;
 mod faults;
 mod members;
 mod negative;
+#[cfg(feature = "sqlite")]
+mod outbox;
 mod time;
 
 use tidings::testing::{TestKit, TestOptions};

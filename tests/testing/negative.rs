@@ -149,3 +149,10 @@ async fn a_handler_that_never_ends_is_named() {
     let event = kit.publish(&renamed(1, "Ada")).await;
     kit.assert_handled_once(&event).await;
 }
+
+#[tokio::test]
+#[should_panic(expected = "no such players.PlayerRenamed was published")]
+async fn an_event_that_never_arrives_is_not_waited_for_for_ever() {
+    let options = tidings::testing::TestOptions::new().patience(std::time::Duration::from_millis(50));
+    TestKit::new(options).until_published(&renamed(1, "Ada")).await;
+}

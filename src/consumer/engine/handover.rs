@@ -265,7 +265,9 @@ impl<T: ConsumerTransport> Engine<T> {
         }
         self.give_back_unanswered();
         if let Some(observer) = &self.parts.observer {
-            all.iter().for_each(|name| observer.released(name));
+            for name in &all {
+                observer.released(name);
+            }
         }
         self.stopping.take().map(|stopping| stopping.result)
     }

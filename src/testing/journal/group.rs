@@ -105,7 +105,9 @@ impl GroupJournal {
         // What lies before is never read.
         let before = (partition.clone(), i64::MIN)..(partition.clone(), start);
         let passed: Vec<_> = self.open.range(before).map(|(place, _)| place.clone()).collect();
-        passed.into_iter().for_each(|place| self.close(place));
+        for place in passed {
+            self.close(place);
+        }
     }
 
     /// Whether the group is done with a record.
@@ -184,6 +186,13 @@ impl GroupJournal {
         self.owners.get(partition) == Some(&member)
     }
 
+    /// Whether all partitions of its topics, `partitions` each, are somebody's, and nobody has two more than another.
+    pub(in crate::testing) fn is_balanced(&self, partitions: usize) -> bool {
+        let loads = self.members.iter().map(|member| self.owners.values().filter(|owner| *owner == member).count());
+        let (least, most) = loads.fold((usize::MAX, 0), |(least, most), load| (least.min(load), most.max(load)));
+        self.owners.len() == self.topics.len() * partitions && most <= least.saturating_add(1)
+    }
+
     /// What there is to wait for. While the brokers are paused, nobody reads anything.
     pub(super) fn motion(&self, now: Duration, paused: bool) -> Motion {
         let mut motion = Motion::default();
@@ -195,12 +204,10 @@ impl GroupJournal {
         for ((partition, _), open) in &self.open {
             match open.stage {
                 Stage::Unread if paused => {}
-                Stage::Unread => motion.moving += 1,
                 Stage::Queued if open.key.as_ref().is_some_and(|key| held.contains(&(partition, key))) => {}
-                Stage::Queued => motion.moving += 1,
                 Stage::Running => motion.running += 1,
-                Stage::Pausing(until) if until <= now => motion.moving += 1,
-                Stage::Pausing(until) => motion.due = motion.due.into_iter().chain([until]).min(),
+                Stage::Pausing(until) if until > now => motion.due = motion.due.into_iter().chain([until]).min(),
+                Stage::Unread | Stage::Queued | Stage::Pausing(_) => motion.moving += 1,
             }
             if let Some(key) = &open.key {
                 held.insert((partition, key));
@@ -229,8 +236,8 @@ mod tests {
         (partition(), offset)
     }
 
-    fn key(name: &'static str) -> Option<Bytes> {
-        Some(Bytes::from_static(name.as_bytes()))
+    fn key(name: &'static str) -> Bytes {
+        Bytes::from_static(name.as_bytes())
     }
 
     fn group_that_read(keys: &[&'static str]) -> GroupJournal {
@@ -238,8 +245,8 @@ mod tests {
         group.members.insert(1);
         group.assigned(1, &Assignment { partition: partition(), start: StartOffset::Beginning });
         for (offset, name) in (0..).zip(keys) {
-            group.written(&partition(), offset, key(name));
-            group.read(1, place(offset), key(name), Read::Queued);
+            group.written(&partition(), offset, Some(key(name)));
+            group.read(1, place(offset), Some(key(name)), Read::Queued);
         }
         group
     }
@@ -247,18 +254,18 @@ mod tests {
     #[test]
     fn an_event_that_begins_before_its_predecessor_is_complete_breaks_the_order() {
         let mut group = group_that_read(&["a", "b", "a"]);
-        assert_eq!(group.started(1, &place(1), key("b").as_ref()), None);
-        let broken = group.started(1, &place(2), key("a").as_ref()).unwrap();
+        assert_eq!(group.started(1, &place(1), Some(&key("b"))), None);
+        let broken = group.started(1, &place(2), Some(&key("a"))).unwrap();
         assert_eq!(broken, "accounts[0]@2 of the key a began while accounts[0]@0 of that key is not complete");
     }
 
     #[test]
     fn two_events_of_a_key_at_once_break_the_order_and_one_after_the_other_do_not() {
         let mut group = group_that_read(&["a", "a"]);
-        assert_eq!(group.started(1, &place(0), key("a").as_ref()), None);
-        assert!(group.started(1, &place(1), key("a").as_ref()).unwrap().ends_with("is running"));
+        assert_eq!(group.started(1, &place(0), Some(&key("a"))), None);
+        assert!(group.started(1, &place(1), Some(&key("a"))).unwrap().ends_with("is running"));
         group.finished(1, place(0));
-        assert_eq!(group.started(1, &place(1), key("a").as_ref()), None);
+        assert_eq!(group.started(1, &place(1), Some(&key("a"))), None);
     }
 
     #[test]

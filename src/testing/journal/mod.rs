@@ -115,7 +115,9 @@ impl Journal {
     pub(super) fn assigned(&self, member: u64, group: &Arc<str>, partitions: &[Assignment]) {
         self.change(|state| {
             if let Some(group) = state.groups.get_mut(group) {
-                partitions.iter().for_each(|assignment| group.assigned(member, assignment));
+                for assignment in partitions {
+                    group.assigned(member, assignment);
+                }
             }
         });
     }
