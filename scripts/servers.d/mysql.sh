@@ -23,9 +23,12 @@ mysql_fetch() {
     fi
 }
 
-# Only unpacks: nothing of the suite is installed or run as part of this system.
+# Only unpacks: nothing of the suite is installed or run as part of this system. That needs neither
+# root nor namespaces, but mmdebstrap has to be told so.
 mysql_download() {
-    mmdebstrap --aptopt='Acquire::Check-Valid-Until "false"' --variant=extract \
+    local mode=()
+    [[ $(id -u) -eq 0 ]] || mode=(--mode=chrootless)
+    mmdebstrap "${mode[@]}" --aptopt='Acquire::Check-Valid-Until "false"' --variant=extract \
         --include=mysql-server-core,mysql-client-core sid "$1" "$(debian_mirror)"
 }
 

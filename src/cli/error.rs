@@ -14,6 +14,8 @@ pub(super) enum CliError {
     Usage(Report),
     /// It failed: exit code 1.
     Failure(Report),
+    /// It was to find something out and could not, where code 1 is an answer: exit code 2.
+    NoAnswer(Report),
     /// Nobody reads the output any more, as when `head` has seen enough: exit code 0.
     OutputClosed,
 }
@@ -46,9 +48,17 @@ impl CliError {
         Self::Failure(Report::of(error))
     }
 
+    /// The same, from a question that code 1 would answer.
+    pub(super) fn leaves_open(self) -> Self {
+        match self {
+            Self::Failure(report) => Self::NoAnswer(report),
+            other => other,
+        }
+    }
+
     /// The same, because of `error`.
     pub(super) fn caused_by(mut self, error: &(dyn Error + 'static)) -> Self {
-        if let Self::Usage(report) | Self::Failure(report) = &mut self {
+        if let Self::Usage(report) | Self::Failure(report) | Self::NoAnswer(report) = &mut self {
             report.causes.push(error.to_string());
             report.causes.extend(causes(error));
         }
@@ -67,7 +77,7 @@ impl CliError {
         match self {
             Self::OutputClosed => ExitCode::SUCCESS,
             Self::Failure(_) => ExitCode::FAILURE,
-            Self::Usage(_) => ExitCode::from(2),
+            Self::Usage(_) | Self::NoAnswer(_) => ExitCode::from(2),
         }
     }
 }
@@ -137,7 +147,7 @@ mod tests {
     #[test]
     fn causes_follow_their_error_and_none_is_told_twice() {
         let text = |error: CliError| match error {
-            CliError::Usage(report) | CliError::Failure(report) => report.to_string(),
+            CliError::Usage(report) | CliError::Failure(report) | CliError::NoAnswer(report) => report.to_string(),
             CliError::OutputClosed => String::new(),
         };
         assert_eq!(text(CliError::failed(&Outer(Inner))), "no wine\n  because: the cellar is locked");

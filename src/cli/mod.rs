@@ -1,7 +1,8 @@
 //! The `tidings` command: one file a verb.
 //!
 //! Data goes to standard output, everything else to standard error. It exits with 0 when what was asked for is done, 1 when
-//! it failed, and 2 when it was asked for wrongly: an unknown flag, a configuration that cannot be used.
+//! it failed, and 2 when it was asked for wrongly: an unknown flag, a configuration that cannot be used. Where 1 is an answer,
+//! as of `migrate --check`, it exits with 2 when it could not find out.
 #![allow(clippy::doc_markdown, reason = "doc comments here are help texts, shown as they are written")]
 
 mod error;

@@ -87,7 +87,9 @@ impl Printer {
     pub(super) fn error(&self, error: &CliError) {
         match error {
             CliError::OutputClosed => {}
-            CliError::Usage(report) | CliError::Failure(report) => self.tell("error", RED, &report.to_string()),
+            CliError::Usage(report) | CliError::Failure(report) | CliError::NoAnswer(report) => {
+                self.tell("error", RED, &report.to_string());
+            }
         }
     }
 

@@ -30,7 +30,9 @@ pub(super) struct Schemas {
     pub(super) codec: Codec,
     /// The registry, where there is one.
     pub(super) registry: Option<Arc<ConfluentRegistry>>,
-    /// The files, where there is no registry.
+    /// The folder: the one named, else the default where it is there.
+    pub(super) folder: Option<PathBuf>,
+    /// The folder's files, where there is no registry.
     pub(super) files: Vec<SchemaFile>,
 }
 
@@ -42,25 +44,22 @@ impl Schemas {
         folder: &SchemasArguments,
         adjust: impl FnOnce(RegistryOptions) -> RegistryOptions,
     ) -> Result<Self, CliError> {
+        let folder = settings.schemas(folder).or_else(|| Path::new(DEFAULT).is_dir().then(|| DEFAULT.into()));
         if let Some(options) = settings.registry(registry)? {
             let registry = ConfluentRegistry::new(&adjust(options)).map_err(|error| CliError::unusable(&error))?;
             registry.ping().await.map_err(|error| CliError::failed(&error))?;
             let registry = Arc::new(registry);
             let codec = Codec::new(Arc::clone(&registry) as Arc<dyn SchemaRegistry>);
-            return Ok(Self { codec, registry: Some(registry), files: Vec::new() });
+            return Ok(Self { codec, registry: Some(registry), folder, files: Vec::new() });
         }
         let codec = Codec::new(Arc::new(LocalRegistry::new()));
-        let files = match settings.schemas(folder) {
-            Some(folder) => read_folder(&folder)?,
-            None if Path::new(DEFAULT).is_dir() => read_folder(DEFAULT.as_ref())?,
-            None => Vec::new(),
-        };
+        let files = folder.as_deref().map(read_folder).transpose()?.unwrap_or_default();
         for file in &files {
             codec.learn(&file.text).map_err(|error| {
                 CliError::usage(format!("{} is no schema of an event", file.path.display())).caused_by(&error)
             })?;
         }
-        Ok(Self { codec, registry: None, files })
+        Ok(Self { codec, registry: None, folder, files })
     }
 }
 

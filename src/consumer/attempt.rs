@@ -71,7 +71,7 @@ fn poll_guarded(delivery: &Delivery, future: &mut HandlerFuture, context: &mut C
     catch_unwind(poll).unwrap_or_else(|panic| Poll::Ready(panicked(&*panic)))
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> Outcome {
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Outcome {
     let text =
         panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
     let message = text.unwrap_or_else(|| "with something other than text".to_owned());

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use super::error::BuildError;
 use super::listing::{self, RouteListing};
 use super::options::ConsumerOptions;
-use super::plan::{BoundDispatcher, Filter, GroupPlan, bind};
+use super::parked::ParkedStore;
+use super::plan::{BoundDispatcher, BoundRoute, Filter, GroupPlan, bind};
 use super::running::{Consumer, Group};
 use super::startup;
 use crate::clock::{Clock, SystemClock};
-use crate::dispatch::{Dispatcher, Extensions};
+use crate::dispatch::{DeliveryOrder, Dispatcher, Extensions, OnExhausted};
 use crate::envelope::EnvelopeView;
 use crate::schema::Codec;
+use crate::transport::kafka::TopicSpec;
 
 /// Builds a [`Consumer`]; see [`Consumer::builder`].
 #[must_use]
@@ -21,7 +23,9 @@ pub struct ConsumerBuilder {
     codec: Option<Codec>,
     clock: Arc<dyn Clock>,
     extensions: Extensions,
+    parked: Option<Arc<dyn ParkedStore>>,
     dispatchers: Vec<(String, BoundDispatcher)>,
+    topics: Vec<TopicSpec>,
     error: Option<BuildError>,
 }
 
@@ -30,8 +34,11 @@ pub(crate) struct Blueprint {
     pub(crate) options: ConsumerOptions,
     pub(crate) codec: Codec,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) extensions: Arc<Extensions>,
+    pub(crate) extensions: Extensions,
+    pub(crate) parked: Option<Arc<dyn ParkedStore>>,
     pub(crate) plans: Vec<GroupPlan>,
+    /// Declarations of the topics it reads.
+    pub(crate) topics: Vec<TopicSpec>,
 }
 
 /// How one dispatcher takes part: its group, its filter.
@@ -83,7 +90,9 @@ impl ConsumerBuilder {
             codec: None,
             clock: Arc::new(SystemClock::new()),
             extensions: Extensions::new(),
+            parked: None,
             dispatchers: Vec::new(),
+            topics: Vec::new(),
             error: None,
         }
     }
@@ -103,6 +112,12 @@ impl ConsumerBuilder {
     /// A value handlers can take as [`State<T>`](crate::State).
     pub fn state<T: Send + Sync + 'static>(mut self, value: impl Into<Arc<T>>) -> Self {
         self.extensions.insert(value.into());
+        self
+    }
+
+    /// Where events of parked keys are kept. Default: none is needed while no policy says `park_key`.
+    pub fn parked_store(mut self, store: Arc<dyn ParkedStore>) -> Self {
+        self.parked = Some(store);
         self
     }
 
@@ -129,6 +144,13 @@ impl ConsumerBuilder {
         self
     }
 
+    /// The declaration of a topic that is read, to be compared with the topic there is: one with another number of partitions
+    /// is an error at startup, since keys have moved, or will. May be given for each source. Default: a topic need only exist.
+    pub fn topic(mut self, topic: TopicSpec) -> Self {
+        self.topics.push(topic);
+        self
+    }
+
     /// What the dispatchers given so far handle.
     pub fn routes(&self) -> Vec<RouteListing> {
         let of_dispatcher = |(group, dispatcher): &(String, BoundDispatcher)| {
@@ -143,16 +165,18 @@ impl ConsumerBuilder {
     /// broker, and fails with [`BuildError::RoutesWritten`]: that is how `tidings routes` asks a service.
     ///
     /// # Errors
-    /// Two handlers take the same events, a topic is missing, or no broker answers.
+    /// Two handlers take the same events, a topic is missing or has not as many partitions as its
+    /// [declaration](Self::topic) says, or no broker answers.
     pub async fn build(self) -> Result<Consumer, BuildError> {
-        let Blueprint { options, codec, clock, extensions, plans } = self.blueprint(Codec::default())?;
+        let Blueprint { options, codec, clock, extensions, parked, plans, topics: declared } =
+            self.blueprint(Codec::default())?;
         let mut groups = Vec::with_capacity(plans.len());
         for plan in plans {
-            let topics = startup::check_topics(&plan, &options).await?;
+            let topics = startup::check_topics(&plan, &options, &declared).await?;
             let producer = startup::dead_letter_producer(&plan, &options, &topics)?;
             groups.push(Group { plan, producer, partitions: topics.partitions });
         }
-        Ok(Consumer::new(options, codec, clock, extensions, groups))
+        Ok(Consumer::new(options, codec, clock, extensions, parked, groups))
     }
 
     /// Check what needs no broker. `codec` is used where none was given.
@@ -178,9 +202,24 @@ impl ConsumerBuilder {
             }
         }
         let plans = plans(&self.options, self.dispatchers)?;
-        let extensions = Arc::new(self.extensions);
-        Ok(Blueprint { options: self.options, codec, clock: self.clock, extensions, plans })
+        for route in plans.iter().flat_map(GroupPlan::routes) {
+            check_parking(route, self.parked.is_some())?;
+        }
+        startup::check_declared(&self.topics, &plans)?;
+        let Self { options, clock, extensions, parked, topics, .. } = self;
+        Ok(Blueprint { options, codec, clock, extensions, parked, plans, topics })
     }
+}
+
+/// Whether a key can be parked where a policy says so.
+fn check_parking(route: &BoundRoute, has_store: bool) -> Result<(), BuildError> {
+    if route.policy.on_exhausted != OnExhausted::ParkKey {
+        return Ok(());
+    }
+    if route.order != DeliveryOrder::Key {
+        return Err(BuildError::ParkWithoutKeys { handler: route.handler });
+    }
+    if has_store { Ok(()) } else { Err(BuildError::NoParkedStore { handler: route.handler }) }
 }
 
 /// One plan a group, in the order the groups were first named.

@@ -70,11 +70,14 @@ impl CommitMetadata {
 
 /// LEB128: seven bits a byte, the lowest first.
 fn push_number(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push((number & 0x7f) as u8 | 0x80);
+    loop {
+        let [low, ..] = number.to_le_bytes();
         number >>= 7;
+        if number == 0 {
+            return bytes.push(low);
+        }
+        bytes.push(low | 0x80);
     }
-    bytes.push(number as u8);
 }
 
 fn take_number(bytes: &mut &[u8]) -> Option<i64> {

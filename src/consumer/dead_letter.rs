@@ -53,7 +53,7 @@ pub(crate) struct Circumstances<'a> {
 
 /// The dead letter of `work`: raw key, value and headers untouched, and why behind them.
 pub(crate) fn dead_letter(topic: &Arc<str>, work: &Work, why: &Circumstances<'_>) -> OutgoingRecord {
-    let record = &work.record;
+    let record = work.record();
     let mut headers = record.headers.clone();
     let attempts = work.attempts.to_string();
     headers.push_str(header::TOPIC, &record.topic);
@@ -94,7 +94,9 @@ mod tests {
 
     use super::*;
     use crate::consumer::key::WorkRoute;
+    use crate::dispatch::{DeliveryContext, Extensions};
     use crate::outcome::{ErrorClass, HandlerError};
+    use crate::schema::Codec;
     use crate::transport::{Headers, Record};
 
     #[test]
@@ -110,7 +112,8 @@ mod tests {
             payload: Some(Bytes::from_static(b"\xffnot avro")),
             headers,
         };
-        let mut work = Work::new(record, WorkRoute::Route(0));
+        let context = DeliveryContext { codec: Codec::default(), extensions: Extensions::new(), group: "g".into() };
+        let mut work = Work::new(record, &Arc::new(context), WorkRoute::Route(0));
         work.attempts = 4;
         let error = HandlerError::new(ErrorClass::Panic, "é".repeat(MAX_ERROR_BYTES));
         let time = DateTime::UNIX_EPOCH;

@@ -19,6 +19,22 @@ pub enum BuildError {
         /// Its value.
         value: String,
     },
+    /// A policy parks keys, and there is nowhere to keep their events.
+    #[error(
+        "the policy of {handler} is to park keys, and there is no store for their events: give one with `.parked_store(…)`"
+    )]
+    NoParkedStore {
+        /// The handler.
+        handler: &'static str,
+    },
+    /// A policy parks keys where events are not ordered by key.
+    #[error(
+        "the policy of {handler} is to park keys, and its order is not that of keys: dead-letter its events, or order them by key"
+    )]
+    ParkWithoutKeys {
+        /// The handler.
+        handler: &'static str,
+    },
     /// No dispatcher was given.
     #[error("the consumer has no dispatcher: give it one with `.dispatch(…)`")]
     NoDispatcher,
@@ -42,6 +58,12 @@ pub enum BuildError {
         /// What is wrong.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A topic was declared that no dispatcher reads.
+    #[error("the topic {topic} is declared, but no dispatcher reads it: correct its name, or remove the declaration")]
+    UnreadTopic {
+        /// The topic.
+        topic: String,
     },
     /// The Kafka client could not be made.
     #[error("cannot start the consumer group {group}")]
@@ -126,6 +148,27 @@ pub enum StopReason {
         dead_letter_topic: String,
         /// Why.
         reason: String,
+    },
+    /// More events of one key are parked than `max_parked_per_key` allows.
+    #[error(
+        "{parked} events of one key of {partition} are parked, which is the most that may be; release or discard the key, or raise \
+         max_parked_per_key"
+    )]
+    TooManyParked {
+        /// The partition.
+        partition: TopicPartition,
+        /// How many.
+        parked: u64,
+    },
+    /// It was started again and again, and kept failing.
+    #[error("it failed {failures} times within {window:?}, the last time because: {last}")]
+    KeepsFailing {
+        /// How often.
+        failures: u32,
+        /// Within what time.
+        window: std::time::Duration,
+        /// The last reason, and its causes.
+        last: String,
     },
     /// A bug: the poll thread panicked.
     #[error("the poll thread panicked; this is a bug in tidings: {0}")]

@@ -1,7 +1,9 @@
 //! Consumers: typed, per-key-ordered handlers of other services' events.
 
 mod attempt;
+mod breaker;
 pub(crate) mod builder;
+mod commands;
 pub(crate) mod commit_metadata;
 mod completions;
 mod dead_letter;
@@ -9,25 +11,31 @@ pub(crate) mod driver;
 pub(crate) mod engine;
 mod error;
 mod error_text;
+mod gate;
+pub(crate) mod handle;
 mod key;
 mod listing;
 pub(crate) mod observer;
 pub(crate) mod offsets;
 mod options;
 mod pace;
+pub mod parked;
 mod partition;
 pub(crate) mod plan;
+mod rate;
 mod retry;
 mod running;
 mod startup;
-pub(crate) mod stats;
+mod stats;
+mod supervision;
 
 pub use builder::{ConsumerBuilder, DispatchSettings};
 pub use dead_letter::header as dead_letter_header;
 pub use error::{BuildError, RunError, StopReason};
+pub use handle::{ConsumerHandle, ControlError};
 pub use listing::{ROUTES_VARIABLE, RouteListing};
 pub use options::ConsumerOptions;
+pub use running::Consumer;
 #[cfg(feature = "cli")]
 pub(crate) use running::terminated;
-pub use running::{Consumer, ConsumerHandle};
 pub use stats::ConsumerStats;

@@ -6,43 +6,35 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::options::ConsumerOptions;
-use super::pace::Pace;
 use super::retry::FailurePolicy;
-use crate::dispatch::{Delivery, Dispatcher, HandlerFuture, RouteConflict, RouteInfo, RouteMatch, Router};
+use crate::dispatch::{
+    BatchFuture, BreakerPolicy, Delivery, DeliveryOrder, Dispatcher, HandlerFuture, Limits, RouteConflict, RouteHandle,
+    RouteInfo, RouteMatch, Router,
+};
 use crate::envelope::EnvelopeView;
 
 /// Says from the envelope whether a dispatcher wants an event, without decoding it.
 pub(crate) type Filter = Arc<dyn Fn(EnvelopeView<'_>) -> bool + Send + Sync>;
 
 /// A route whose dispatcher's type is erased.
+#[derive(Clone)]
 pub(crate) struct BoundRoute {
     pub(crate) info: RouteInfo,
     pub(crate) policy: FailurePolicy,
     pub(crate) filter: Option<Filter>,
     /// `{Dispatcher}::{handler}`, for logs, headers and metrics.
     pub(crate) handler: &'static str,
-    /// Whether its attempts are polled on the poll thread first.
-    pub(crate) pace: Pace,
-    handle: Arc<dyn Fn(Delivery) -> HandlerFuture + Send + Sync>,
+    pub(crate) order: DeliveryOrder,
+    pub(crate) limits: Limits,
+    pub(crate) breaker: BreakerPolicy,
+    pub(crate) handle: BoundHandle,
 }
 
-impl BoundRoute {
-    pub(crate) fn handle(&self, delivery: Delivery) -> HandlerFuture {
-        (self.handle)(delivery)
-    }
-
-    /// The same route for another engine: they share the dispatcher and nothing else.
-    #[cfg(feature = "testing")]
-    fn another(&self) -> Self {
-        Self {
-            info: self.info.clone(),
-            policy: self.policy,
-            filter: self.filter.clone(),
-            handler: self.handler,
-            pace: Pace::default(),
-            handle: Arc::clone(&self.handle),
-        }
-    }
+/// Runs a handler.
+#[derive(Clone)]
+pub(crate) enum BoundHandle {
+    Single(Arc<dyn Fn(Delivery) -> HandlerFuture + Send + Sync>),
+    Batch(Arc<dyn Fn(Vec<Delivery>) -> BatchFuture + Send + Sync>),
 }
 
 impl fmt::Debug for BoundRoute {
@@ -58,6 +50,7 @@ impl fmt::Debug for BoundRoute {
 /// Who handles a topic's events, in one group.
 #[derive(Debug)]
 pub(crate) struct TopicPlan {
+    pub(crate) topic: Arc<str>,
     router: Router,
     pub(crate) routes: Vec<BoundRoute>,
 }
@@ -73,7 +66,8 @@ impl TopicPlan {
 pub(crate) struct GroupPlan {
     pub(crate) group: Arc<str>,
     pub(crate) dead_letter_topic: Arc<str>,
-    pub(crate) topics: FxHashMap<Arc<str>, TopicPlan>,
+    /// In the order of their names.
+    pub(crate) topics: Vec<TopicPlan>,
     /// Changes when what the group handles does.
     pub(crate) fingerprint: u64,
 }
@@ -99,8 +93,15 @@ pub(crate) fn bind<D: Dispatcher>(
     let dispatcher = Arc::new(dispatcher);
     let bound = routes.into_iter().map(|route| {
         let dispatcher = Arc::clone(&dispatcher);
-        let handle = route.handle;
-        bound_route(D::NAME, route.info, options, filter, move |delivery| handle(Arc::clone(&dispatcher), delivery))
+        let handle = match route.handle {
+            RouteHandle::Single(handle) => {
+                BoundHandle::Single(Arc::new(move |delivery| handle(Arc::clone(&dispatcher), delivery)))
+            }
+            RouteHandle::Batch(handle) => {
+                BoundHandle::Batch(Arc::new(move |deliveries| handle(Arc::clone(&dispatcher), deliveries)))
+            }
+        };
+        bound_route(D::NAME, route.info, options, filter, handle)
     });
     Ok(BoundDispatcher { name: D::NAME, source: D::SOURCE.to_owned(), routes: bound.collect() })
 }
@@ -111,7 +112,7 @@ pub(crate) fn bound_route(
     info: RouteInfo,
     options: &ConsumerOptions,
     filter: Option<&Filter>,
-    handle: impl Fn(Delivery) -> HandlerFuture + Send + Sync + 'static,
+    handle: BoundHandle,
 ) -> BoundRoute {
     BoundRoute {
         policy: FailurePolicy {
@@ -121,9 +122,11 @@ pub(crate) fn bound_route(
         },
         filter: filter.cloned(),
         handler: handler_name(dispatcher, info.handler),
+        order: info.policy.order.unwrap_or_default(),
+        limits: info.policy.limits,
+        breaker: options.breaker.with(info.policy.breaker),
         info,
-        pace: Pace::default(),
-        handle: Arc::new(handle),
+        handle,
     }
 }
 
@@ -133,6 +136,16 @@ fn handler_name(dispatcher: &str, method: &str) -> &'static str {
 }
 
 impl GroupPlan {
+    /// All routes.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = &BoundRoute> {
+        self.topics.iter().flat_map(|plan| &plan.routes)
+    }
+
+    /// Where the plan of `topic` stands.
+    pub(crate) fn index_of(&self, topic: &str) -> Option<usize> {
+        self.topics.binary_search_by(|plan| (*plan.topic).cmp(topic)).ok()
+    }
+
     /// The plan of `dispatchers`, which share a group.
     ///
     /// # Errors
@@ -150,12 +163,13 @@ impl GroupPlan {
             check_disjoint(routes)?;
         }
         let fingerprint = fingerprint(&by_topic);
-        let topics = by_topic
-            .into_iter()
-            .map(|(topic, routes)| {
-                (topic, TopicPlan { router: Router::new(routes.iter().map(|route| &route.info)), routes })
-            })
-            .collect();
+        let topic_plan = |(topic, routes): (_, Vec<BoundRoute>)| TopicPlan {
+            topic,
+            router: Router::new(routes.iter().map(|route| &route.info)),
+            routes,
+        };
+        let mut topics: Vec<_> = by_topic.into_iter().map(topic_plan).collect();
+        topics.sort_unstable_by(|left, right| left.topic.cmp(&right.topic));
         let dead_letter_topic = options.dead_letter_topic.clone().unwrap_or_else(|| format!("{group}.dead-letters"));
         Ok(Self { group: group.into(), dead_letter_topic: dead_letter_topic.into(), topics, fingerprint })
     }
@@ -163,14 +177,21 @@ impl GroupPlan {
     /// The same plan for another member of the group, with the group and its topics called what `name` says.
     #[cfg(feature = "testing")]
     pub(crate) fn another(&self, name: impl Fn(&str) -> Arc<str>) -> Self {
-        let topics = self.topics.iter().map(|(topic, plan)| {
-            let routes: Vec<_> = plan.routes.iter().map(BoundRoute::another).collect();
-            (name(topic), TopicPlan { router: Router::new(routes.iter().map(|route| &route.info)), routes })
-        });
+        let mut topics: Vec<_> = self
+            .topics
+            .iter()
+            .map(|plan| TopicPlan {
+                topic: name(&plan.topic),
+                router: Router::new(plan.routes.iter().map(|route| &route.info)),
+                routes: plan.routes.clone(),
+            })
+            .collect();
+        // A suffix may change what comes first.
+        topics.sort_unstable_by(|left, right| left.topic.cmp(&right.topic));
         Self {
             group: name(&self.group),
             dead_letter_topic: name(&self.dead_letter_topic),
-            topics: topics.collect(),
+            topics,
             fingerprint: self.fingerprint,
         }
     }

@@ -34,11 +34,26 @@ pub(super) fn check_properties(options: &ConsumerOptions) -> Result<(), BuildErr
     Ok(())
 }
 
-/// Check that the group's topics exist, and its dead-letter topic too, which is created when that is asked for.
-pub(super) async fn check_topics(plan: &GroupPlan, options: &ConsumerOptions) -> Result<SourceTopics, BuildError> {
+/// Check that every declared topic is one that is read: one that is not would never be compared.
+pub(super) fn check_declared(declared: &[TopicSpec], plans: &[GroupPlan]) -> Result<(), BuildError> {
+    let read = |topic: &TopicSpec| plans.iter().any(|plan| plan.index_of(topic.name()).is_some());
+    match declared.iter().find(|topic| !read(topic)) {
+        Some(topic) => Err(BuildError::UnreadTopic { topic: topic.name().to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// Check that the group's topics exist, as declared where they are, and its dead-letter topic too, which is created when that
+/// is asked for.
+pub(super) async fn check_topics(
+    plan: &GroupPlan,
+    options: &ConsumerOptions,
+    declared: &[TopicSpec],
+) -> Result<SourceTopics, BuildError> {
     let failed = |source: TopicError| BuildError::Topics { group: plan.group.to_string(), source: Box::new(source) };
-    let sources: Vec<String> = plan.topics.keys().map(ToString::to_string).collect();
+    let sources: Vec<String> = plan.topics.iter().map(|plan| plan.topic.to_string()).collect();
     let found = topics::show(&options.kafka, &sources, options.startup_timeout).await.map_err(failed)?;
+    topics::as_declared(declared, &found).map_err(failed)?;
     let known = SourceTopics {
         partitions: found.iter().map(|topic| topic.partitions).sum(),
         max_message_bytes: found.iter().filter_map(|topic| topic.max_message_bytes).max(),

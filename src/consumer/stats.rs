@@ -8,6 +8,10 @@ pub(crate) struct Counters {
     pub(crate) handled: AtomicU64,
     pub(crate) retried: AtomicU64,
     pub(crate) dead_lettered: AtomicU64,
+    pub(crate) parked: AtomicU64,
+    pub(crate) unparked: AtomicU64,
+    pub(crate) parked_keys: AtomicU64,
+    pub(crate) breakers_open: AtomicU64,
     pub(crate) skipped: AtomicU64,
     pub(crate) completed_before: AtomicU64,
     pub(crate) assigned: AtomicU64,
@@ -25,6 +29,14 @@ pub struct ConsumerStats {
     pub retried: u64,
     /// Events written to the dead-letter topic.
     pub dead_lettered: u64,
+    /// Events parked: those that failed, and those that came behind them.
+    pub parked: u64,
+    /// Parked events that were handled after all, dead-lettered, or skipped by an operator.
+    pub unparked: u64,
+    /// Keys that are parked now, in the partitions assigned.
+    pub parked_keys: u64,
+    /// Handlers that are paused now, because they fail whatever they are given.
+    pub breakers_open: u64,
     /// Events nobody handles, filtered ones and tombstones.
     pub skipped: u64,
     /// Events read again after a restart or a rebalance that were complete already, and not handled again.
@@ -49,6 +61,10 @@ impl Counters {
             handled: read(&self.handled),
             retried: read(&self.retried),
             dead_lettered: read(&self.dead_lettered),
+            parked: read(&self.parked),
+            unparked: read(&self.unparked),
+            parked_keys: read(&self.parked_keys),
+            breakers_open: read(&self.breakers_open),
             skipped: read(&self.skipped),
             completed_before: read(&self.completed_before),
             assigned: read(&self.assigned),
@@ -66,6 +82,10 @@ impl std::ops::Add for ConsumerStats {
             handled: self.handled + other.handled,
             retried: self.retried + other.retried,
             dead_lettered: self.dead_lettered + other.dead_lettered,
+            parked: self.parked + other.parked,
+            unparked: self.unparked + other.unparked,
+            parked_keys: self.parked_keys + other.parked_keys,
+            breakers_open: self.breakers_open + other.breakers_open,
             skipped: self.skipped + other.skipped,
             completed_before: self.completed_before + other.completed_before,
             assigned: self.assigned + other.assigned,

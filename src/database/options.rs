@@ -3,16 +3,19 @@
 use std::fmt;
 use std::time::Duration;
 
-/// How to reach a database.
+use serde::Deserialize;
+
+/// How to reach a database. A service may read them from a file of its own, by the same names.
 ///
-/// | option | default |
-/// | --- | --- |
-/// | `max_connections` | 10 |
-/// | `connect_timeout` | 5 s |
-/// | `acquire_timeout` | 10 s |
-/// | `migrate` | no: tables that are missing are an error |
-/// | `check_migrated` | yes |
-/// | `shard` | `default` |
+/// | option | default | unit |
+/// | --- | --- | --- |
+/// | `url` | none: it must be given | |
+/// | `max_connections` | 10 | connections |
+/// | `connect_timeout_ms` | 5,000 | milliseconds |
+/// | `acquire_timeout_ms` | 10,000 | milliseconds |
+/// | `migrate` | false: tables that are missing are an error | |
+/// | `check_migrated` | true | |
+/// | `shard` | `default` | |
 ///
 /// ```
 /// use tidings::database::DatabaseOptions;
@@ -20,22 +23,24 @@ use std::time::Duration;
 /// let options = DatabaseOptions::new("mysql://accounts:correct-horse@db.example:3306/accounts").max_connections(20);
 /// assert!(!format!("{options:?}").contains("correct-horse"));
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct DatabaseOptions {
     pub(crate) url: String,
     pub(crate) max_connections: u32,
+    #[serde(rename = "connect_timeout_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) connect_timeout: Duration,
+    #[serde(rename = "acquire_timeout_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) acquire_timeout: Duration,
     pub(crate) migrate: bool,
     pub(crate) check_migrated: bool,
     pub(crate) shard: String,
 }
 
-impl DatabaseOptions {
-    /// The database at `url`: `mysql://user:password@host:port/database`, `mariadb://…`, or `sqlite:path/to/file`.
-    pub fn new(url: impl Into<String>) -> Self {
+impl Default for DatabaseOptions {
+    fn default() -> Self {
         Self {
-            url: url.into(),
+            url: String::new(),
             max_connections: 10,
             connect_timeout: Duration::from_secs(5),
             acquire_timeout: Duration::from_secs(10),
@@ -43,6 +48,13 @@ impl DatabaseOptions {
             check_migrated: true,
             shard: "default".to_owned(),
         }
+    }
+}
+
+impl DatabaseOptions {
+    /// The database at `url`: `mysql://user:password@host:port/database`, `mariadb://…`, or `sqlite:path/to/file`.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), ..Self::default() }
     }
 
     /// The most connections kept. Default: 10. An in-memory SQLite database has one.
@@ -79,6 +91,12 @@ impl DatabaseOptions {
     pub fn shard(mut self, name: impl Into<String>) -> Self {
         self.shard = name.into();
         self
+    }
+
+    /// As the setters would have it: a file may say 0.
+    pub(crate) fn bounded(self) -> Self {
+        let connections = self.max_connections;
+        self.max_connections(connections)
     }
 
     /// The URL without what may be secret: the password, and the parameters.
@@ -121,6 +139,34 @@ impl fmt::Debug for DatabaseOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_are_read_by_the_names_documented() {
+        let options: DatabaseOptions = serde_json::from_str(
+            r#"{"url": "mysql://accounts:correct-horse@h/d", "max_connections": 3, "connect_timeout_ms": 40,
+                "acquire_timeout_ms": 50, "migrate": true, "check_migrated": false, "shard": "eu"}"#,
+        )
+        .unwrap();
+        let expected = DatabaseOptions::new("mysql://accounts:correct-horse@h/d")
+            .max_connections(3)
+            .connect_timeout(Duration::from_millis(40))
+            .acquire_timeout(Duration::from_millis(50))
+            .migrate(true)
+            .check_migrated(false)
+            .shard("eu");
+        assert_eq!(options, expected);
+        assert!(!format!("{options:?}").contains("correct-horse"));
+        assert_eq!(serde_json::from_str::<DatabaseOptions>("{}").unwrap(), DatabaseOptions::default());
+        assert!(serde_json::from_str::<DatabaseOptions>(r#"{"acquire_timeout": 50}"#).is_err());
+        let zero = serde_json::from_str::<DatabaseOptions>(r#"{"max_connections": 0}"#).unwrap();
+        assert_eq!(zero.bounded().max_connections, 1);
+    }
+
+    #[tokio::test]
+    async fn a_url_that_is_not_given_is_told() {
+        let error = crate::database::Database::connect(DatabaseOptions::default()).await.unwrap_err();
+        assert!(error.to_string().contains("there is none; set `url`"), "{error}");
+    }
 
     #[test]
     #[cfg(feature = "mysql")]

@@ -32,6 +32,7 @@ impl Database {
     /// [`Error::Url`], [`Error::Unreachable`], [`Error::AccessDenied`], [`Error::UnknownDatabase`]; [`Error::NotMigrated`]
     /// unless the options say otherwise.
     pub async fn connect(options: DatabaseOptions) -> Result<Self, Error> {
+        let options = options.bounded();
         super::error::check_name("shard", &options.shard, 64)?;
         let pool = Pool::connect(&options).await?;
         let database = Self {
@@ -141,6 +142,7 @@ impl Pool {
             "sqlite" => Ok(Self::Sqlite(super::sqlite::connect(options).await?)),
             #[cfg(not(feature = "sqlite"))]
             "sqlite" => Err(needs_feature(scheme, "sqlite")),
+            "" => Err(Error::Url { reason: "there is none; set `url`, such as mysql://user@host/database".to_owned() }),
             _ => Err(Error::Url { reason: "it must begin with mysql://, mariadb:// or sqlite:".to_owned() }),
         }
     }

@@ -23,17 +23,24 @@ pub struct Delivery {
 #[derive(Debug)]
 pub struct DeliveryParts {
     /// The record.
-    pub record: Arc<Record>,
-    /// Turns its payload into a type.
-    pub codec: Codec,
-    /// The state handlers may ask for.
-    pub extensions: Arc<Extensions>,
-    /// The consumer group.
-    pub group: Arc<str>,
+    pub record: Record,
+    /// What all deliveries of a group share.
+    pub context: Arc<DeliveryContext>,
     /// The handler's name.
     pub handler: &'static str,
     /// Which attempt this is, from 1.
     pub attempt: u32,
+}
+
+/// What all deliveries of a group share.
+#[derive(Debug)]
+pub struct DeliveryContext {
+    /// Turns payloads into types.
+    pub codec: Codec,
+    /// The state handlers may ask for.
+    pub extensions: Extensions,
+    /// The consumer group.
+    pub group: Arc<str>,
 }
 
 struct Shared {
@@ -62,12 +69,12 @@ impl Delivery {
 
     /// The codec of the consumer.
     pub fn codec(&self) -> &Codec {
-        &self.shared.parts.codec
+        &self.shared.parts.context.codec
     }
 
     /// The consumer group.
     pub fn group(&self) -> &str {
-        &self.shared.parts.group
+        &self.shared.parts.context.group
     }
 
     /// The handler's name.
@@ -82,12 +89,40 @@ impl Delivery {
 
     /// State of type `T` given to the consumer's builder.
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.shared.parts.extensions.get()
+        self.shared.parts.context.extensions.get()
     }
 
     /// Run `hook` after the handler returns and before the event counts as complete. The last one registered runs first.
     pub fn on_completion(&self, hook: CompletionHook) {
         self.shared.hooks.lock().push(hook);
+    }
+
+    /// Become the delivery of attempt `attempt` at `handler`. Where somebody still holds an earlier attempt's, that one stays as it is.
+    #[cfg(feature = "consumer")]
+    pub(crate) fn begin_attempt(&mut self, handler: &'static str, attempt: u32) {
+        match Arc::get_mut(&mut self.shared) {
+            Some(shared) => {
+                shared.parts.handler = handler;
+                shared.parts.attempt = attempt;
+            }
+            None => self.replace(self.record().clone(), handler, attempt),
+        }
+    }
+
+    /// Hold the record in memory of its own: it has to wait, and would keep its neighbours in memory.
+    #[cfg(feature = "consumer")]
+    pub(crate) fn detach(&mut self) {
+        let detached = self.record().detached();
+        match Arc::get_mut(&mut self.shared) {
+            Some(shared) => shared.parts.record = detached,
+            None => self.replace(detached, self.handler(), self.attempt()),
+        }
+    }
+
+    #[cfg(feature = "consumer")]
+    fn replace(&mut self, record: Record, handler: &'static str, attempt: u32) {
+        let context = Arc::clone(&self.shared.parts.context);
+        *self = Self::new(DeliveryParts { record, context, handler, attempt });
     }
 
     /// The hooks registered, first one first; each is handed out once.

@@ -13,9 +13,14 @@ const MAX_TEXT: usize = 64;
 /// Looks routes up by event name and payload version.
 #[derive(Debug)]
 pub struct Router {
-    by_event: FxHashMap<&'static str, Vec<(super::Versions, usize)>>,
+    by_event: FxHashMap<&'static str, EventRoutes>,
+}
+
+#[derive(Debug, Default)]
+struct EventRoutes {
+    routes: Vec<(super::Versions, usize)>,
     // Parsing a version costs more than routing: remember the answer for its text.
-    cache: RwLock<FxHashMap<String, FxHashMap<String, RouteMatch>>>,
+    known: RwLock<FxHashMap<Box<str>, RouteMatch>>,
 }
 
 /// What a look-up found.
@@ -33,18 +38,18 @@ pub enum RouteMatch {
 impl Router {
     /// A router over `routes`, which do not overlap.
     pub fn new<'a>(routes: impl IntoIterator<Item = &'a RouteInfo>) -> Self {
-        let mut by_event: FxHashMap<_, Vec<_>> = FxHashMap::default();
+        let mut by_event: FxHashMap<_, EventRoutes> = FxHashMap::default();
         for (index, route) in routes.into_iter().enumerate() {
-            by_event.entry(route.event).or_default().push((route.versions.clone(), index));
+            by_event.entry(route.event).or_default().routes.push((route.versions.clone(), index));
         }
-        Self { by_event, cache: RwLock::default() }
+        Self { by_event }
     }
 
     /// The route of `event` in the version `version`, as the header has it.
     pub fn route(&self, event: &str, version: Option<&str>) -> RouteMatch {
-        let Some(routes) = self.by_event.get(event) else { return RouteMatch::None };
+        let Some(EventRoutes { routes, known }) = self.by_event.get(event) else { return RouteMatch::None };
         let Some(text) = version else { return Self::without_version(routes) };
-        if let Some(found) = self.cache.read().get(event).and_then(|versions| versions.get(text)) {
+        if let Some(found) = known.read().get(text) {
             return *found;
         }
         let found = match Version::parse(text) {
@@ -54,10 +59,9 @@ impl Router {
                 .map_or(RouteMatch::None, |(_, index)| RouteMatch::Route(*index)),
             Err(_) => Self::without_version(routes),
         };
-        let mut cache = self.cache.write();
-        let versions = cache.entry(event.to_owned()).or_default();
-        if versions.len() < MAX_CACHED && text.len() <= MAX_TEXT {
-            versions.insert(text.to_owned(), found);
+        let mut known = known.write();
+        if known.len() < MAX_CACHED && text.len() <= MAX_TEXT {
+            known.insert(text.into(), found);
         }
         found
     }
@@ -84,6 +88,7 @@ mod tests {
             docs: "",
             policy: Policy::INHERIT,
             payload: PayloadInfo { event, version: "1.0.0", schema: "" },
+            batch: None,
         }
     }
 
@@ -117,6 +122,6 @@ mod tests {
         for number in 0..MAX_CACHED + 100 {
             router.route("a.B", Some(&format!("1.0.{number}")));
         }
-        assert_eq!(router.cache.read()["a.B"].len(), MAX_CACHED);
+        assert_eq!(router.by_event["a.B"].known.read().len(), MAX_CACHED);
     }
 }

@@ -2,30 +2,38 @@
 
 use std::time::Duration;
 
-/// How a relay works.
+use serde::Deserialize;
+
+/// How a relay works. A service may read them from a file of its own, by the same names.
 ///
-/// | option | default |
-/// | --- | --- |
-/// | `max_in_flight_rows` | 8,192 |
-/// | `max_in_flight_bytes` | 32 MiB |
-/// | `fetch_rows` | 2,048 |
-/// | `min_poll` | 5 ms |
-/// | `max_poll` | 100 ms |
-/// | `lease_ttl` | 10 s |
-/// | `shutdown_timeout` | 10 s |
-/// | `remembered_streams` | 200,000 |
-/// | `report_interval` | 15 s |
-/// | `check_durability` | yes |
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// | option | default | unit |
+/// | --- | --- | --- |
+/// | `max_in_flight_rows` | 8,192 | rows |
+/// | `max_in_flight_bytes` | 32 MiB | bytes |
+/// | `fetch_rows` | 2,048 | rows |
+/// | `min_poll_ms` | 5 | milliseconds |
+/// | `max_poll_ms` | 100 | milliseconds |
+/// | `lease_ttl_ms` | 10,000 | milliseconds |
+/// | `shutdown_timeout_ms` | 10,000 | milliseconds |
+/// | `remembered_streams` | 200,000 | streams |
+/// | `report_interval_ms` | 15,000 | milliseconds |
+/// | `check_durability` | true | |
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct RelayOptions {
     pub(crate) max_in_flight_rows: usize,
     pub(crate) max_in_flight_bytes: usize,
     pub(crate) fetch_rows: usize,
+    #[serde(rename = "min_poll_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) min_poll: Duration,
+    #[serde(rename = "max_poll_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) max_poll: Duration,
+    #[serde(rename = "lease_ttl_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) lease_ttl: Duration,
+    #[serde(rename = "shutdown_timeout_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) shutdown_timeout: Duration,
     pub(crate) remembered_streams: usize,
+    #[serde(rename = "report_interval_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) report_interval: Duration,
     pub(crate) check_durability: bool,
 }
@@ -110,5 +118,57 @@ impl RelayOptions {
     pub fn check_durability(mut self, check: bool) -> Self {
         self.check_durability = check;
         self
+    }
+}
+
+impl RelayOptions {
+    /// As the setters would have it: a file may say 0.
+    pub(crate) fn bounded(self) -> Self {
+        let Self { max_in_flight_rows, max_in_flight_bytes, fetch_rows, .. } = self;
+        let Self { min_poll, max_poll, lease_ttl, report_interval, .. } = self;
+        self.max_in_flight_rows(max_in_flight_rows)
+            .max_in_flight_bytes(max_in_flight_bytes)
+            .fetch_rows(fetch_rows)
+            .min_poll(min_poll)
+            .max_poll(max_poll)
+            .lease_ttl(lease_ttl)
+            .report_interval(report_interval)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_by_the_names_documented() {
+        let options: RelayOptions = serde_json::from_str(
+            r#"{"max_in_flight_rows": 1, "max_in_flight_bytes": 2, "fetch_rows": 3, "min_poll_ms": 4, "max_poll_ms": 5,
+                "lease_ttl_ms": 6000, "shutdown_timeout_ms": 7, "remembered_streams": 8, "report_interval_ms": 9000,
+                "check_durability": false}"#,
+        )
+        .unwrap();
+        let expected = RelayOptions::default()
+            .max_in_flight_rows(1)
+            .max_in_flight_bytes(2)
+            .fetch_rows(3)
+            .min_poll(Duration::from_millis(4))
+            .max_poll(Duration::from_millis(5))
+            .lease_ttl(Duration::from_secs(6))
+            .shutdown_timeout(Duration::from_millis(7))
+            .remembered_streams(8)
+            .report_interval(Duration::from_secs(9))
+            .check_durability(false);
+        assert_eq!(options, expected);
+        assert_eq!(serde_json::from_str::<RelayOptions>("{}").unwrap(), RelayOptions::default());
+        assert!(serde_json::from_str::<RelayOptions>(r#"{"lease_ttl": 6}"#).is_err());
+    }
+
+    #[test]
+    fn a_file_cannot_go_below_what_the_setters_allow() {
+        let zeros = r#"{"max_in_flight_rows": 0, "fetch_rows": 0, "min_poll_ms": 0, "lease_ttl_ms": 0}"#;
+        let options = serde_json::from_str::<RelayOptions>(zeros).unwrap().bounded();
+        assert_eq!((options.max_in_flight_rows, options.fetch_rows), (1, 1));
+        assert_eq!((options.min_poll, options.lease_ttl), (Duration::from_millis(1), Duration::from_millis(100)));
     }
 }

@@ -52,7 +52,7 @@ impl Relay {
 
     /// Work as `options` say.
     pub fn options(mut self, options: RelayOptions) -> Self {
-        self.options = options;
+        self.options = options.bounded();
         self
     }
 

@@ -107,6 +107,27 @@ impl TestKit {
         }
     }
 
+    /// Assert that the event's key was parked because of it or of one before it, in a group. Waits as
+    /// [`assert_handled_once`](Self::assert_handled_once) does.
+    ///
+    /// # Panics
+    /// It was not, or it is not known.
+    #[track_caller]
+    pub fn assert_parked(&self, event: &(impl EventRef + ?Sized)) -> impl Future<Output = ()> {
+        let (kit, caller, target) = (self.clone(), Location::caller(), event.target(self.codec()));
+        async move {
+            let id = kit.id_of(&target, caller);
+            kit.finished(&id, caller).await;
+            let state = kit.inner.journal.lock();
+            let places = state.places_of(&id);
+            if !state.parked.iter().any(|(_, place)| places.contains(place)) {
+                let message = format!("{} was to be parked{}", state.name(&id), state.describe(&id));
+                drop(state);
+                fail(caller, message);
+            }
+        }
+    }
+
     /// Assert that the events of each key were begun in the order of their offsets, one at a time. Lets happen what can happen
     /// now; time stands still.
     ///
@@ -246,10 +267,11 @@ impl State {
                 _ if self.given_up.iter().any(|(group, given_up)| group == name && given_up == place) => {
                     "a dead letter"
                 }
+                _ if self.parked.iter().any(|(group, parked)| group == name && parked == place) => "parked",
                 None if group.is_done(place) => "done with",
                 None => "not known",
                 Some(Stage::Unread) => "not read",
-                Some(Stage::Queued) => "waiting behind others",
+                Some(Stage::Queued | Stage::Held) => "waiting",
                 Some(Stage::Running) => "running",
                 Some(Stage::Pausing(_)) => "to be tried again",
             };

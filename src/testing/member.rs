@@ -10,7 +10,7 @@ use super::TestKit;
 use super::kit::Inner;
 use super::panics::fail;
 use super::service::Process;
-use crate::consumer::RunError;
+use crate::consumer::{ConsumerHandle, RunError};
 use crate::transport::TopicPartition;
 
 /// A process of a consumer: a member of each of its groups. A cheap handle; the process ends with the [`TestKit`].
@@ -35,6 +35,12 @@ impl Member {
     /// Its number, from 1 in each kit; [`HandlerAttempt::member`](super::HandlerAttempt) has it.
     pub fn number(&self) -> u64 {
         self.process.number
+    }
+
+    /// What production watches and steers a consumer with: numbers, pauses, seeking, parked keys. It names groups and topics as the
+    /// broker does; in memory that is as the test does.
+    pub fn handle(&self) -> ConsumerHandle {
+        self.process.handle.clone()
     }
 
     /// The partitions it has now, of all its groups.

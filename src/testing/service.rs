@@ -14,23 +14,24 @@ use crate::clock::Clock;
 use crate::consumer::builder::Blueprint;
 use crate::consumer::driver::{spawn_thread, turn_in_task};
 use crate::consumer::engine::{Engine, Parts};
+use crate::consumer::handle::GroupControls;
 use crate::consumer::observer::Observer;
 use crate::consumer::plan::GroupPlan;
-use crate::consumer::{RunError, StopReason};
+use crate::consumer::{ConsumerHandle, RunError, StopReason};
 use crate::transport::kafka::StartFrom;
 use crate::transport::kafka::consumer::KafkaConsumer;
 use crate::transport::{ConsumeError, Producer};
 
 /// A service under test.
 pub(super) struct Service {
-    // Behind a lock because its routes keep a pace, each for one thread.
-    blueprint: Mutex<Blueprint>,
+    blueprint: Blueprint,
 }
 
 /// A process of a service: an engine for each group.
 pub(super) struct Process {
     pub(super) number: u64,
     pub(super) service: Arc<Service>,
+    pub(super) handle: ConsumerHandle,
     pub(super) engines: Vec<Arc<Watched>>,
     /// Take an engine's partitions away, where the broker can be told to.
     pub(super) takers: Vec<Box<dyn Fn() + Send + Sync>>,
@@ -41,30 +42,29 @@ type Started = (Ended, Option<Box<dyn Fn() + Send + Sync>>);
 
 impl Service {
     pub(super) fn new(blueprint: Blueprint) -> Self {
-        Self { blueprint: Mutex::new(blueprint) }
+        Self { blueprint }
     }
 
     /// The topics it reads, by the names the test knows.
     pub(super) fn topics(&self) -> Vec<Arc<str>> {
-        self.blueprint.lock().plans.iter().flat_map(|plan| plan.topics.keys().cloned()).collect()
+        self.blueprint.plans.iter().flat_map(|plan| plan.topics.iter().map(|topic| Arc::clone(&topic.topic))).collect()
     }
 
     /// The topics its dead letters go to.
     pub(super) fn dead_letter_topics(&self) -> Vec<Arc<str>> {
-        self.blueprint.lock().plans.iter().map(|plan| Arc::clone(&plan.dead_letter_topic)).collect()
+        self.blueprint.plans.iter().map(|plan| Arc::clone(&plan.dead_letter_topic)).collect()
     }
 
     /// The topics with a handler for the event `name`.
     pub(super) fn sources_of(&self, name: &str) -> Vec<Arc<str>> {
-        let blueprint = self.blueprint.lock();
-        let topics = blueprint.plans.iter().flat_map(|plan| &plan.topics);
-        let taking = topics.filter(|(_, plan)| plan.routes.iter().any(|route| route.info.event == name));
-        taking.map(|(topic, _)| Arc::clone(topic)).collect()
+        let topics = self.blueprint.plans.iter().flat_map(|plan| &plan.topics);
+        let taking = topics.filter(|plan| plan.routes.iter().any(|route| route.info.event == name));
+        taking.map(|plan| Arc::clone(&plan.topic)).collect()
     }
 
     /// The fingerprint of a group's routes, which travels with its commits.
     pub(super) fn fingerprint(&self, group: &str) -> Option<u64> {
-        self.blueprint.lock().plans.iter().find(|plan| *plan.group == *group).map(|plan| plan.fingerprint)
+        self.blueprint.plans.iter().find(|plan| *plan.group == *group).map(|plan| plan.fingerprint)
     }
 
     /// Start one more process.
@@ -72,20 +72,19 @@ impl Service {
     /// # Errors
     /// An engine could not be made.
     pub(super) fn start(self: &Arc<Self>, kit: &Inner, number: u64) -> Result<Process, RunError> {
-        let shutdown = Arc::new(AtomicBool::new(false));
+        let Blueprint { plans, parked, .. } = &self.blueprint;
+        let handle = ConsumerHandle::new(plans.iter().map(|plan| kit.stage.real(&plan.group)), parked.clone());
         let (mut engines, mut takers) = (Vec::new(), Vec::new());
-        let blueprint = self.blueprint.lock();
-        for plan in &blueprint.plans {
-            let topics: Vec<_> = plan.topics.keys().cloned().collect();
-            let handlers: Vec<_> =
-                plan.topics.values().flat_map(|topic| topic.routes.iter().map(|route| route.handler)).collect();
+        for (plan, controls) in plans.iter().zip(handle.groups()) {
+            let topics: Vec<_> = plan.topics.iter().map(|topic| Arc::clone(&topic.topic)).collect();
+            let handlers: Vec<_> = plan.routes().map(|route| route.handler).collect();
             let watched = Arc::new(Watched {
                 member: number,
                 group: Arc::clone(&plan.group),
                 stage: Arc::clone(&kit.stage),
                 journal: Arc::clone(&kit.journal),
                 faults: Arc::clone(&kit.faults),
-                shutdown: Arc::clone(&shutdown),
+                shutdown: handle.shutdown(),
                 crashed: AtomicBool::new(false),
                 ended: AtomicBool::new(false),
                 lose: AtomicBool::new(false),
@@ -94,7 +93,7 @@ impl Service {
                 wake: Mutex::default(),
             });
             kit.journal.joined(number, &plan.group, &topics, &handlers);
-            let parts = parts(kit, &blueprint, plan, &watched);
+            let parts = parts(kit, &self.blueprint, plan, controls, &watched);
             let started = start_engine(kit, parts, &watched);
             let (ended, taker) = match started {
                 Ok(started) => started,
@@ -107,11 +106,17 @@ impl Service {
             tokio::spawn(report(ended, Arc::clone(&watched)));
             engines.push(watched);
         }
-        Ok(Process { number, service: Arc::clone(self), engines, takers })
+        Ok(Process { number, service: Arc::clone(self), handle, engines, takers })
     }
 }
 
-fn parts(kit: &Inner, blueprint: &Blueprint, plan: &GroupPlan, watched: &Arc<Watched>) -> Parts {
+fn parts(
+    kit: &Inner,
+    blueprint: &Blueprint,
+    plan: &GroupPlan,
+    controls: &GroupControls,
+    watched: &Arc<Watched>,
+) -> Parts {
     let mut options = blueprint.options.clone();
     if let Stage::Kafka { options: kafka, .. } = &*kit.stage {
         options.kafka = kafka.clone();
@@ -123,15 +128,17 @@ fn parts(kit: &Inner, blueprint: &Blueprint, plan: &GroupPlan, watched: &Arc<Wat
         dead_letters: Some(Arc::clone(&kit.faults)),
     });
     Parts {
-        plan: plan.another(|name| kit.stage.real(name)),
+        plan: Arc::new(plan.another(|name| kit.stage.real(name))),
         options,
         clock: Arc::clone(&kit.clock) as Arc<dyn Clock>,
         codec: blueprint.codec.clone(),
-        extensions: Arc::clone(&blueprint.extensions),
+        extensions: blueprint.extensions.clone(),
         producer,
+        parked: blueprint.parked.clone(),
         runtime: Handle::current(),
-        counters: Arc::default(),
+        counters: Arc::clone(&controls.counters),
         shutdown: Arc::clone(&watched.shutdown),
+        commands: Arc::clone(&controls.commands),
         observer: Some(Arc::clone(watched) as Arc<dyn Observer>),
     }
 }

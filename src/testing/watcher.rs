@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::faults::Faults;
-use super::journal::Journal;
+use super::journal::{Idle, Journal};
 use super::stage::Stage;
 use crate::consumer::observer::{Observer, Read};
 use crate::outcome::{HandlerError, Outcome};
@@ -68,8 +68,8 @@ impl Observer for Watched {
         self.journal.read(self.member, &self.group, self.logical(record), read);
     }
 
-    fn started(&self, record: &Record, handler: &'static str, attempt: u32) {
-        self.journal.started(self.member, &self.group, &self.logical(record), handler, attempt);
+    fn started(&self, record: &Record, handler: &'static str, attempt: u32, batched: bool) {
+        self.journal.started(self.member, &self.group, &self.logical(record), (handler, attempt), batched);
     }
 
     fn ended(&self, record: &Record, outcome: &Outcome) {
@@ -82,6 +82,14 @@ impl Observer for Watched {
 
     fn dead_lettered(&self, record: &Record) {
         self.journal.gave_up(&self.group, &self.logical(record));
+    }
+
+    fn parked(&self, record: &Record) {
+        self.journal.parked(&self.group, &self.logical(record));
+    }
+
+    fn idle(&self, due: Option<Duration>, busy: bool) {
+        self.journal.idle(self.member, &self.group, Idle { due, busy });
     }
 
     fn finished(&self, record: &Record) {

@@ -1,6 +1,7 @@
 //! The seam to Kafka: records, and the clients that read and write them.
 
 mod consumer;
+mod headers;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod memory;
@@ -11,5 +12,6 @@ mod record;
 pub use consumer::{
     Assignment, CommitOffset, ConsumeError, ConsumerTransport, GroupEvent, StartOffset, TopicPartition, Wake,
 };
+pub use headers::{Header, Headers};
 pub use producer::{Acks, DeliveryObserver, OutgoingRecord, ProduceError, Producer, UnknownAcks, Written};
-pub use record::{Header, Headers, Record};
+pub use record::Record;

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -28,7 +27,7 @@ pub(crate) struct Finished {
 }
 
 /// A command that runs.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "only tests on real servers have commands that run on")]
 pub(crate) struct Running {
     child: Child,
     stdout: BufReader<ChildStdout>,
@@ -61,7 +60,6 @@ impl Tidings {
         self
     }
 
-    #[allow(dead_code)]
     pub(crate) fn args<'a>(mut self, arguments: impl IntoIterator<Item = &'a str>) -> Self {
         self.command.args(arguments);
         self
@@ -70,11 +68,6 @@ impl Tidings {
     pub(crate) fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
         self.input = Some(input.into());
         self
-    }
-
-    #[allow(dead_code)]
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     /// Run it to its end.
@@ -108,7 +101,7 @@ impl Tidings {
     }
 
     /// Let it run, and read what it writes as it comes.
-    #[allow(dead_code)]
+    #[allow(dead_code, reason = "only tests on real servers have commands that run on")]
     pub(crate) fn start(mut self) -> Running {
         let mut child =
             self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
@@ -117,7 +110,7 @@ impl Tidings {
     }
 }
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "only tests on real servers have commands that run on")]
 impl Running {
     /// The next line it writes; empty at the end.
     pub(crate) fn line(&mut self) -> String {
@@ -172,7 +165,6 @@ impl Finished {
     }
 
     /// The lines on standard output, each as JSON.
-    #[allow(dead_code)]
     #[track_caller]
     pub(crate) fn json_lines(&self) -> Vec<serde_json::Value> {
         self.stdout

@@ -8,7 +8,7 @@ fn tables_are_created_once_and_checking_creates_nothing() {
     let path = folder.path().join("outbox.db");
     let url = format!("sqlite:{}", path.display());
     let migrate = |arguments: &[&str]| tidings(["migrate", "--database", &url]).args(arguments.iter().copied()).run();
-    migrate(&["--check"]).failed(1, &["outbox.db"]);
+    migrate(&["--check"]).failed(2, &["outbox.db"]);
     assert!(!path.exists(), "a check made the database");
     assert!(migrate(&[]).succeeded().stdout.contains("were created, at version"));
     assert!(migrate(&[]).succeeded().stdout.contains("up to date"));
@@ -35,5 +35,7 @@ fn a_database_that_cannot_be_meant_is_a_wrong_question_and_one_that_is_away_a_fa
         with("mysql://root@127.0.0.1:1").failed(2, &["names no database"]);
         with("mysql://root@127.0.0.1:1/d").failed(1, &["127.0.0.1:1"]);
     }
+    // Code 1 of a check says that there is something to migrate.
+    tidings(["migrate", "--check", "--database", "mysql://root@127.0.0.1:1/d"]).run().failed(2, &["127.0.0.1:1"]);
     tidings(["relay", "--database", "sqlite:nosuch.db"]).run().failed(1, &["nosuch.db"]);
 }

@@ -90,6 +90,8 @@ fn what_is_missing_is_said_with_what_to_give() {
     dry_run(["--event", "accounts.UserUpdated", payload]).run().failed(1, &["--key", "--key-field"]);
     dry_run(["--event", "accounts.UserUpdated", "--key-field", "id", payload]).run().failed(1, &["`id`", "missing"]);
     dry_run(["--event", "accounts.NoSuch", "--key", "42", payload]).run().failed(1, &["accounts.NoSuch", "--schema"]);
+    let other = ["--schemas", "other", "--event", "accounts.NoSuch", "--key", "42", payload];
+    dry_run(other).file("other/a.txt", "").run().failed(1, &["the folder other ", "another folder", "--registry URL"]);
     dry_run(["--schema", "nosuch.avsc", "--key", "42", payload]).run().failed(2, &["nosuch.avsc"]);
     dry_run(["--file", "nosuch.json"]).run().failed(2, &["nosuch.json"]);
     dry_run(["--schemas", "nosuch", payload]).run().failed(2, &["nosuch", "--schemas"]);

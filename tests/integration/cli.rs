@@ -109,6 +109,8 @@ async fn the_registrys_newest_schema_is_what_a_payload_must_fit() {
     by_name().input("{\"user_id\": \"43\"}").run().failed(1, &["line 1", "`user_id`", "long"]);
     let unknown = on_servers(["publish", &topic, "--event", "accounts.NoSuch", "--key", "42", "{}"]);
     unknown.run().failed(1, &["accounts.NoSuch", &format!("{topic}-accounts.NoSuch"), "--schema"]);
+    let beside = on_servers(["publish", &topic, "--schemas", "s", "--event", "accounts.NoSuch", "--key", "42", "{}"]);
+    beside.run().failed(1, &["has no subject", "the folder s is not looked into"]);
     let other = SCHEMA.replace("UserUpdated", "UserRenamed");
     let forbidden = on_servers(["publish", &topic, "--schema", "s.avsc", "--no-register", "--key", "42"]);
     forbidden.file("s.avsc", &other).input("{\"user_id\": 1}").run().failed(1, &["UserRenamed", "not registered"]);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rand::RngExt as _;
 use tidings::consumer::Consumer;
 use tidings::database::{Database, DatabaseOptions};
 use tidings::outbox::{KafkaProducers, Relay, RelayOptions};
@@ -12,6 +13,7 @@ use tidings::publisher::{DeliveryMode, Publisher, PublisherOptions};
 
 use crate::reader::read;
 use crate::setting;
+use crate::support::chance::{chance, tell};
 use crate::support::child::{Child, say, told};
 use crate::support::groups::{caught_up, ends};
 use crate::support::ledger::{Audit, Ledger, Published};
@@ -81,6 +83,21 @@ async fn what_a_process_committed_before_it_was_killed_arrives_once_it_restarts(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_killed_again_and_again_under_load_loses_and_reorders_nothing() {
+    // Each is killed once it has published something of its own.
+    kill_after(std::iter::repeat_n(20, 4)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make soak runs it"]
+async fn a_relay_killed_fifty_times_at_random_moments_under_load_loses_and_reorders_nothing() {
+    let mut chance = chance();
+    // Some are killed before they own anything.
+    let moments = (0..50).map(|_| if chance.random_bool(0.2) { 0 } else { chance.random_range(1..1_000) });
+    tell(&kill_after(moments).await);
+}
+
+/// Kill a relay as often as `moments` has one, each when it has published that many events; then let one finish. What happened.
+async fn kill_after(moments: impl Iterator<Item = i64>) -> String {
     const PLAYERS: i64 = 16;
     let (scene, store) = (Scene::new(4).await, Store::new().await);
     let recorded = scene.publisher_in(DeliveryMode::Outbox).await;
@@ -101,16 +118,18 @@ async fn a_relay_killed_again_and_again_under_load_loses_and_reorders_nothing() 
         })
         .collect();
 
-    // Each is killed once it has published something of its own.
-    for _ in 0..4 {
+    let mut kills = 0;
+    for moment in moments {
         let before: i64 = ends(&scene).await.iter().sum();
         let child = start("relay", &scene, &store);
+        child.expect("relaying");
         let moved = async || {
             let now: i64 = ends(&scene).await.iter().sum();
-            if now > before + 20 { Ok(()) } else { Err(now) }
+            if now >= before + moment { Ok(()) } else { Err(now) }
         };
         until("the relay publishes", moved).await;
         child.kill();
+        kills += 1;
     }
     over.store(true, Ordering::Release);
     let mut published = Published::new();
@@ -139,4 +158,5 @@ async fn a_relay_killed_again_and_again_under_load_loses_and_reorders_nothing() 
     let Audit { lost, out_of_order, repeated, invented } = ledger.audit(&published);
     assert_eq!((lost, out_of_order, invented), (0, 0, 0));
     assert_eq!(repeated, written - ids.len(), "every repeat is recognised by its sequence");
+    format!("{kills} kills: {} events published, {repeated} repeats, {lost} lost", ids.len())
 }

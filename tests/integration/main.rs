@@ -53,7 +53,7 @@ mod support;
 mod topics;
 
 /// The address or path that the servers script put into the environment.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "without features no test is about a server")]
 fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
         panic!("{name} is not set: run the tests with `make test`, which starts the servers and says where they are")

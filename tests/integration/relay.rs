@@ -1,10 +1,14 @@
 //! From a transaction on MySQL through the relay to a real broker.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tidings::database::{Database, Error};
-use tidings::outbox::{KafkaProducers, Relay, parked};
+use tidings::outbox::{KafkaProducers, ProducerFactory, Relay, parked};
 use tidings::publisher::{Acks, DeliveryMode, Publisher, PublisherOptions};
+use tidings::transport::Producer;
 use tidings::transport::kafka::{TopicSpec, topics};
 
 use crate::kafka::{LONG, fresh, fresh_topic, kafka};
@@ -110,18 +114,33 @@ async fn a_topic_that_is_missing_is_waited_for() {
     for event in 0..5 {
         publish(&database, "7", &event.to_string()).await;
     }
-    let relay = Relay::new(&database, KafkaProducers::of(&recorded)).spawn();
-    // The client gives up on a topic after some seconds; the relay does not.
-    eventually("the relay has tried", async || {
-        let owned = tidings::outbox::status(&database).await.unwrap();
-        owned.unowned() == 0
-    })
-    .await;
-    tokio::time::sleep(Duration::from_secs(7)).await;
+    let producers = Counted { producers: KafkaProducers::of(&recorded), made: Arc::default() };
+    let made = Arc::clone(&producers.made);
+    let relay = Relay::new(&database, producers).spawn();
+    // The client gives up on a topic after some seconds; the relay makes a new one.
+    eventually("the relay begins again", async || made.load(Ordering::Acquire) > 1).await;
     assert_eq!(stage.outbox_rows().await, 5);
     topics::ensure(&kafka(), &[TopicSpec::new(&service, 1)], LONG).await.unwrap();
     stage.until_empty().await;
     let summary = relay.shutdown().await.unwrap();
     assert_eq!((summary.published, summary.parked), (5, 0));
+    assert!(summary.restarts > 0, "{summary:?}");
     stage.clear().await;
+}
+
+/// Counts the producers it makes: the first, and one more each time the relay begins again.
+struct Counted {
+    producers: KafkaProducers,
+    made: Arc<AtomicUsize>,
+}
+
+impl ProducerFactory for Counted {
+    fn make(&self) -> Result<Arc<dyn Producer>, Box<dyn std::error::Error + Send + Sync>> {
+        self.made.fetch_add(1, Ordering::AcqRel);
+        self.producers.make()
+    }
+
+    fn prepare(&self) -> BoxFuture<'_, Vec<String>> {
+        self.producers.prepare()
+    }
 }

@@ -24,14 +24,14 @@ pub(crate) struct Stage {
 /// What is to be cleared away afterwards.
 pub(crate) enum Place {
     #[cfg(feature = "sqlite")]
-    File(#[allow(dead_code)] tempfile::TempDir),
+    File(#[allow(dead_code, reason = "it is deleted when dropped")] tempfile::TempDir),
     #[cfg(feature = "mysql")]
     Server { url: String, name: String },
 }
 
 impl Stage {
     #[cfg(feature = "sqlite")]
-    #[allow(dead_code)]
+    #[allow(dead_code, reason = "each test program has a database of its own kind")]
     pub(crate) async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let options = DatabaseOptions::new(format!("sqlite:{}", folder.path().join("test.db").display()));
@@ -40,7 +40,7 @@ impl Stage {
 
     /// A new database on the server of `url`.
     #[cfg(feature = "mysql")]
-    #[allow(dead_code)]
+    #[allow(dead_code, reason = "each test program has a database of its own kind")]
     pub(crate) async fn server(url: &str) -> Self {
         let name = format!("tidings_test_{}", uuid::Uuid::new_v4().simple());
         on_server(url, &format!("CREATE DATABASE {name}")).await;

@@ -98,7 +98,7 @@ fn route(block: &Block, handler: &Handler) -> TokenStream {
             #assertion
             #krate::dispatch::Route {
                 info: #info(#event, #versions, #name, #docs, #policy),
-                handle: #run,
+                handle: #krate::dispatch::RouteHandle::Single(#run),
             }
         }
     }

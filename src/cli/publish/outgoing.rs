@@ -259,14 +259,24 @@ impl Press {
                     Ok(found) if found.references.is_empty() => found.schema.into(),
                     Ok(_) => return Err(advice(&format!("that of {subject} refers to other schemas"))),
                     Err(RegistryError::UnknownSubject { .. }) => {
-                        return Err(advice(&format!("the schema registry has no subject {subject}")));
+                        let folder = self.schemas.folder.as_ref().map_or_else(String::new, |folder| {
+                            format!(", and beside a registry the folder {} is not looked into", folder.display())
+                        });
+                        return Err(advice(&format!("the schema registry has no subject {subject}{folder}")));
                     }
                     Err(source) => return Err(OutgoingError::Registry { event: event.to_owned(), source }),
                 }
             }
             (None, None) => {
                 let file = self.schemas.files.iter().find(|file| file.record == event);
-                let advice = || "give --schema FILE, --schemas FOLDER or --registry URL".to_owned();
+                let advice = || match &self.schemas.folder {
+                    Some(folder) => format!(
+                        "no .avsc file in the folder {} is of a record of that name; add it, name another folder with \
+                         --schemas, or give --schema FILE or --registry URL",
+                        folder.display()
+                    ),
+                    None => "give --schema FILE, --schemas FOLDER or --registry URL".to_owned(),
+                };
                 file.map(|file| file.text.as_str().into())
                     .ok_or_else(|| OutgoingError::NoSchema { event: event.to_owned(), advice: advice() })?
             }
@@ -312,7 +322,7 @@ mod tests {
         };
         adjust(&mut template);
         let codec = Codec::new(Arc::new(LocalRegistry::new()));
-        Press::new(template, Schemas { codec, registry: None, files: Vec::new() })
+        Press::new(template, Schemas { codec, registry: None, folder: None, files: Vec::new() })
     }
 
     async fn record(press: &mut Press, value: Value) -> Result<OutgoingRecord, OutgoingError> {

@@ -98,8 +98,8 @@ pub(super) struct RegistryArguments {
 /// How to reach the database.
 #[derive(Args)]
 pub(super) struct DatabaseArguments {
-    /// The database: mysql://user:password@host:port/database, or sqlite:path/to/file. A password is better given in the
-    /// environment or in the file.
+    /// The database: mysql://user:password@host:port/database, mariadb:// and the like, or sqlite:path/to/file. A password
+    /// is better given in the environment or in the file.
     #[arg(long, value_name = "URL", env = "TIDINGS_DATABASE", hide_env_values = true)]
     database: Option<String>,
 }

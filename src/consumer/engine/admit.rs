@@ -5,17 +5,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::Engine;
 use crate::consumer::error::StopReason;
-use crate::consumer::key::{Failure, KeyId, KeyQueue, Work, WorkRoute};
+use crate::consumer::key::{Failure, KeyId, KeyQueue, KeyState, Way, Work, WorkRoute};
 use crate::consumer::observer::Read;
 use crate::consumer::offsets::Begin;
 use crate::consumer::stats::Counters;
-use crate::dispatch::RouteMatch;
+use crate::dispatch::{DeliveryOrder, RouteMatch};
 use crate::envelope::EnvelopeView;
 use crate::outcome::{ErrorClass, HandlerError};
 use crate::transport::{ConsumeError, ConsumerTransport, Record};
 
 /// The records taken from one partition before the next has its turn.
-const BATCH: usize = 512;
+const BATCH: usize = 128;
 
 #[derive(Debug, thiserror::Error)]
 #[error("{event} has no readable version, and more than one handler takes it; set the ce_schemaversion header")]
@@ -28,7 +28,7 @@ struct AmbiguousRoute {
 struct FilterPanic;
 
 /// What is to be done with a record.
-enum Admission {
+pub(super) enum Admission {
     Skip,
     Work(WorkRoute, Option<HandlerError>),
 }
@@ -52,7 +52,7 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     fn fetch_partition(&mut self, slot: usize) -> bool {
-        let Some(partition) = self.partitions[slot].as_ref().filter(|partition| !partition.draining) else {
+        let Some(partition) = self.partitions[slot].as_ref().filter(|partition| partition.is_open()) else {
             return false;
         };
         let mut records = mem::take(&mut self.records);
@@ -86,7 +86,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 return self.stop(Err(StopReason::WentBack { partition, from, to: record.offset }));
             }
         }
-        let (route, failure) = match self.classify(&record) {
+        let (route, failure) = match self.classify(slot, &record) {
             Admission::Skip => {
                 self.observe_read(&record, Read::Skipped);
                 Counters::add(&self.parts.counters.skipped, 1);
@@ -99,22 +99,26 @@ impl<T: ConsumerTransport> Engine<T> {
             Admission::Work(route, failure) => (route, failure),
         };
         self.observe_read(&record, Read::Queued);
-        let key = match &record.key {
-            Some(key) => KeyId::Key(key.clone()),
-            None => KeyId::Alone(record.offset),
-        };
+        let key = self.key_of(slot, &record, route);
         let bytes = record.size();
-        let mut work = Work::new(record, route);
-        work.failure = failure.map(|error| Failure { error, sends: 0 });
+        let mut work = Work::new(record, &self.context, route);
+        work.failure = failure.map(|error| Failure::new(Way::DeadLetter, Some(error)));
         self.buffered_bytes += bytes;
         let has_place = self.in_flight < self.parts.options.max_in_flight;
         let Some(partition) = self.partitions[slot].as_mut() else { return };
         partition.buffered_bytes += bytes;
         if let Some(queue) = partition.keys.get_mut(&key) {
+            if let KeyState::Collecting { .. } = queue.state
+                && queue.waiting.is_empty()
+            {
+                return self.collect_behind(slot, &key, work);
+            }
+            work.delivery.detach();
             queue.waiting.push_back(work);
-        } else if has_place && partition.ready.is_empty() {
-            self.run(slot, key, work);
+        } else if has_place && partition.is_open() && partition.ready.is_empty() {
+            self.run(slot, key, work, None);
         } else {
+            work.delivery.detach();
             partition.keys.insert(key.clone(), KeyQueue { waiting: [work].into(), ..KeyQueue::default() });
             partition.ready.push_back(key);
         }
@@ -126,11 +130,28 @@ impl<T: ConsumerTransport> Engine<T> {
         }
     }
 
-    fn classify(&self, record: &Record) -> Admission {
+    /// Which events the record waits for.
+    fn key_of(&self, slot: usize, record: &Record, route: WorkRoute) -> KeyId {
+        let order = match (route, self.plan_of(slot)) {
+            (WorkRoute::Route(index), Some(plan)) => plan.routes[index].order,
+            // A record that names no event may be for any handler of the topic.
+            (_, Some(plan)) if plan.routes.iter().any(|route| route.order == DeliveryOrder::Partition) => {
+                DeliveryOrder::Partition
+            }
+            _ => DeliveryOrder::Key,
+        };
+        match (order, &record.key) {
+            (DeliveryOrder::Partition, _) => KeyId::Partition,
+            (DeliveryOrder::Key, Some(key)) => KeyId::Key(key.clone()),
+            (DeliveryOrder::Key, None) | (DeliveryOrder::Unordered, _) => KeyId::Alone(record.offset),
+        }
+    }
+
+    pub(super) fn classify(&self, slot: usize, record: &Record) -> Admission {
         if record.payload.is_none() {
             return Admission::Skip;
         }
-        let Some(plan) = self.parts.plan.topics.get(&record.topic) else { return Admission::Skip };
+        let Some(plan) = self.plan_of(slot) else { return Admission::Skip };
         let envelope = EnvelopeView::new(&record.headers);
         let Some(event) = envelope.event() else { return Admission::Work(WorkRoute::Unrouted, None) };
         match plan.route(event, envelope.schema_version_text()) {

@@ -53,12 +53,14 @@ impl<T: ConsumerTransport> Engine<T> {
             let epoch = self.next_epoch;
             self.next_epoch += 1;
             let fingerprint = self.parts.plan.fingerprint;
+            // Only topics of the plan are subscribed to.
+            let Some(plan) = self.parts.plan.index_of(&name.topic) else { continue };
             let partition = match start {
-                StartOffset::Beginning => Partition::new(name.clone(), epoch, OffsetTracker::default()),
+                StartOffset::Beginning => Partition::new(name.clone(), plan, epoch, OffsetTracker::default()),
                 StartOffset::End(offset) => {
                     // Committed at once, or what comes before the first commit would be skipped at the next start.
                     self.uncommitted += 1;
-                    let mut partition = Partition::new(name.clone(), epoch, OffsetTracker::restored(offset, []));
+                    let mut partition = Partition::new(name.clone(), plan, epoch, OffsetTracker::restored(offset, []));
                     partition.changed = true;
                     partition
                 }
@@ -66,7 +68,8 @@ impl<T: ConsumerTransport> Engine<T> {
                     let known = CommitMetadata::decode(&metadata, offset);
                     routes_changed |= known.as_ref().is_some_and(|known| known.fingerprint != fingerprint);
                     let completed = known.map(|known| known.completed).unwrap_or_default();
-                    let mut partition = Partition::new(name.clone(), epoch, OffsetTracker::restored(offset, completed));
+                    let mut partition =
+                        Partition::new(name.clone(), plan, epoch, OffsetTracker::restored(offset, completed));
                     partition.committed = Some(offset);
                     partition
                 }
@@ -83,7 +86,9 @@ impl<T: ConsumerTransport> Engine<T> {
                 }
             };
             self.slots.insert(name, slot);
+            self.load_parked(slot);
         }
+        self.apply_pauses();
         if routes_changed && !mem::replace(&mut self.warned_of_routes, true) {
             tracing::warn!(
                 group = &*self.parts.plan.group,
@@ -180,9 +185,9 @@ impl<T: ConsumerTransport> Engine<T> {
 
     pub(super) fn exhausted(work: &Work, error: String) -> StopReason {
         StopReason::Exhausted {
-            topic: work.record.topic.to_string(),
-            partition: work.record.partition,
-            offset: work.record.offset,
+            topic: work.record().topic.to_string(),
+            partition: work.record().partition,
+            offset: work.record().offset,
             error,
         }
     }
@@ -223,9 +228,7 @@ impl<T: ConsumerTransport> Engine<T> {
                     );
                 }
                 for name in &revocation.partitions {
-                    if let Some(partition) = self.named(name) {
-                        partition.abort();
-                    }
+                    self.abort_partition(name);
                 }
                 *revocation.commit_deadline.insert(self.now + LAST_COMMIT)
             }
@@ -256,6 +259,11 @@ impl<T: ConsumerTransport> Engine<T> {
                     );
                 }
                 self.partitions.iter_mut().flatten().for_each(Partition::abort);
+                for slot in 0..self.partitions.len() {
+                    if let Some(partition) = &self.partitions[slot] {
+                        self.abort_batches(slot, partition.epoch);
+                    }
+                }
                 deadline
             }
         };
@@ -309,14 +317,24 @@ impl<T: ConsumerTransport> Engine<T> {
     /// Forget partitions and what was held for them. Completions still under way are fenced by their epoch.
     fn drop_partitions(&mut self, names: &[TopicPartition]) {
         for name in names {
+            self.abort_partition(name);
             let Some(slot) = self.slots.remove(name) else { continue };
             if let Some(observer) = &self.parts.observer {
                 observer.released(name);
             }
-            if let Some(mut partition) = self.partitions[slot].take() {
-                partition.abort();
+            if let Some(partition) = self.partitions[slot].take() {
                 self.buffered_bytes -= partition.buffered_bytes;
             }
+        }
+    }
+
+    /// Cancel what runs of a partition.
+    fn abort_partition(&mut self, name: &TopicPartition) {
+        let Some(slot) = self.slots.get(name).copied() else { return };
+        if let Some(partition) = &mut self.partitions[slot] {
+            partition.abort();
+            let epoch = partition.epoch;
+            self.abort_batches(slot, epoch);
         }
     }
 

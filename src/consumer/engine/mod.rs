@@ -5,7 +5,11 @@
 //! a clock or a thread of its own: whoever drives it calls [`Engine::turn`] and waits as it says.
 
 mod admit;
+mod batch;
+mod control;
+mod gates;
 mod handover;
+mod park;
 mod run;
 mod settle;
 
@@ -15,40 +19,51 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use rustc_hash::FxHashMap;
 use tokio::runtime::Handle;
 
-use super::completions::{Completion, Completions};
+use super::commands::{Commands, Selection};
+use super::completions::{Completions, Report};
 use super::error::StopReason;
+use super::gate::Gate;
 use super::key::KeyId;
 use super::observer::Observer;
 use super::options::ConsumerOptions;
+use super::pace::Pace;
+use super::parked::ParkedStore;
 use super::partition::Partition;
-use super::plan::GroupPlan;
+use super::plan::{BoundRoute, GroupPlan, TopicPlan};
 use super::stats::Counters;
 use crate::clock::Clock;
-use crate::dispatch::Extensions;
+use crate::dispatch::{DeliveryContext, Extensions};
 use crate::schema::Codec;
 use crate::transport::{ConsumerTransport, GroupEvent, Producer, Record, TopicPartition};
+use batch::{Collecting, RunningBatch};
 use handover::{Revocation, Stopping};
 
 /// The longest wait between two turns: the membership needs polling however quiet it is.
 const MAX_WAIT: Duration = Duration::from_millis(100);
 
 /// What the engine works with.
+#[derive(Clone)]
 pub(crate) struct Parts {
-    pub(crate) plan: GroupPlan,
+    pub(crate) plan: Arc<GroupPlan>,
     pub(crate) options: ConsumerOptions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) codec: Codec,
-    pub(crate) extensions: Arc<Extensions>,
+    pub(crate) extensions: Extensions,
     /// Writes dead letters.
     pub(crate) producer: Arc<dyn Producer>,
+    /// Keeps parked events.
+    pub(crate) parked: Option<Arc<dyn ParkedStore>>,
     /// Runs handlers.
     pub(crate) runtime: Handle,
     pub(crate) counters: Arc<Counters>,
     /// Set to make the engine stop.
     pub(crate) shutdown: Arc<AtomicBool>,
+    /// What others ask of the engine.
+    pub(crate) commands: Arc<Commands>,
     /// Watches and disturbs: the test kit. None in production.
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
@@ -68,6 +83,8 @@ pub(crate) struct Engine<T> {
     transport: T,
     parts: Parts,
     completions: Arc<Completions>,
+    /// What deliveries share.
+    context: Arc<DeliveryContext>,
     /// Partitions by slot; a slot is used again, which is what epochs are for.
     partitions: Vec<Option<Partition>>,
     slots: FxHashMap<TopicPartition, usize>,
@@ -89,56 +106,67 @@ pub(crate) struct Engine<T> {
     warned_of_routes: bool,
     revocations: VecDeque<Revocation>,
     stopping: Option<Stopping>,
+    /// What is known of each handler, as the plan has them: by topic, and by its place there.
+    routes: Vec<Vec<RouteState>>,
+    has_batches: bool,
+    batches: FxHashMap<u64, RunningBatch>,
+    next_batch: u64,
+    hasher: RandomState,
+    /// Partitions whose parked keys have to be asked for again, and when.
+    loads: Vec<(Duration, usize, u64)>,
+    looking_at_requests: bool,
+    next_look: Duration,
+    paused: Vec<Selection>,
     /// The time this turn began.
     now: Duration,
     records: Vec<Record>,
-    finished: Vec<Completion>,
+    reports: Vec<Report>,
 }
 
-/// When a key's event is tried again.
+/// What the engine knows of a handler while it runs.
+#[derive(Debug)]
+struct RouteState {
+    /// Whether its attempts are polled on the poll thread first.
+    pace: Pace,
+    gate: Gate,
+    collecting: Collecting,
+}
+
+/// When a key is looked at again.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Timer {
     due: Duration,
     slot: usize,
     epoch: u64,
-    // Last, so that it never decides between two times.
-    key: TimerKey,
-}
-
-/// A key in a heap: it has an order, any order.
-#[derive(Debug, PartialEq, Eq)]
-struct TimerKey(KeyId);
-
-impl PartialOrd for TimerKey {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for TimerKey {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        match (&self.0, &other.0) {
-            (KeyId::Key(left), KeyId::Key(right)) => left.cmp(right),
-            (KeyId::Alone(left), KeyId::Alone(right)) => left.cmp(right),
-            (KeyId::Key(_), KeyId::Alone(_)) => std::cmp::Ordering::Less,
-            (KeyId::Alone(_), KeyId::Key(_)) => std::cmp::Ordering::Greater,
-        }
-    }
+    key: KeyId,
 }
 
 impl<T: ConsumerTransport> Engine<T> {
     /// An engine that reads from `transport`.
     pub(crate) fn new(mut transport: T, parts: Parts) -> Result<Self, StopReason> {
-        let mut topics: Vec<_> = parts.plan.topics.keys().cloned().collect();
-        topics.sort();
+        let topics: Vec<_> = parts.plan.topics.iter().map(|plan| Arc::clone(&plan.topic)).collect();
         transport.subscribe(&topics)?;
         let completions = Completions::new(transport.wake());
+        parts.commands.wake_by(transport.wake());
+        let has_batches = parts.plan.routes().any(|route| route.info.batch.is_some());
+        let state = |route: &BoundRoute| RouteState {
+            pace: Pace::default(),
+            gate: Gate::new(route.limits, route.breaker),
+            collecting: Collecting::default(),
+        };
+        let routes = parts.plan.topics.iter().map(|plan| plan.routes.iter().map(state).collect()).collect();
         let now = parts.clock.monotonic();
         let metadata_bytes = parts.options.commit_metadata_bytes;
+        let context = DeliveryContext {
+            codec: parts.codec.clone(),
+            extensions: parts.extensions.clone(),
+            group: Arc::clone(&parts.plan.group),
+        };
         Ok(Self {
             transport,
             parts,
             completions,
+            context: Arc::new(context),
             partitions: Vec::new(),
             slots: FxHashMap::default(),
             next_epoch: 1,
@@ -154,9 +182,18 @@ impl<T: ConsumerTransport> Engine<T> {
             warned_of_routes: false,
             revocations: VecDeque::new(),
             stopping: None,
+            routes,
+            has_batches,
+            batches: FxHashMap::default(),
+            next_batch: 0,
+            hasher: RandomState::default(),
+            loads: Vec::new(),
+            looking_at_requests: false,
+            next_look: Duration::ZERO,
+            paused: Vec::new(),
             now,
             records: Vec::new(),
-            finished: Vec::new(),
+            reports: Vec::new(),
         })
     }
 
@@ -170,17 +207,28 @@ impl<T: ConsumerTransport> Engine<T> {
         if self.parts.shutdown.load(Ordering::Acquire) {
             self.stop(Ok(()));
         }
-        let mut busy = self.settle_completions();
+        let mut busy = self.obey();
+        busy |= self.settle_reports();
         busy |= self.fire_timers();
         busy |= self.poll_group();
         busy |= self.fetch_records();
+        self.open_gates();
         self.start_ready();
+        self.launch_batches();
+        self.look_after_parked();
         self.commit_if_due();
         self.publish_gauges();
         if let Some(result) = self.advance_handover() {
             return Turn::Finished(result);
         }
-        if busy { Turn::Again } else { Turn::Wait(self.next_wait()) }
+        if busy {
+            return Turn::Again;
+        }
+        if let Some(observer) = &self.parts.observer {
+            let waits = |partition: &Partition| partition.running > 0 || partition.loading;
+            observer.idle(self.next_due(), self.partitions.iter().flatten().any(waits));
+        }
+        Turn::Wait(self.next_wait())
     }
 
     /// Leave the group. Blocks.
@@ -216,7 +264,18 @@ impl<T: ConsumerTransport> Engine<T> {
         // While one is under way its end is what wakes; its successor is not due before.
         let commit = (self.uncommitted > 0 && self.commits_under_way == 0)
             .then(|| self.last_commit.saturating_add(self.parts.options.commit_interval).saturating_sub(self.now));
-        [timer, commit].into_iter().flatten().fold(MAX_WAIT, Duration::min)
+        let others = [self.next_gate(), self.next_batch_due(), self.next_look_at_parked()];
+        [timer, commit].into_iter().chain(others).flatten().fold(MAX_WAIT, Duration::min)
+    }
+
+    /// When time alone brings an event something: a retry, a gate that opens, a batch that goes.
+    fn next_due(&self) -> Option<Duration> {
+        let timer = self.timers.peek().map(|Reverse(timer)| timer.due);
+        let loads = self.loads.iter().map(|(due, ..)| *due).min();
+        let others =
+            [self.next_gate(), self.next_batch_due()].into_iter().flatten().map(|due| self.now.saturating_add(due));
+        // What is due and did not happen waits for something else.
+        timer.into_iter().chain(loads).chain(others).filter(|due| *due > self.now).min()
     }
 
     fn publish_gauges(&self) {
@@ -224,6 +283,15 @@ impl<T: ConsumerTransport> Engine<T> {
         counters.in_flight.store(self.in_flight as u64, Ordering::Relaxed);
         counters.buffered_bytes.store(self.buffered_bytes as u64, Ordering::Relaxed);
         counters.assigned.store(self.slots.len() as u64, Ordering::Relaxed);
+        let parked: usize = self.partitions.iter().flatten().map(|partition| partition.parked.len()).sum();
+        counters.parked_keys.store(parked as u64, Ordering::Relaxed);
+        let open = self.routes.iter().flatten().filter(|route| !route.gate.breaker.is_closed()).count();
+        counters.breakers_open.store(open as u64, Ordering::Relaxed);
+    }
+
+    /// Who handles the events of the partition in `slot`.
+    fn plan_of(&self, slot: usize) -> Option<&TopicPlan> {
+        self.partitions.get(slot)?.as_ref().and_then(|partition| self.parts.plan.topics.get(partition.plan))
     }
 
     /// The partition in `slot`, if it is still the one of `epoch`.

@@ -4,22 +4,26 @@
 //! reader does not know are passed over, those it misses have their defaults ready as bytes, and numbers are promoted where
 //! they stand. Reading allocates what the payload type needs and nothing else, whatever the bytes say.
 
+mod base;
 mod cursor;
 mod deserialize;
 mod error;
 mod json;
+mod located;
+mod mismatch;
 mod resolve;
 mod skip;
 
 use apache_avro::schema::{NamesRef, ResolvedSchema};
 use serde::de::DeserializeOwned;
 
+pub(super) use self::base::{Base, base, branch_name};
 use self::cursor::Cursor;
 use self::deserialize::DatumDeserializer;
 pub(crate) use self::error::DatumError;
-pub(crate) use self::resolve::Mismatch;
+pub(super) use self::located::Located;
+pub(crate) use self::mismatch::Mismatch;
 use self::resolve::Resolver;
-pub(super) use self::resolve::{Base, Located, base, branch_name};
 use super::contract::Contract;
 
 /// Where a node stands in its plan.

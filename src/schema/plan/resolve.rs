@@ -1,87 +1,16 @@
 //! Resolves a writer's schema against a reader's, by Avro's rules.
 
-use std::fmt;
-
 use apache_avro::Schema;
-use apache_avro::schema::{
-    EnumSchema, FixedSchema, InnerDecimalSchema, RecordField, RecordSchema, UnionSchema, UuidSchema,
-};
+use apache_avro::schema::{EnumSchema, FixedSchema, RecordField, RecordSchema, UnionSchema};
 use rustc_hash::FxHashMap;
 
-use super::{Branch, DefaultField, Field, Names, Node, NodeId, Number, Record, Symbol};
-use crate::schema::contract::describe;
+use super::base::{Base, base, branch_name};
+use super::mismatch::{Mismatch, mismatch};
+use super::{Branch, DefaultField, Field, Located, Node, NodeId, Number, Record, Symbol};
 use crate::schema::json_datum;
 
 /// How deep the types of a schema may nest. Deeper values would not be read anyway.
 const MAX_DEPTH: usize = 128;
-
-/// Why a reader cannot read what a writer wrote.
-#[derive(Debug, thiserror::Error)]
-pub(crate) struct Mismatch {
-    /// Field names, the innermost first.
-    path: Vec<String>,
-    reason: String,
-}
-
-impl Mismatch {
-    pub(crate) fn new(reason: impl Into<String>) -> Self {
-        Self { path: Vec::new(), reason: reason.into() }
-    }
-
-    fn within(mut self, field: &str) -> Self {
-        self.path.push(field.to_owned());
-        self
-    }
-}
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.path.is_empty() {
-            let path: Vec<&str> = self.path.iter().rev().map(String::as_str).collect();
-            write!(formatter, "field `{}`: ", path.join("."))?;
-        }
-        formatter.write_str(&self.reason)
-    }
-}
-
-/// A place within a schema.
-#[derive(Clone, Copy)]
-pub(in crate::schema) struct Located<'s> {
-    /// The type there; may be a name.
-    pub(in crate::schema) schema: &'s Schema,
-    /// The named types it may refer to.
-    names: &'s Names<'s>,
-    /// How many types are around it.
-    depth: usize,
-}
-
-impl<'s> Located<'s> {
-    /// The whole schema.
-    pub(in crate::schema) fn root(schema: &'s Schema, names: &'s Names<'s>) -> Self {
-        Self { schema, names, depth: 0 }
-    }
-
-    /// A type within this one.
-    pub(in crate::schema) fn part(self, schema: &'s Schema) -> Self {
-        Self { schema, depth: self.depth + 1, ..self }
-    }
-
-    /// How many types are around it.
-    pub(in crate::schema) fn depth(self) -> usize {
-        self.depth
-    }
-
-    /// The definition behind a name.
-    pub(in crate::schema) fn definition(self) -> Result<Self, Mismatch> {
-        match self.schema {
-            Schema::Ref { name } => match self.names.get(name) {
-                Some(schema) => Ok(Self { schema, ..self }),
-                None => Err(Mismatch::new(format!("the type {} is not defined", name.fullname(None)))),
-            },
-            _ => Ok(self),
-        }
-    }
-}
 
 #[derive(Default)]
 pub(super) struct Resolver {
@@ -311,54 +240,6 @@ fn source(field: &RecordField, written: &RecordSchema) -> Option<usize> {
         .find_map(|name| written.fields.iter().position(|candidate| candidate.name == *name))
 }
 
-/// What a type is in bytes, its logical type set aside.
-pub(in crate::schema) enum Base<'s> {
-    Null,
-    Boolean,
-    Number(Number),
-    Bytes,
-    Text,
-    Fixed(&'s FixedSchema),
-    Enum(&'s EnumSchema),
-    Array(&'s Schema),
-    Map(&'s Schema),
-    Union(&'s UnionSchema),
-    Record(&'s RecordSchema),
-    /// A name, where a definition was wanted.
-    Name,
-}
-
-pub(in crate::schema) fn base(schema: &Schema) -> Base<'_> {
-    match schema {
-        Schema::Null => Base::Null,
-        Schema::Boolean => Base::Boolean,
-        Schema::Int | Schema::Date | Schema::TimeMillis => Base::Number(Number::Int),
-        Schema::Long
-        | Schema::TimeMicros
-        | Schema::TimestampMillis
-        | Schema::TimestampMicros
-        | Schema::TimestampNanos
-        | Schema::LocalTimestampMillis
-        | Schema::LocalTimestampMicros
-        | Schema::LocalTimestampNanos => Base::Number(Number::Long),
-        Schema::Float => Base::Number(Number::Float),
-        Schema::Double => Base::Number(Number::Double),
-        Schema::Bytes | Schema::BigDecimal | Schema::Uuid(UuidSchema::Bytes) => Base::Bytes,
-        Schema::String | Schema::Uuid(UuidSchema::String) => Base::Text,
-        Schema::Fixed(fixed) | Schema::Uuid(UuidSchema::Fixed(fixed)) | Schema::Duration(fixed) => Base::Fixed(fixed),
-        Schema::Decimal(decimal) => match &decimal.inner {
-            InnerDecimalSchema::Bytes => Base::Bytes,
-            InnerDecimalSchema::Fixed(fixed) => Base::Fixed(fixed),
-        },
-        Schema::Enum(symbols) => Base::Enum(symbols),
-        Schema::Array(array) => Base::Array(&array.items),
-        Schema::Map(map) => Base::Map(&map.types),
-        Schema::Union(union) => Base::Union(union),
-        Schema::Record(record) => Base::Record(record),
-        Schema::Ref { .. } => Base::Name,
-    }
-}
-
 /// The unit a number counts, where its logical type says so. Avro lets a reader take milliseconds for microseconds; we do not.
 fn unit(schema: &Schema) -> Option<&'static str> {
     match schema {
@@ -414,29 +295,4 @@ fn symbols(written: &EnumSchema, read: &EnumSchema) -> Result<Node, Mismatch> {
         return Err(Mismatch::new(format!("enum {} has none of the symbols that were written", read.name.name())));
     }
     Ok(Node::Enum { symbols })
-}
-
-fn mismatch(writer: &Schema, reader: &Schema) -> Mismatch {
-    Mismatch::new(format!("it was written as {} and cannot be read as {}", describe(writer), describe(reader)))
-}
-
-/// The name of a type within a union: its full name, or its Avro type.
-pub(in crate::schema) fn branch_name(schema: &Schema) -> String {
-    match base(schema) {
-        Base::Null => "null".into(),
-        Base::Boolean => "boolean".into(),
-        Base::Number(Number::Int) => "int".into(),
-        Base::Number(Number::Long) => "long".into(),
-        Base::Number(Number::Float) => "float".into(),
-        Base::Number(Number::Double) => "double".into(),
-        Base::Bytes => "bytes".into(),
-        Base::Text => "string".into(),
-        Base::Array(_) => "array".into(),
-        Base::Map(_) => "map".into(),
-        Base::Fixed(fixed) => fixed.name.fullname(None),
-        Base::Enum(symbols) => symbols.name.fullname(None),
-        Base::Record(record) => record.name.fullname(None),
-        // A union holds no union, and names are looked up first.
-        Base::Union(_) | Base::Name => describe(schema),
-    }
 }

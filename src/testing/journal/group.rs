@@ -17,6 +17,8 @@ pub(in crate::testing) struct GroupJournal {
     pub(in crate::testing) topics: BTreeSet<Arc<str>>,
     pub(in crate::testing) handlers: BTreeSet<&'static str>,
     pub(in crate::testing) members: BTreeSet<u64>,
+    /// What their engines waited for last.
+    engines: BTreeMap<u64, Idle>,
     /// Whose each partition is.
     pub(in crate::testing) owners: BTreeMap<TopicPartition, u64>,
     pub(in crate::testing) commits: BTreeMap<TopicPartition, CommitOffset>,
@@ -40,10 +42,21 @@ pub(in crate::testing) enum Stage {
     Unread,
     /// It waits for its turn.
     Queued,
+    /// Its engine waits with it: for another of its key, a place, a gate, the rest of a batch.
+    Held,
     /// A handler, or a dead letter being written.
     Running,
     /// It is tried again then.
     Pausing(Duration),
+}
+
+/// What an engine waits for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::testing) struct Idle {
+    /// When it goes on by itself, by the clock's monotonic time.
+    pub(in crate::testing) due: Option<Duration>,
+    /// Whether tasks of its own are under way.
+    pub(in crate::testing) busy: bool,
 }
 
 /// What there is to wait for.
@@ -77,6 +90,7 @@ impl GroupJournal {
 
     pub(super) fn left(&mut self, member: u64) {
         self.members.remove(&member);
+        self.engines.remove(&member);
         let owned: Vec<_> =
             self.owners.iter().filter(|(_, owner)| **owner == member).map(|(partition, _)| partition.clone()).collect();
         for partition in owned {
@@ -145,7 +159,7 @@ impl GroupJournal {
     }
 
     /// Says what is out of order, if something is.
-    pub(super) fn started(&mut self, member: u64, place: &Place, key: Option<&Bytes>) -> Option<String> {
+    pub(super) fn started(&mut self, member: u64, place: &Place, key: Option<&Bytes>, batched: bool) -> Option<String> {
         if !self.is_of(member, place) {
             return None;
         }
@@ -153,7 +167,11 @@ impl GroupJournal {
         let same_key = key.and_then(|key| {
             let partition = self.open.range((place.0.clone(), i64::MIN)..=(place.0.clone(), i64::MAX));
             let mut others = partition.filter(|(other, open)| *other != place && open.key.as_deref() == Some(key));
-            let overtaken = others.find(|((_, offset), open)| *offset < place.1 || open.stage == Stage::Running);
+            let overtaken = others.find(|((_, offset), open)| match open.stage {
+                // A batch may hold several of a key, in their order.
+                Stage::Running => !batched || *offset > place.1,
+                _ => *offset < place.1,
+            });
             overtaken.map(|((_, offset), open)| {
                 let (partition, started) = place;
                 let key = String::from_utf8_lossy(key);
@@ -181,6 +199,18 @@ impl GroupJournal {
         }
     }
 
+    /// An engine waits. Whether that is new.
+    pub(super) fn idle(&mut self, member: u64, idle: Idle) -> bool {
+        let mut changed = self.engines.insert(member, idle) != Some(idle);
+        for ((partition, _), open) in &mut self.open {
+            if open.stage == Stage::Queued && self.owners.get(partition) == Some(&member) {
+                open.stage = Stage::Held;
+                changed = true;
+            }
+        }
+        changed
+    }
+
     /// What a member says of a partition that is another's by now does not count.
     fn is_of(&self, member: u64, (partition, _): &Place) -> bool {
         self.owners.get(partition) == Some(&member)
@@ -199,18 +229,23 @@ impl GroupJournal {
         if self.members.is_empty() {
             return motion;
         }
-        let mut held: BTreeSet<(&TopicPartition, &Bytes)> = BTreeSet::new();
-        // In the order of the offsets, so that what holds a key comes before what it holds.
-        for ((partition, _), open) in &self.open {
+        for open in self.open.values() {
             match open.stage {
+                Stage::Held => {}
                 Stage::Unread if paused => {}
-                Stage::Queued if open.key.as_ref().is_some_and(|key| held.contains(&(partition, key))) => {}
                 Stage::Running => motion.running += 1,
                 Stage::Pausing(until) if until > now => motion.due = motion.due.into_iter().chain([until]).min(),
                 Stage::Unread | Stage::Queued | Stage::Pausing(_) => motion.moving += 1,
             }
-            if let Some(key) = &open.key {
-                held.insert((partition, key));
+        }
+        for idle in self.engines.values() {
+            match idle.due {
+                // It will have noticed in a moment.
+                Some(due) if due <= now => motion.moving += 1,
+                due => motion.due = motion.due.into_iter().chain(due).min(),
+            }
+            if idle.busy {
+                motion.running = motion.running.max(1);
             }
         }
         // What was complete and not committed may have to be done again.
@@ -254,28 +289,31 @@ mod tests {
     #[test]
     fn an_event_that_begins_before_its_predecessor_is_complete_breaks_the_order() {
         let mut group = group_that_read(&["a", "b", "a"]);
-        assert_eq!(group.started(1, &place(1), Some(&key("b"))), None);
-        let broken = group.started(1, &place(2), Some(&key("a"))).unwrap();
+        assert_eq!(group.started(1, &place(1), Some(&key("b")), false), None);
+        let broken = group.started(1, &place(2), Some(&key("a")), false).unwrap();
         assert_eq!(broken, "accounts[0]@2 of the key a began while accounts[0]@0 of that key is not complete");
     }
 
     #[test]
     fn two_events_of_a_key_at_once_break_the_order_and_one_after_the_other_do_not() {
         let mut group = group_that_read(&["a", "a"]);
-        assert_eq!(group.started(1, &place(0), Some(&key("a"))), None);
-        assert!(group.started(1, &place(1), Some(&key("a"))).unwrap().ends_with("is running"));
+        assert_eq!(group.started(1, &place(0), Some(&key("a")), false), None);
+        assert!(group.started(1, &place(1), Some(&key("a")), false).unwrap().ends_with("is running"));
         group.finished(1, place(0));
-        assert_eq!(group.started(1, &place(1), Some(&key("a"))), None);
+        assert_eq!(group.started(1, &place(1), Some(&key("a")), false), None);
     }
 
     #[test]
     fn what_waits_behind_a_pause_is_not_moving() {
         let mut group = group_that_read(&["a", "a", "b"]);
         group.pausing(1, &place(0), Duration::from_secs(5));
+        assert_eq!(group.motion(Duration::ZERO, false).moving, 2);
         group.finished(1, place(2));
+        assert!(group.idle(1, Idle { due: Some(Duration::from_secs(5)), busy: false }));
+        assert!(!group.idle(1, Idle { due: Some(Duration::from_secs(5)), busy: false }));
         let motion = group.motion(Duration::ZERO, false);
         assert_eq!(motion, Motion { moving: 0, running: 0, due: Some(Duration::from_secs(5)) });
-        assert_eq!(group.motion(Duration::from_secs(5), false).moving, 1);
+        assert!(group.motion(Duration::from_secs(5), false).moving > 0);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
-pub(super) use self::group::{GroupJournal, Motion, Stage};
+pub(super) use self::group::{GroupJournal, Idle, Motion, Stage};
 use super::attempt::{AttemptOutcome, DeadLetter, HandlerAttempt};
 use crate::consumer::RunError;
 use crate::consumer::observer::Read;
@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) dead_letters: Vec<DeadLetter>,
     /// Events given up: their places, by group.
     pub(super) given_up: Vec<(Arc<str>, Place)>,
+    /// Events whose key was parked: their places, by group.
+    pub(super) parked: Vec<(Arc<str>, Place)>,
     /// What came out of order, in words.
     pub(super) order_breaks: Vec<String>,
     pub(super) members: BTreeMap<u64, MemberJournal>,
@@ -149,10 +151,17 @@ impl Journal {
         });
     }
 
-    pub(super) fn started(&self, member: u64, group: &Arc<str>, record: &Record, handler: &'static str, attempt: u32) {
+    pub(super) fn started(
+        &self,
+        member: u64,
+        group: &Arc<str>,
+        record: &Record,
+        (handler, attempt): (&'static str, u32),
+        batched: bool,
+    ) {
         self.change(|state| {
             if let Some(known) = state.groups.get_mut(group)
-                && let Some(broken) = known.started(member, &place_of(record), record.key.as_ref())
+                && let Some(broken) = known.started(member, &place_of(record), record.key.as_ref(), batched)
             {
                 state.order_breaks.push(format!("{handler} of {group}: {broken}"));
             }
@@ -176,7 +185,7 @@ impl Journal {
     pub(super) fn ended(&self, member: u64, group: &Arc<str>, record: &Record, outcome: &Outcome) {
         let outcome = match outcome {
             Outcome::Done => AttemptOutcome::Done,
-            Outcome::Retry { error, .. } | Outcome::DeadLetter { error } => {
+            Outcome::Retry { error, .. } | Outcome::DeadLetter { error } | Outcome::Park { error } => {
                 AttemptOutcome::Failed { class: error.class(), error: error.chain() }
             }
         };
@@ -202,6 +211,18 @@ impl Journal {
 
     pub(super) fn gave_up(&self, group: &Arc<str>, record: &Record) {
         self.change(|state| state.given_up.push((Arc::clone(group), place_of(record))));
+    }
+
+    pub(super) fn parked(&self, group: &Arc<str>, record: &Record) {
+        self.change(|state| state.parked.push((Arc::clone(group), place_of(record))));
+    }
+
+    /// An engine waits. It says so again and again; only what is new counts as a change.
+    pub(super) fn idle(&self, member: u64, group: &Arc<str>, idle: Idle) {
+        let changed = self.state.lock().groups.get_mut(group).is_some_and(|group| group.idle(member, idle));
+        if changed {
+            self.changed.send_modify(|version| *version = version.wrapping_add(1));
+        }
     }
 
     pub(super) fn finished(&self, member: u64, group: &Arc<str>, record: &Record) {

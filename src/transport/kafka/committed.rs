@@ -35,9 +35,11 @@ pub enum StartFrom {
     Latest,
 }
 
+type Found = Result<Vec<Assignment>, ConsumeError>;
+
 /// A look-up on a thread of its own: the coordinator may be away for long, and the partitions that stay must not wait for it.
 pub(super) struct LookUp {
-    result: Arc<Mutex<Option<Result<Vec<Assignment>, ConsumeError>>>>,
+    result: Arc<Mutex<Option<Found>>>,
     abandoned: Arc<AtomicBool>,
 }
 
@@ -81,7 +83,7 @@ impl LookUp {
     }
 
     /// What was found, once it is.
-    pub(super) fn take(&self) -> Option<Result<Vec<Assignment>, ConsumeError>> {
+    pub(super) fn take(&self) -> Option<Found> {
         self.result.lock().take()
     }
 }

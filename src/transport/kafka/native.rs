@@ -10,17 +10,21 @@ use std::ptr;
 use std::slice;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka_sys as sys;
 
-use super::super::{Record, TopicPartition, Wake};
+use super::super::{Headers, Record, TopicPartition, Wake};
 use super::native_headers;
 
 /// The messages one call can bring.
 const BATCH: usize = 512;
+
+/// Records are copied one behind the other into memory of this size: an allocation a chunk instead of three a record. A larger
+/// record has its own. Whoever keeps a record detaches it.
+const CHUNK: usize = 32 * 1024;
 
 /// A partition's own queue.
 pub(super) struct PartitionQueue<C: ConsumerContext + 'static> {
@@ -29,6 +33,8 @@ pub(super) struct PartitionQueue<C: ConsumerContext + 'static> {
     _wake: Box<Wake>,
     partition: TopicPartition,
     batch: Vec<*mut sys::rd_kafka_message_t>,
+    chunk: BytesMut,
+    raw_headers: bool,
     // The queue must go before the client.
     _consumer: Arc<BaseConsumer<C>>,
 }
@@ -64,6 +70,8 @@ impl<C: ConsumerContext + 'static> PartitionQueue<C> {
             _wake: wake,
             partition: partition.clone(),
             batch: vec![ptr::null_mut(); BATCH],
+            chunk: BytesMut::new(),
+            raw_headers: native_headers::is_verified(),
             _consumer: Arc::clone(consumer),
         })
     }
@@ -80,7 +88,7 @@ impl<C: ConsumerContext + 'static> PartitionQueue<C> {
             for &message in &self.batch[..count] {
                 // SAFETY: librdkafka wrote `count` valid messages, and each is read and destroyed once.
                 unsafe {
-                    match read_message(&*message, &self.partition) {
+                    match read_message(&*message, &self.partition, &mut self.chunk, self.raw_headers) {
                         Ok(record) => records.push(record),
                         Err(error) => failure = Some(error),
                     }
@@ -136,12 +144,16 @@ pub(super) fn commit<C: ConsumerContext>(
     }
 }
 
-/// Copy a message. The copy is one allocation each for key, payload and headers, and frees librdkafka's fetch buffer, which
-/// otherwise stays as long as its slowest message.
+/// Copy a message into `chunk`. The copy frees librdkafka's fetch buffer, which otherwise stays as long as its slowest message.
 ///
 /// # Safety
-/// `message` is valid, of a topic and partition as named.
-unsafe fn read_message(message: &sys::rd_kafka_message_t, partition: &TopicPartition) -> Result<Record, MessageError> {
+/// `message` is valid, of a topic and partition as named; `raw_headers` only where [`native_headers::is_verified`].
+unsafe fn read_message(
+    message: &sys::rd_kafka_message_t,
+    partition: &TopicPartition,
+    chunk: &mut BytesMut,
+    raw_headers: bool,
+) -> Result<Record, MessageError> {
     if message.err != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
         let code = RDKafkaErrorCode::from(message.err);
         // SAFETY: the message is valid; librdkafka returns a C string or null.
@@ -150,20 +162,42 @@ unsafe fn read_message(message: &sys::rd_kafka_message_t, partition: &TopicParti
     }
     // SAFETY: in a message without an error, `payload` and `key` are null or valid for their lengths.
     let (payload, key) = unsafe { (bytes(message.payload, message.len), bytes(message.key, message.key_len)) };
+    // SAFETY: as the caller says.
+    let raw = if raw_headers { unsafe { native_headers::as_written(message) } } else { None };
     let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
     // SAFETY: the message is valid.
     let timestamp = unsafe { sys::rd_kafka_message_timestamp(message, &raw mut kind) };
     let known = kind != sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+    let (key_bytes, payload_bytes) = (key.map_or(0, <[u8]>::len), payload.map_or(0, <[u8]>::len));
+    let all = copied(chunk, [key.unwrap_or_default(), payload.unwrap_or_default(), raw.unwrap_or_default()]);
+    let headers = match raw {
+        // Malformed headers are none, as librdkafka has it.
+        Some(_) => Headers::from_wire(all.slice(key_bytes + payload_bytes..)).unwrap_or_default(),
+        // SAFETY: the message is valid.
+        None => unsafe { native_headers::read(message) },
+    };
     Ok(Record {
         topic: Arc::clone(&partition.topic),
         partition: partition.partition,
         offset: message.offset,
         timestamp_ms: known.then_some(timestamp),
-        key: key.map(Bytes::copy_from_slice),
-        payload: payload.map(Bytes::copy_from_slice),
-        // SAFETY: the message is valid.
-        headers: unsafe { native_headers::read(message) },
+        key: key.map(|_| all.slice(..key_bytes)),
+        payload: payload.map(|_| all.slice(key_bytes..key_bytes + payload_bytes)),
+        headers,
     })
+}
+
+/// `parts` one behind the other, in `chunk` while there is room.
+fn copied(chunk: &mut BytesMut, parts: [&[u8]; 3]) -> Bytes {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    if chunk.capacity() < length {
+        // Takes the same memory again when all of its records are gone.
+        chunk.reserve(length.max(CHUNK));
+    }
+    for part in parts {
+        chunk.extend_from_slice(part);
+    }
+    chunk.split().freeze()
 }
 
 /// # Safety

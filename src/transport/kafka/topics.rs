@@ -129,6 +129,16 @@ fn same_partitions(topic: &TopicSpec, found: u32) -> Result<(), TopicError> {
     Err(TopicError::Partitions { topic: topic.name().to_owned(), expected: topic.partitions(), found })
 }
 
+/// Check that those of `found` that are declared have as many partitions as `declared` says.
+#[cfg(feature = "consumer")]
+pub(crate) fn as_declared(declared: &[TopicSpec], found: &[TopicState]) -> Result<(), TopicError> {
+    let compare = |topic: &TopicSpec| {
+        let state = found.iter().find(|state| state.name == topic.name())?;
+        same_partitions(topic, state.partitions).err()
+    };
+    TopicError::all(declared.iter().filter_map(compare).collect())
+}
+
 fn describe(visit: &Visit, topic: &str) -> Result<TopicState, TopicError> {
     let shape = visit.settled_shape(topic)?.ok_or_else(|| TopicError::Missing { topic: topic.to_owned() })?;
     Ok(state(topic, shape, visit.properties(topic)?.as_ref()))

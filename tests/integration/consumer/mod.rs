@@ -1,6 +1,7 @@
 //! Consumers with annotated dispatchers, on real brokers.
 
 mod failures;
+mod headers;
 mod offsets;
 mod order;
 mod rebalance;

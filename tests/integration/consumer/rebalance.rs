@@ -1,9 +1,13 @@
 //! Members that come and go.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tidings::consumer::Consumer;
+use tidings::publisher::Publisher;
 
+use crate::support::chance::tell;
 use crate::support::groups::caught_up;
 use crate::support::ledger::{Audit, Ledger};
 use crate::support::running::Running;
@@ -12,54 +16,76 @@ use crate::support::scores::{Scoreboard, post, posted};
 use crate::support::wait::until_true;
 
 const PLAYERS: i64 = 50;
+const PARTITIONS: u32 = 8;
+/// A score of each player, this often.
+const PACE: Duration = Duration::from_millis(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rebalances_in_the_middle_lose_nothing_and_keep_every_keys_order() {
-    let scene = Scene::new(8).await;
-    let publisher = scene.publisher().await;
-    // Both members write into one ledger: a handler that begins before its key's last one is done shows.
+    relieve(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make soak runs it"]
+async fn ten_rebalances_in_a_row_under_load_lose_nothing_and_keep_every_keys_order() {
+    tell(&relieve(5).await);
+}
+
+/// Under load, let a member join and the one before it leave: two rebalances, as often as told. What happened.
+async fn relieve(times: usize) -> String {
+    let scene = Scene::new(PARTITIONS.cast_signed()).await;
+    // All members write into one ledger: a handler that begins before its key's last one is done shows.
     let ledger = Arc::<Ledger>::default();
-    let member = async || {
-        let consumer = Consumer::builder(scene.consumer())
-            .codec(codec())
-            .dispatch_with(Scoreboard { ledger: Arc::clone(&ledger) }, |settings| settings.source(scene.topic()));
-        Running::start(consumer.build().await.unwrap())
-    };
-    let publishing = tokio::spawn(async move {
-        post(&publisher, PLAYERS, 1..=40).await;
-        publisher
-    });
-    let first = member().await;
-    until_true("the first member is at work", || first.stats().handled > 0 && first.stats().assigned == 8).await;
+    let over = Arc::new(AtomicBool::new(false));
+    let load = tokio::spawn(publish(scene.publisher().await, Arc::clone(&over)));
 
-    let publisher = publishing.await.unwrap();
-    let publishing = tokio::spawn(async move {
-        for serial in 41..=80 {
-            post(&publisher, PLAYERS, serial..=serial).await;
-        }
-        publisher
-    });
-    let second = member().await;
-    until_true("they share the partitions", || (first.stats().assigned, second.stats().assigned) == (4, 4)).await;
+    let mut member = join(&scene, &ledger).await;
+    until_true("the first member is at work", || at_work(&member) && has(&member, PARTITIONS)).await;
+    let mut handled = Vec::new();
+    for _ in 0..times {
+        let next = join(&scene, &ledger).await;
+        until_true("they share the partitions", || has(&member, PARTITIONS / 2) && has(&next, PARTITIONS / 2)).await;
+        until_true("the next member is at work", || at_work(&next)).await;
+        handled.push(member.stop().await.handled);
+        until_true("the next member has everything", || has(&next, PARTITIONS)).await;
+        member = next;
+    }
+    over.store(true, Ordering::Release);
+    let serials = load.await.unwrap();
+    caught_up(&scene, &scene.group("Scoreboard")).await;
+    handled.push(member.stop().await.handled);
 
-    let publisher = publishing.await.unwrap();
-    let publishing = tokio::spawn(async move {
-        for serial in 81..=120 {
-            post(&publisher, PLAYERS, serial..=serial).await;
-        }
-    });
-    until_true("the second member is at work", || second.stats().handled > 0).await;
-    let by_first = first.stop().await.handled;
-    until_true("the second member has everything", || second.stats().assigned == 8).await;
-    publishing.await.unwrap();
-    let group = scene.group("Scoreboard");
-    caught_up(&scene, &group).await;
-    let by_second = second.stop().await.handled;
-
-    assert!(by_first > 0 && by_second > 0, "{by_first} and {by_second}");
-    let audit = ledger.audit(&posted(PLAYERS, 120));
-    let repeated = usize::try_from(by_first + by_second).unwrap() - ledger.distinct();
+    let audit = ledger.audit(&posted(PLAYERS, serials));
+    let repeated = usize::try_from(handled.iter().sum::<u64>()).unwrap() - ledger.distinct();
     assert_eq!(repeated, audit.repeated, "every repeat is counted");
     // Handlers ended and were committed before their partitions went: not even repeats.
     assert_eq!(audit, Audit::default());
+    format!("{} rebalances: {} events, handled by each member: {handled:?}", 2 * times, PLAYERS * serials)
+}
+
+/// Publish scores until it is over; how many of each player.
+async fn publish(publisher: Publisher, over: Arc<AtomicBool>) -> i64 {
+    let mut pace = tokio::time::interval(PACE);
+    let mut serials = 0;
+    while !over.load(Ordering::Acquire) {
+        pace.tick().await;
+        serials += 1;
+        post(&publisher, PLAYERS, serials..=serials).await;
+    }
+    serials
+}
+
+async fn join(scene: &Scene, ledger: &Arc<Ledger>) -> Running {
+    let consumer = Consumer::builder(scene.consumer())
+        .codec(codec())
+        .dispatch_with(Scoreboard { ledger: Arc::clone(ledger) }, |settings| settings.source(scene.topic()));
+    Running::start(consumer.build().await.unwrap())
+}
+
+fn at_work(member: &Running) -> bool {
+    member.stats().handled > 0
+}
+
+fn has(member: &Running, partitions: u32) -> bool {
+    member.stats().assigned == u64::from(partitions)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidings::consumer::{BuildError, Consumer, ConsumerOptions};
-use tidings::transport::kafka::KafkaOptions;
+use tidings::transport::kafka::{KafkaOptions, TopicSpec};
 
 use crate::kafka::guarded;
 use crate::setting;
@@ -31,6 +31,24 @@ async fn a_missing_topic_is_named_with_what_to_do() {
     let group = "cannot start the consumer group boards.Scoreboard: ";
     assert!(text.starts_with(group), "{text}");
     assert!(text.contains("scores-that-nobody-publishes") && text.contains("tidings topics ensure"), "{text}");
+}
+
+#[tokio::test]
+async fn a_topic_with_another_number_of_partitions_than_declared_is_told_with_both_and_what_to_do() {
+    let scene = Scene::new(3).await;
+    let builder = |topic: TopicSpec| {
+        Consumer::builder(scene.consumer())
+            .codec(codec())
+            .dispatch_with(Scoreboard { ledger: Arc::default() }, |settings| settings.source(scene.topic()))
+            .topic(topic)
+    };
+    let error = builder(TopicSpec::new(scene.topic(), 12)).build().await.err().unwrap();
+    let text = chain(&error);
+    assert!(text.starts_with("cannot start the consumer group "), "{text}");
+    assert!(text.contains("has 3 partitions where 12 are declared: declare 3, or delete the topic"), "{text}");
+    assert!(builder(TopicSpec::new(scene.topic(), 3)).build().await.is_ok());
+    let error = builder(TopicSpec::new("scoers", 3)).build().await.err().unwrap().to_string();
+    assert!(error.contains("scoers is declared, but no dispatcher reads it"), "{error}");
 }
 
 #[tokio::test]

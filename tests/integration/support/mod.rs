@@ -1,5 +1,6 @@
 //! What the tests have in common.
 
+pub(crate) mod chance;
 pub(crate) mod child;
 pub(crate) mod groups;
 pub(crate) mod ledger;

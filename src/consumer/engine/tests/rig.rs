@@ -13,11 +13,13 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::clock::SystemClock;
+use crate::consumer::commands::Commands;
 use crate::consumer::driver::turn_in_task;
 use crate::consumer::engine::{Engine, Parts};
 use crate::consumer::error::StopReason;
 use crate::consumer::options::ConsumerOptions;
-use crate::consumer::plan::{BoundDispatcher, Filter, GroupPlan, bound_route};
+use crate::consumer::parked::MemoryParkedStore;
+use crate::consumer::plan::{BoundDispatcher, BoundHandle, Filter, GroupPlan, bound_route};
 use crate::consumer::stats::{ConsumerStats, Counters};
 use crate::dispatch::{Delivery, Extensions, PayloadInfo, Policy, RouteInfo, Versions};
 use crate::envelope::header;
@@ -68,6 +70,8 @@ impl Producer for Letters {
 pub(super) struct Rig {
     pub(super) broker: MemoryBroker,
     pub(super) letters: Arc<Letters>,
+    pub(super) parked: MemoryParkedStore,
+    pub(super) commands: Arc<Commands>,
     pub(super) handled: Arc<Mutex<Vec<(String, i64)>>>,
     counters: Arc<Counters>,
     shutdown: Arc<AtomicBool>,
@@ -125,30 +129,34 @@ impl Rig {
             docs: "",
             policy,
             payload: PayloadInfo { event: EVENT, version: "1.0.0", schema: "" },
+            batch: None,
         };
-        let route = bound_route("Tests", info, &options, filter.as_ref(), handle);
+        let route = bound_route("Tests", info, &options, filter.as_ref(), BoundHandle::Single(Box::new(handle)));
         let dispatcher = BoundDispatcher { name: "Tests", source: TOPIC.to_owned(), routes: vec![route] };
         let letters = Arc::new(Letters::default());
         let counters = Arc::new(Counters::default());
         let shutdown = Arc::new(AtomicBool::new(false));
+        let (parked, commands) = (MemoryParkedStore::new(), Arc::new(Commands::default()));
         let transport = MemoryConsumer::new(&broker);
         let (bell, wake) = (transport.bell(), transport.wake());
         let parts = Parts {
-            plan: GroupPlan::new("tests.Tests", &options, vec![dispatcher]).unwrap(),
+            plan: Arc::new(GroupPlan::new("tests.Tests", &options, vec![dispatcher]).unwrap()),
             options,
             clock: Arc::new(SystemClock::new()),
             codec: Codec::default(),
-            extensions: Arc::new(Extensions::new()),
+            extensions: Extensions::new(),
             producer: Arc::clone(&letters) as Arc<dyn Producer>,
+            parked: Some(Arc::new(parked.clone())),
             runtime: Handle::current(),
             counters: Arc::clone(&counters),
             shutdown: Arc::clone(&shutdown),
+            commands: Arc::clone(&commands),
             observer: None,
         };
         let engine = Engine::new(transport, parts).unwrap();
         broker.assign(TOPIC, &[0, 1]);
         let task = tokio::spawn(turn_in_task(engine, bell));
-        Self { broker, letters, handled, counters, shutdown, wake, task }
+        Self { broker, letters, parked, commands, handled, counters, shutdown, wake, task }
     }
 
     /// Append an event of `key` to a partition.

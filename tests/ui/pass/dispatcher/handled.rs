@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use tidings::dispatch::{DeliveryParts, Extensions, Route};
+use tidings::dispatch::{DeliveryContext, DeliveryParts, Extensions, Route};
 use tidings::prelude::*;
 use tidings::schema::Codec;
 use tidings::transport::{Headers, Record};
@@ -51,7 +51,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 fn delivery(codec: &Codec, payload: Option<&[u8]>, extensions: Extensions) -> Delivery {
     Delivery::new(DeliveryParts {
-        record: Arc::new(Record {
+        record: Record {
             topic: "accounts".into(),
             partition: 0,
             offset: 7,
@@ -59,10 +59,8 @@ fn delivery(codec: &Codec, payload: Option<&[u8]>, extensions: Extensions) -> De
             key: None,
             payload: payload.map(|payload| payload.to_vec().into()),
             headers: Headers::new(),
-        }),
-        codec: codec.clone(),
-        extensions: Arc::new(extensions),
-        group: "test".into(),
+        },
+        context: Arc::new(DeliveryContext { codec: codec.clone(), extensions, group: "test".into() }),
         handler: "test",
         attempt: 1,
     })
