@@ -7,6 +7,7 @@ mod members;
 mod negative;
 #[cfg(feature = "sqlite")]
 mod outbox;
+mod parking;
 mod time;
 
 use tidings::testing::{TestKit, TestOptions};

@@ -226,7 +226,8 @@ impl<T: ConsumerTransport> Engine<T> {
         }
         if let Some(observer) = &self.parts.observer {
             let waits = |partition: &Partition| partition.running > 0 || partition.loading;
-            observer.idle(self.next_due(), self.partitions.iter().flatten().any(waits));
+            let busy = self.looking_at_requests || self.partitions.iter().flatten().any(waits);
+            observer.idle(self.next_due(), busy);
         }
         Turn::Wait(self.next_wait())
     }

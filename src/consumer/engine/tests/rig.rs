@@ -131,7 +131,7 @@ impl Rig {
             payload: PayloadInfo { event: EVENT, version: "1.0.0", schema: "" },
             batch: None,
         };
-        let route = bound_route("Tests", info, &options, filter.as_ref(), BoundHandle::Single(Box::new(handle)));
+        let route = bound_route("Tests", info, &options, filter.as_ref(), BoundHandle::Single(Arc::new(handle)));
         let dispatcher = BoundDispatcher { name: "Tests", source: TOPIC.to_owned(), routes: vec![route] };
         let letters = Arc::new(Letters::default());
         let counters = Arc::new(Counters::default());
