@@ -146,7 +146,7 @@ impl TestKit {
     pub fn try_start(&self, builder: ConsumerBuilder) -> impl Future<Output = Result<Member, BuildError>> {
         let (kit, caller) = (self.clone(), Location::caller());
         async move {
-            let service = Arc::new(Service::new(builder.blueprint(kit.inner.options.codec.clone())?));
+            let service = Arc::new(Service::new(builder.blueprint(kit.inner.options.codec.clone()).await?));
             for topic in service.topics().into_iter().chain(service.dead_letter_topics()) {
                 kit.create_topic(&topic, caller).await;
             }

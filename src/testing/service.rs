@@ -127,13 +127,23 @@ fn parts(
         journal: Arc::clone(&kit.journal),
         dead_letters: Some(Arc::clone(&kit.faults)),
     });
+    let plan = plan.another(|name| kit.stage.real(name));
+    let extensions = &blueprint.extensions;
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    let (extensions, passed_over) = match &blueprint.inbox {
+        Some(inbox) => inbox.join(&plan, &controls.counters, extensions),
+        None => (extensions.clone(), None),
+    };
+    #[cfg(not(any(feature = "mysql", feature = "sqlite")))]
+    let (extensions, passed_over) = (extensions.clone(), None);
     Parts {
-        plan: Arc::new(plan.another(|name| kit.stage.real(name))),
+        plan: Arc::new(plan),
         options,
         clock: Arc::clone(&kit.clock) as Arc<dyn Clock>,
         codec: blueprint.codec.clone(),
-        extensions: blueprint.extensions.clone(),
+        extensions,
         producer,
+        passed_over,
         parked: blueprint.parked.clone(),
         runtime: Handle::current(),
         counters: Arc::clone(&controls.counters),

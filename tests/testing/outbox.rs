@@ -1,6 +1,6 @@
 //! From a transaction through the outbox and the relay to a handler: the database is real, the broker need not be.
 
-use tidings::database::{Database, DatabaseOptions, Error, Tx};
+use tidings::database::{Database, DatabaseOptions, Error, Transaction};
 use tidings::outbox::Relay;
 use tidings::publisher::{DeliveryMode, PublisherOptions};
 
@@ -19,7 +19,7 @@ async fn what_a_transaction_publishes_is_handled_once_and_in_its_order() {
     let relay = Relay::new(&database, move || producer.clone()).spawn();
 
     let (first, second) = (renamed(1, "Ada"), renamed(1, "Grace"));
-    let publish = database.transaction(async |tx: Tx| {
+    let publish = database.transaction(async |tx: Transaction| {
         tx.publish(&first);
         tx.publish(&second);
         Ok::<_, Error>(())

@@ -9,6 +9,7 @@ use crate::consumer::key::{Failure, KeyId, KeyQueue, KeyState, Way, Work, WorkRo
 use crate::consumer::observer::Read;
 use crate::consumer::offsets::Begin;
 use crate::consumer::stats::Counters;
+use crate::dead_letters::header;
 use crate::dispatch::{DeliveryOrder, RouteMatch};
 use crate::envelope::EnvelopeView;
 use crate::outcome::{ErrorClass, HandlerError};
@@ -86,6 +87,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 return self.stop(Err(StopReason::WentBack { partition, from, to: record.offset }));
             }
         }
+        self.sequences.watch(&record, &self.parts.counters);
         let (route, failure) = match self.classify(slot, &record) {
             Admission::Skip => {
                 self.observe_read(&record, Read::Skipped);
@@ -102,7 +104,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let key = self.key_of(slot, &record, route);
         let bytes = record.size();
         let mut work = Work::new(record, &self.context, route);
-        work.failure = failure.map(|error| Failure::new(Way::DeadLetter, Some(error)));
+        work.failure = failure.map(|error| Box::new(Failure::new(Way::DeadLetter, Some(error))));
         self.buffered_bytes += bytes;
         let has_place = self.in_flight < self.parts.options.max_in_flight;
         let Some(partition) = self.partitions[slot].as_mut() else { return };
@@ -130,6 +132,11 @@ impl<T: ConsumerTransport> Engine<T> {
         }
     }
 
+    /// A redriven record is for the group that gave it up: the others have handled it.
+    fn is_redriven_for_others(&self, record: &Record) -> bool {
+        record.headers.get(header::REDRIVE_GROUP).is_some_and(|group| group != self.parts.plan.group.as_bytes())
+    }
+
     /// Which events the record waits for.
     fn key_of(&self, slot: usize, record: &Record, route: WorkRoute) -> KeyId {
         let order = match (route, self.plan_of(slot)) {
@@ -148,7 +155,7 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     pub(super) fn classify(&self, slot: usize, record: &Record) -> Admission {
-        if record.payload.is_none() {
+        if record.payload.is_none() || self.is_redriven_for_others(record) {
             return Admission::Skip;
         }
         let Some(plan) = self.plan_of(slot) else { return Admission::Skip };

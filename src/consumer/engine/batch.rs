@@ -43,6 +43,12 @@ pub(super) struct RunningBatch {
     task: AbortHandle,
 }
 
+/// A key of a partition, under an assignment.
+type Place = (usize, u64, KeyId);
+
+/// A key's events of a batch, and what became of them.
+type Events = VecDeque<(Work, Outcome)>;
+
 impl<T: ConsumerTransport> Engine<T> {
     /// Put the first event of `key` into the batch.
     pub(super) fn collect(&mut self, slot: usize, key: &KeyId, mut work: Work, route: RouteId) -> Step {
@@ -200,7 +206,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let missing = || Outcome::from(HandlerError::from(TaskVanished));
         let mut outcomes = outcomes.unwrap_or_default().into_iter();
         // A key's events in their order, each key by itself.
-        let mut keys: Vec<((usize, u64, KeyId), VecDeque<(Work, Outcome)>)> = Vec::new();
+        let mut keys: Vec<(Place, Events)> = Vec::new();
         for Item { slot, epoch, key, work } in items {
             let outcome = outcomes.next().unwrap_or_else(missing);
             let place = (slot, epoch, key);
@@ -223,7 +229,7 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     /// An event that is not done takes its successors with it: they are handled again behind it.
-    fn settle_batched_key(&mut self, slot: usize, key: KeyId, mut events: VecDeque<(Work, Outcome)>) {
+    fn settle_batched_key(&mut self, slot: usize, key: KeyId, mut events: Events) {
         while let Some((work, outcome)) = events.pop_front() {
             if self.settle(slot, &key, work, outcome) == Step::Free {
                 continue;

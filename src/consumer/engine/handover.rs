@@ -120,6 +120,7 @@ impl<T: ConsumerTransport> Engine<T> {
 
     pub(super) fn on_committed(&mut self, result: Result<(), ConsumeError>) {
         self.commits_under_way = self.commits_under_way.saturating_sub(1);
+        self.settle_proof(result.is_ok());
         if let Err(error) = result {
             if matches!(error, ConsumeError::MetadataTooLarge) {
                 // This broker is set to less than the usual 4,096.
@@ -143,17 +144,26 @@ impl<T: ConsumerTransport> Engine<T> {
             || self.now >= self.last_commit.saturating_add(options.commit_interval);
         // One at a time: a slow broker gets fewer commits, not a queue of them.
         if self.uncommitted > 0 && due && self.commits_under_way == 0 {
-            let (fingerprint, limit) = (self.parts.plan.fingerprint, self.metadata_bytes);
-            let partitions = self.partitions.iter_mut().flatten();
-            let offsets: Vec<_> =
-                partitions.filter_map(|partition| partition.take_commit(fingerprint, limit)).collect();
+            let offsets = self.take_commits();
             self.uncommitted = 0;
             self.last_commit = self.now;
             self.commit(&offsets);
         }
     }
 
-    fn commit(&mut self, offsets: &[CommitOffset]) {
+    /// What there is to commit.
+    pub(super) fn take_commits(&mut self) -> Vec<CommitOffset> {
+        let (fingerprint, limit) = (self.parts.plan.fingerprint, self.metadata_bytes);
+        let partitions = self.partitions.iter_mut().flatten();
+        partitions.filter_map(|partition| partition.take_commit(fingerprint, limit)).collect()
+    }
+
+    /// Whether a commit has failed just now, and is repeated a little later.
+    pub(super) fn commit_is_resting(&self) -> bool {
+        self.commit_failed.is_some_and(|failed| self.now < failed + COMMIT_PAUSE)
+    }
+
+    pub(super) fn commit(&mut self, offsets: &[CommitOffset]) {
         if offsets.is_empty() {
             return;
         }
@@ -302,7 +312,7 @@ impl<T: ConsumerTransport> Engine<T> {
         if self.now >= deadline {
             return true;
         }
-        if self.commits_under_way > 0 || self.commit_failed.is_some_and(|failed| self.now < failed + COMMIT_PAUSE) {
+        if self.commits_under_way > 0 || self.commit_is_resting() {
             return false;
         }
         let mut offsets = Vec::new();

@@ -9,6 +9,7 @@ mod batch;
 mod control;
 mod gates;
 mod handover;
+mod membership;
 mod park;
 mod run;
 mod settle;
@@ -33,7 +34,9 @@ use super::options::ConsumerOptions;
 use super::pace::Pace;
 use super::parked::ParkedStore;
 use super::partition::Partition;
+use super::passed_over::PassedOver;
 use super::plan::{BoundRoute, GroupPlan, TopicPlan};
+use super::sequences::SequenceWatch;
 use super::stats::Counters;
 use crate::clock::Clock;
 use crate::dispatch::{DeliveryContext, Extensions};
@@ -41,9 +44,13 @@ use crate::schema::Codec;
 use crate::transport::{ConsumerTransport, GroupEvent, Producer, Record, TopicPartition};
 use batch::{Collecting, RunningBatch};
 use handover::{Revocation, Stopping};
+use membership::Membership;
 
 /// The longest wait between two turns: the membership needs polling however quiet it is.
 const MAX_WAIT: Duration = Duration::from_millis(100);
+
+/// The longest wait while the membership is in doubt.
+const PROVE_AGAIN: Duration = Duration::from_millis(20);
 
 /// What the engine works with.
 #[derive(Clone)]
@@ -55,6 +62,8 @@ pub(crate) struct Parts {
     pub(crate) extensions: Extensions,
     /// Writes dead letters.
     pub(crate) producer: Arc<dyn Producer>,
+    /// Remembers what is passed over, where handlers work in transactions.
+    pub(crate) passed_over: Option<Arc<dyn PassedOver>>,
     /// Keeps parked events.
     pub(crate) parked: Option<Arc<dyn ParkedStore>>,
     /// Runs handlers.
@@ -87,6 +96,7 @@ pub(crate) struct Engine<T> {
     context: Arc<DeliveryContext>,
     /// Partitions by slot; a slot is used again, which is what epochs are for.
     partitions: Vec<Option<Partition>>,
+    sequences: SequenceWatch,
     slots: FxHashMap<TopicPartition, usize>,
     next_epoch: u64,
     /// The slot to look at first, so that none is always first.
@@ -104,6 +114,9 @@ pub(crate) struct Engine<T> {
     /// What may travel with a committed offset.
     metadata_bytes: usize,
     warned_of_routes: bool,
+    membership: Membership,
+    /// How long this member may be away without being taken for gone.
+    session_timeout: Duration,
     revocations: VecDeque<Revocation>,
     stopping: Option<Stopping>,
     /// What is known of each handler, as the plan has them: by topic, and by its place there.
@@ -156,6 +169,7 @@ impl<T: ConsumerTransport> Engine<T> {
         };
         let routes = parts.plan.topics.iter().map(|plan| plan.routes.iter().map(state).collect()).collect();
         let now = parts.clock.monotonic();
+        let session_timeout = parts.options.session_timeout();
         let metadata_bytes = parts.options.commit_metadata_bytes;
         let context = DeliveryContext {
             codec: parts.codec.clone(),
@@ -168,6 +182,7 @@ impl<T: ConsumerTransport> Engine<T> {
             completions,
             context: Arc::new(context),
             partitions: Vec::new(),
+            sequences: SequenceWatch::new(),
             slots: FxHashMap::default(),
             next_epoch: 1,
             rotation: 0,
@@ -180,6 +195,8 @@ impl<T: ConsumerTransport> Engine<T> {
             commit_failed: None,
             metadata_bytes,
             warned_of_routes: false,
+            membership: Membership::Sure,
+            session_timeout,
             revocations: VecDeque::new(),
             stopping: None,
             routes,
@@ -199,10 +216,15 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// Do what there is to do. Blocks for nothing but handlers that are ready at once.
     pub(crate) fn turn(&mut self) -> Turn {
+        let last_turn = self.now;
         self.now = self.parts.clock.monotonic();
         if self.parts.observer.as_ref().is_some_and(|observer| observer.crashed()) {
             self.abandon();
             return Turn::Finished(Ok(()));
+        }
+        // The time that a test moves is no absence.
+        if self.parts.observer.is_none() {
+            self.notice_absence(last_turn);
         }
         if self.parts.shutdown.load(Ordering::Acquire) {
             self.stop(Ok(()));
@@ -216,6 +238,7 @@ impl<T: ConsumerTransport> Engine<T> {
         self.start_ready();
         self.launch_batches();
         self.look_after_parked();
+        self.prove_membership();
         self.commit_if_due();
         self.publish_gauges();
         if let Some(result) = self.advance_handover() {
@@ -265,7 +288,8 @@ impl<T: ConsumerTransport> Engine<T> {
         // While one is under way its end is what wakes; its successor is not due before.
         let commit = (self.uncommitted > 0 && self.commits_under_way == 0)
             .then(|| self.last_commit.saturating_add(self.parts.options.commit_interval).saturating_sub(self.now));
-        let others = [self.next_gate(), self.next_batch_due(), self.next_look_at_parked()];
+        let proof = (self.membership == Membership::Doubtful).then_some(PROVE_AGAIN);
+        let others = [proof, self.next_gate(), self.next_batch_due(), self.next_look_at_parked()];
         [timer, commit].into_iter().chain(others).flatten().fold(MAX_WAIT, Duration::min)
     }
 

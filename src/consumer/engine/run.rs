@@ -77,6 +77,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let step = match finished {
             Finished::Attempt(outcome) => self.settle(slot, &key, work, outcome),
             Finished::DeadLetter(result) => self.settle_dead_letter(slot, &key, work, result),
+            Finished::NotPassedOver(error) => self.try_again_to_give_up(slot, &key, work, &error),
             Finished::Parked(result) => self.settle_parked(slot, &key, work, result),
             Finished::Unparked(result) => self.settle_unparked(slot, &key, work, result),
             Finished::Named(name) => self.settle_name(slot, &key, work, name),

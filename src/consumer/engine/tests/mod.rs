@@ -6,5 +6,6 @@ mod gates;
 mod handovers;
 mod limits;
 mod order;
+mod redriven;
 mod restarts;
 mod rig;
