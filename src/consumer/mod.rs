@@ -32,7 +32,7 @@ pub use builder::{ConsumerBuilder, DispatchSettings};
 pub use dead_letter::header as dead_letter_header;
 pub use error::{BuildError, RunError, StopReason};
 pub use handle::{ConsumerHandle, ControlError};
-pub use listing::{ROUTES_VARIABLE, RouteListing};
+pub use listing::{BatchListing, ROUTES_VARIABLE, RouteListing};
 pub use options::ConsumerOptions;
 pub use running::Consumer;
 #[cfg(feature = "cli")]

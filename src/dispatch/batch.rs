@@ -44,9 +44,9 @@ impl<T: Send + Sync + 'static> FromDeliveries for State<T> {
 #[error(
     "the handler was given {events} events and returned {outcomes} outcomes; return one for each event, in their order"
 )]
-struct OutcomesMissing {
-    events: usize,
-    outcomes: usize,
+pub(crate) struct OutcomesMissing {
+    pub(crate) events: usize,
+    pub(crate) outcomes: usize,
 }
 
 /// An error that all events of a batch share.

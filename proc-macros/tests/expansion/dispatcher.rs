@@ -16,6 +16,10 @@ impl ::tidings::Dispatcher for Leaderboards {
     const SOURCE: &'static ::core::primitive::str = "accounts";
     const NAME: &'static ::core::primitive::str = "Leaderboards";
     fn routes() -> ::tidings::dispatch::Routes<Self> {
+        const __BLOCK: ::tidings::dispatch::Policy = ::tidings::dispatch::Policy::INHERIT
+            .max_attempts(8u32)
+            .max(::core::time::Duration::new(60u64, 0u32))
+            .timeout(::core::time::Duration::new(10u64, 0u32));
         ::tidings::dispatch::Routes::from([
             {
                 const _: () = {
@@ -35,12 +39,13 @@ impl ::tidings::Dispatcher for Leaderboards {
                         ::tidings::__private::versions(">=1.2.3, <3"),
                         "on_user_updated",
                         "Keeps the names\n  in step.",
-                        ::tidings::dispatch::Policy::INHERIT
-                            .max_attempts(8u32)
-                            .max(::core::time::Duration::new(60u64, 0u32))
-                            .timeout(::core::time::Duration::new(10u64, 0u32)),
+                        ::tidings::dispatch::Policy::INHERIT,
+                        __BLOCK,
                     ),
-                    handle: |__this, __delivery| ::std::boxed::Box::pin(async move {
+                    handle: ::tidings::dispatch::RouteHandle::Single(|
+                        __this,
+                        __delivery|
+                    ::std::boxed::Box::pin(async move {
                         let __payload = match ::tidings::__private::decode::<
                             UserUpdated,
                         >(&__delivery)
@@ -64,7 +69,7 @@ impl ::tidings::Dispatcher for Leaderboards {
                         <Answer as ::tidings::IntoOutcome>::into_outcome(
                             Self::on_user_updated(&__this, __payload, __argument_0).await,
                         )
-                    }),
+                    })),
                 }
             },
             {
@@ -87,11 +92,13 @@ impl ::tidings::Dispatcher for Leaderboards {
                         "",
                         ::tidings::dispatch::Policy::INHERIT
                             .max_attempts(2u32)
-                            .max(::core::time::Duration::new(60u64, 0u32))
-                            .timeout(::core::time::Duration::new(10u64, 0u32))
                             .on_exhausted(::tidings::dispatch::OnExhausted::Stop),
+                        __BLOCK,
                     ),
-                    handle: |__this, __delivery| ::std::boxed::Box::pin(async move {
+                    handle: ::tidings::dispatch::RouteHandle::Single(|
+                        __this,
+                        __delivery|
+                    ::std::boxed::Box::pin(async move {
                         let __payload = match ::tidings::__private::decode::<
                             UserUpdatedV3,
                         >(&__delivery)
@@ -105,7 +112,7 @@ impl ::tidings::Dispatcher for Leaderboards {
                         ::tidings::IntoOutcome::into_outcome(
                             Self::on_user_updated_v3(&__this, __payload).await,
                         )
-                    }),
+                    })),
                 }
             },
         ])

@@ -22,6 +22,7 @@ where
     const SOURCE: &'static ::core::primitive::str = "accounts";
     const NAME: &'static ::core::primitive::str = "boards";
     fn routes() -> events::re_export::dispatch::Routes<Self> {
+        const __BLOCK: events::re_export::dispatch::Policy = events::re_export::dispatch::Policy::INHERIT;
         events::re_export::dispatch::Routes::from([
             #[cfg(feature = "deletion")]
             #[cfg_attr(test, cfg(unix))]
@@ -42,8 +43,12 @@ where
                         "on_user_deleted",
                         "",
                         events::re_export::dispatch::Policy::INHERIT,
+                        __BLOCK,
                     ),
-                    handle: |__this, __delivery| ::std::boxed::Box::pin(async move {
+                    handle: events::re_export::dispatch::RouteHandle::Single(|
+                        __this,
+                        __delivery|
+                    ::std::boxed::Box::pin(async move {
                         let __payload = match events::re_export::__private::decode::<
                             Deleted<S>,
                         >(&__delivery)
@@ -74,7 +79,7 @@ where
                                 )
                                 .await,
                         )
-                    }),
+                    })),
                 }
             },
         ])

@@ -218,7 +218,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let BoundHandle::Single(handle) = &bound.handle else { return Step::Held };
         work.attempts += 1;
         work.first_attempt.get_or_insert(self.now);
-        work.delivery.begin_attempt(bound.handler, work.attempts);
+        work.delivery.begin_attempt(bound.handler, work.attempts, bound.order);
         let mut attempt = Attempt::new(work.delivery.clone(), handle);
         let state = &mut self.routes[route.0][route.1];
         if let Some(outcome) = state.pace.poll_here(&mut attempt) {

@@ -128,6 +128,7 @@ impl Rig {
             handler: "handler",
             docs: "",
             policy,
+            own: policy,
             payload: PayloadInfo { event: EVENT, version: "1.0.0", schema: "" },
             batch: None,
         };
