@@ -1,5 +1,6 @@
 //! The engine on the in-memory broker, in paused time.
 
+mod batches;
 mod failures;
 mod handovers;
 mod limits;
