@@ -85,17 +85,11 @@ pub(super) fn run(arguments: &RoutesArguments, printer: &Printer) -> Result<(), 
 
 /// Its order and, behind it, its limits: `key, 8 at once, 100/s, batches of 100 or 50 ms`.
 fn order(route: &RouteListing) -> String {
-    let mut text = route.order.clone();
-    if let Some(concurrency) = route.concurrency {
-        text.push_str(&format!(", {concurrency} at once"));
-    }
-    if let Some(rate) = route.rate {
-        text.push_str(&format!(", {rate}/s"));
-    }
-    if let Some(batch) = route.batch {
-        text.push_str(&format!(", batches of {} or {} ms", batch.max, batch.wait_ms));
-    }
-    text
+    let concurrency = route.concurrency.map(|attempts| format!("{attempts} at once"));
+    let rate = route.rate.map(|attempts| format!("{attempts}/s"));
+    let batch = route.batch.map(|batch| format!("batches of {} or {} ms", batch.max, batch.wait_ms));
+    let parts = [Some(route.order.clone()), concurrency, rate, batch];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn retry(route: &RouteListing) -> String {

@@ -68,8 +68,8 @@ pub(super) fn batch(krate: &Path, handler: &Handler, payload: &Type) -> TokenStr
     let extractors = extractors(krate, handler, &quote!(dispatch::FromDeliveries), &extract, &failed);
     let call = call(handler, &variables);
     let (convert, span) = conversion(krate, handler, &quote!(dispatch::IntoOutcomes), &quote!(into_outcomes));
-    let outcomes = quote_spanned!(span=> #convert(#call, #places.events()));
-    closure(handler, &quote!(#this, #delivery), &quote!(#decode #extractors #places.fill(#outcomes)))
+    let outcomes = quote_spanned!(span=> let __outcomes = #convert(#call, #places.events()););
+    closure(handler, &quote!(#this, #delivery), &quote!(#decode #extractors #outcomes #places.fill(__outcomes)))
 }
 
 fn closure(handler: &Handler, parameters: &TokenStream, body: &TokenStream) -> TokenStream {

@@ -84,20 +84,18 @@ impl<E: Payload> ::tidings::Dispatcher for Leaderboards<E> {
                                 return __places.fail(__error);
                             }
                         };
-                        __places
-                            .fill(
-                                <Answers as ::tidings::dispatch::IntoOutcomes>::into_outcomes(
-                                    Self::on_users_updated(
-                                            &__this,
-                                            __payload,
-                                            __argument_0,
-                                            #[cfg(unix)]
-                                            __argument_1,
-                                        )
-                                        .await,
-                                    __places.events(),
-                                ),
-                            )
+                        let __outcomes = <Answers as ::tidings::dispatch::IntoOutcomes>::into_outcomes(
+                            Self::on_users_updated(
+                                    &__this,
+                                    __payload,
+                                    __argument_0,
+                                    #[cfg(unix)]
+                                    __argument_1,
+                                )
+                                .await,
+                            __places.events(),
+                        );
+                        __places.fill(__outcomes)
                     })),
                 }
             },
@@ -137,13 +135,11 @@ impl<E: Payload> ::tidings::Dispatcher for Leaderboards<E> {
                             ::core::result::Result::Ok(__value) => __value,
                             ::core::result::Result::Err(__outcomes) => return __outcomes,
                         };
-                        __places
-                            .fill(
-                                ::tidings::dispatch::IntoOutcomes::into_outcomes(
-                                    Self::on_users_deleted(&__this, __payload).await,
-                                    __places.events(),
-                                ),
-                            )
+                        let __outcomes = ::tidings::dispatch::IntoOutcomes::into_outcomes(
+                            Self::on_users_deleted(&__this, __payload).await,
+                            __places.events(),
+                        );
+                        __places.fill(__outcomes)
                     })),
                 }
             },

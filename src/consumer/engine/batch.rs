@@ -1,26 +1,20 @@
 //! Handlers of batches: events are collected, of any keys and in each key's order, and handed over together.
 
-use std::collections::{HashMap, VecDeque};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
-use futures_util::FutureExt as _;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout_at};
 
-use super::run::{HandlerTimeout, Step, TaskVanished};
-use super::settle::breaking;
+use super::batch_task::{BatchReport, run_batch};
+use super::run::Step;
 use super::{Engine, RouteState};
-use crate::consumer::attempt::panicked;
-use crate::consumer::completions::{Completions, Report, RouteId};
+use crate::consumer::completions::RouteId;
 use crate::consumer::gate::WaitingKey;
-use crate::consumer::key::{KeyId, KeyState, Way, Work, WorkRoute};
+use crate::consumer::key::{KeyId, KeyState, Work, WorkRoute};
 use crate::consumer::plan::BoundHandle;
-use crate::dispatch::{BatchFuture, BatchPolicy, Delivery, failed};
-use crate::outcome::{ErrorClass, HandlerError, Outcome};
+use crate::dispatch::{BatchPolicy, Delivery};
 use crate::transport::ConsumerTransport;
 
 /// Events on their way into a batch.
@@ -33,32 +27,30 @@ pub(super) struct Collecting {
 
 /// An event in a batch.
 #[derive(Debug)]
-struct Item {
-    slot: usize,
-    epoch: u64,
-    key: KeyId,
-    work: Work,
+pub(super) struct Item {
+    pub(super) slot: usize,
+    pub(super) epoch: u64,
+    pub(super) key: KeyId,
+    pub(super) work: Work,
 }
 
 /// A batch that runs.
 #[derive(Debug)]
 pub(super) struct RunningBatch {
-    route: RouteId,
-    items: Vec<Item>,
+    pub(super) route: RouteId,
+    pub(super) items: Vec<Item>,
     task: AbortHandle,
     /// Whether it was cancelled for a partition that is given back: the others' events have not failed.
-    cancelled: bool,
+    pub(super) cancelled: bool,
 }
-
-/// A key of a partition, under an assignment.
-type Place = (usize, u64, KeyId);
 
 impl<T: ConsumerTransport> Engine<T> {
     /// Put the first event of `key` into the batch, with what waits behind it. While a full batch waits for a place, its key waits
     /// at the handler's gate.
     pub(super) fn collect(&mut self, slot: usize, key: &KeyId, work: Work, route: RouteId) -> Step {
-        if self.is_full(route) {
-            self.launch_if_possible(route);
+        if self.is_full(route) && self.launch_if_possible(route) {
+            // They came first.
+            self.collect_waiting(route);
         }
         if self.is_full(route) {
             self.wait_at_gate(slot, key, work, route)
@@ -187,7 +179,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let (id, limit) = (self.next_batch, bound.policy.timeout);
         // Made here: it borrows the plan. A panic is an outcome, here as later.
         let future = catch_unwind(AssertUnwindSafe(|| handle(deliveries)));
-        let report = BatchReport { completions: Arc::clone(&self.completions), id, sent: false };
+        let report = BatchReport::new(Arc::clone(&self.completions), id);
         let task = self.parts.runtime.spawn(async move { report.finish(run_batch(future, hooked, limit).await) });
         self.next_batch += 1;
         self.in_flight += 1;
@@ -227,96 +219,6 @@ impl<T: ConsumerTransport> Engine<T> {
         items
     }
 
-    pub(super) fn settle_batch(&mut self, id: u64, outcomes: Option<Vec<Outcome>>) {
-        let Some(RunningBatch { route, items, cancelled, .. }) = self.batches.remove(&id) else { return };
-        self.in_flight -= 1;
-        self.leave_gate(route, outcomes.is_some());
-        if let Some(outcomes) = &outcomes {
-            self.tell_breaker(route, &items, outcomes);
-        }
-        let vanished = outcomes.is_none();
-        let missing = || Outcome::from(HandlerError::from(TaskVanished));
-        let mut outcomes = outcomes.unwrap_or_default().into_iter();
-        // A key's events in their order, each key by itself.
-        let mut keys: Vec<(Place, VecDeque<(Work, Outcome)>)> = Vec::new();
-        let mut places: HashMap<Place, usize, RandomState> = HashMap::default();
-        for Item { slot, epoch, key, work } in items {
-            let outcome = outcomes.next().unwrap_or_else(missing);
-            let place = (slot, epoch, key);
-            let index = *places.entry(place.clone()).or_insert(keys.len());
-            match keys.get_mut(index) {
-                Some((_, events)) => events.push_back((work, outcome)),
-                None => keys.push((place, [(work, outcome)].into())),
-            }
-        }
-        for ((slot, epoch, key), events) in keys {
-            let Some(partition) = self.partition(slot, epoch) else { continue };
-            partition.running -= events.len();
-            let Some(queue) = partition.keys.get_mut(&key) else { continue };
-            queue.state = KeyState::Ready;
-            if vanished && (cancelled || partition.draining) {
-                // Not tried, so not failed.
-                self.take_along(slot, &key, events);
-                self.go_on(slot, key);
-            } else {
-                self.settle_batched_key(slot, key, events);
-            }
-        }
-    }
-
-    /// An event that is tried again, or parked, takes its successors with it: they are handled again behind it. Behind one that
-    /// goes to the dead letters, what is done stays done.
-    fn settle_batched_key(&mut self, slot: usize, key: KeyId, mut events: VecDeque<(Work, Outcome)>) {
-        while let Some((work, outcome)) = events.pop_front() {
-            if self.settle(slot, &key, work, outcome) == Step::Free {
-                continue;
-            }
-            if self.waits_for_dead_letter(slot, &key) {
-                while let Some((work, _)) = events.pop_front_if(|(_, outcome)| matches!(outcome, Outcome::Done)) {
-                    self.complete(slot, &key, work);
-                }
-            }
-            return self.take_along(slot, &key, events);
-        }
-        self.go_on(slot, key);
-    }
-
-    fn waits_for_dead_letter(&self, slot: usize, key: &KeyId) -> bool {
-        let queue = self.partitions[slot].as_ref().and_then(|partition| partition.keys.get(key));
-        queue.is_some_and(|queue| match &queue.state {
-            KeyState::Running { work, .. } => {
-                work.failure.as_ref().is_some_and(|failure| failure.way == Way::DeadLetter)
-            }
-            _ => false,
-        })
-    }
-
-    /// These wait at the head of their key's queue, as if they had not been tried.
-    fn take_along(&mut self, slot: usize, key: &KeyId, events: VecDeque<(Work, Outcome)>) {
-        let Some(partition) = self.partitions[slot].as_mut() else { return };
-        let Some(queue) = partition.keys.get_mut(key) else { return };
-        for (mut work, _) in events.into_iter().rev() {
-            work.attempts = work.attempts.saturating_sub(1);
-            if work.attempts == 0 {
-                work.first_attempt = None;
-            }
-            queue.waiting.push_front(work);
-        }
-    }
-
-    /// To the handler's breaker a batch is one attempt, however many events it has: it succeeds if one of them does, and else
-    /// fails as the first of them that fails.
-    fn tell_breaker(&mut self, route: RouteId, items: &[Item], outcomes: &[Outcome]) {
-        if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Done)) {
-            return self.breaker_succeeded(route);
-        }
-        let first = items.iter().zip(outcomes).find_map(|(item, outcome)| breaking(outcome).map(|error| (item, error)));
-        match first {
-            Some((item, error)) => self.breaker_failed(route, item.slot, &item.key, error),
-            None => self.routes[route.0][route.1].gate.breaker.vanished(self.now),
-        }
-    }
-
     /// Cancel the batches that hold events of a partition; the other events of theirs are tried again.
     pub(super) fn abort_batches(&mut self, slot: usize, epoch: u64) {
         for batch in self.batches.values_mut() {
@@ -339,59 +241,5 @@ impl<T: ConsumerTransport> Engine<T> {
             due.map(|due| due.saturating_sub(self.now))
         };
         self.routes.iter().flatten().filter_map(due).min()
-    }
-}
-
-/// Run a handler of batches, and what its deliveries ask for behind it, within `limit`.
-async fn run_batch(
-    future: std::thread::Result<BatchFuture>,
-    deliveries: Vec<Delivery>,
-    limit: Duration,
-) -> Vec<Outcome> {
-    let deadline = Instant::now() + limit;
-    let timed_out = || HandlerError::new(ErrorClass::Timeout, HandlerTimeout(limit));
-    let outcomes = match future {
-        Ok(future) => timeout_at(deadline, AssertUnwindSafe(future).catch_unwind()).await,
-        Err(panic) => Ok(Err(panic)),
-    };
-    let mut outcomes = match outcomes {
-        Ok(Ok(outcomes)) => outcomes,
-        Ok(Err(panic)) => deliveries.iter().map(|_| panicked(&*panic)).collect(),
-        // As with a single event, what was to follow the handler does not.
-        Err(_) => return failed(timed_out(), deliveries.len()),
-    };
-    for (delivery, outcome) in deliveries.iter().zip(&mut outcomes) {
-        for hook in delivery.take_completion_hooks().into_iter().rev() {
-            let before = mem::replace(outcome, Outcome::Done);
-            let hooked = AssertUnwindSafe(async { hook(before).await }).catch_unwind();
-            *outcome = match timeout_at(deadline, hooked).await {
-                Ok(Ok(outcome)) => outcome,
-                Ok(Err(panic)) => panicked(&*panic),
-                Err(_) => timed_out().into(),
-            };
-        }
-    }
-    outcomes
-}
-
-/// A batch's duty to report, as a key's task has it.
-struct BatchReport {
-    completions: Arc<Completions>,
-    id: u64,
-    sent: bool,
-}
-
-impl BatchReport {
-    fn finish(mut self, outcomes: Vec<Outcome>) {
-        self.sent = true;
-        self.completions.push(Report::Batch { id: self.id, outcomes: Some(outcomes) });
-    }
-}
-
-impl Drop for BatchReport {
-    fn drop(&mut self) {
-        if !self.sent {
-            self.completions.push(Report::Batch { id: self.id, outcomes: None });
-        }
     }
 }
