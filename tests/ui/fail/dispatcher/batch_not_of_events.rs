@@ -1,5 +1,5 @@
 use tidings::prelude::*;
-use tidings_ui_tests::UserUpdated;
+use tidings_ui_tests as _;
 
 struct Leaderboards;
 
