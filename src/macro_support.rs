@@ -14,7 +14,8 @@ pub fn versions(requirement: &str) -> Versions {
     Versions::Matching(requirement.parse().unwrap_or_else(|_| nothing()))
 }
 
-/// What is known of a route; `own` is what the handler says itself, `block` what its block does.
+/// What is known of a route; `own` is what the handler says itself, `block` what its block does, and `uses_transaction` of each
+/// of the handler's extractors whether it opens a transaction.
 pub fn route_info<E: Event>(
     event: &'static str,
     versions: Versions,
@@ -22,12 +23,15 @@ pub fn route_info<E: Event>(
     docs: &'static str,
     own: Policy,
     block: Policy,
+    uses_transaction: &[bool],
 ) -> RouteInfo {
-    let policy = own.or(block);
-    RouteInfo { event, versions, handler, docs, policy, own, payload: PayloadInfo::of::<E>(), batch: None }
+    let (policy, payload) = (own.or(block), PayloadInfo::of::<E>());
+    let uses_transaction = uses_transaction.contains(&true);
+    RouteInfo { event, versions, handler, docs, policy, own, payload, uses_transaction, batch: None }
 }
 
 /// What is known of a route to a handler of batches.
+#[allow(clippy::too_many_arguments, reason = "what the attributes say, in the order they say it")]
 pub fn batch_route_info<B: Batch>(
     event: &'static str,
     versions: Versions,
@@ -35,9 +39,10 @@ pub fn batch_route_info<B: Batch>(
     docs: &'static str,
     own: Policy,
     block: Policy,
+    uses_transaction: &[bool],
     batch: BatchPolicy,
 ) -> RouteInfo {
-    route_info::<B::Event>(event, versions, handler, docs, own, block).batch(batch)
+    route_info::<B::Event>(event, versions, handler, docs, own, block, uses_transaction).batch(batch)
 }
 
 /// The payload of a delivery.

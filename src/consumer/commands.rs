@@ -68,6 +68,12 @@ impl Commands {
         *self.wake.lock() = Some(wake);
     }
 
+    /// Whether everything that was asked has been taken note of.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.pending.load(Ordering::Acquire)
+    }
+
     pub(crate) fn take(&self) -> Vec<Command> {
         if !self.pending.swap(false, Ordering::AcqRel) {
             return Vec::new();

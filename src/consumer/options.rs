@@ -71,6 +71,9 @@ pub struct ConsumerOptions {
     pub(crate) create_dead_letter_topic: bool,
 }
 
+/// librdkafka's default of `session.timeout.ms`, and the brokers' for groups of the newer protocol.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
+
 impl ConsumerOptions {
     /// The options of the service called `service`; its name begins the names of its groups.
     pub fn new(service: impl Into<String>) -> Self {
@@ -194,6 +197,12 @@ impl ConsumerOptions {
 }
 
 impl ConsumerOptions {
+    /// How long a member may be silent before the group takes it for gone: the client's `session.timeout.ms`.
+    pub(crate) fn session_timeout(&self) -> Duration {
+        let given = self.kafka.user_property("session.timeout.ms").and_then(|(_, value)| value.parse().ok());
+        given.map_or(SESSION_TIMEOUT, Duration::from_millis)
+    }
+
     /// As the setters would have it: a file may say 0.
     pub(crate) fn bounded(mut self) -> Self {
         self.max_in_flight = self.max_in_flight.max(1);

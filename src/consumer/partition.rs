@@ -38,6 +38,8 @@ pub(crate) struct Partition {
     pub(crate) draining: bool,
     /// Whether nothing new may start, because somebody asked for a pause.
     pub(crate) paused: bool,
+    /// Whether nothing may start, because it may be somebody else's by now.
+    pub(crate) doubtful: bool,
     /// Whether nothing may start yet, because it is not known which keys are parked.
     pub(crate) loading: bool,
     /// Keys whose events wait in the parked store.
@@ -62,6 +64,7 @@ impl Partition {
             ready: VecDeque::new(),
             draining: false,
             paused: false,
+            doubtful: false,
             loading: false,
             parked: HashMap::default(),
             running: 0,
@@ -73,7 +76,7 @@ impl Partition {
 
     /// Whether its events may start.
     pub(crate) fn is_open(&self) -> bool {
-        !self.draining && !self.paused && !self.loading
+        !self.draining && !self.paused && !self.loading && !self.doubtful
     }
 
     /// What is known of `key`, if it is parked.

@@ -89,6 +89,7 @@ mod tests {
             policy: Policy::INHERIT,
             own: Policy::INHERIT,
             payload: PayloadInfo { event, version: "1.0.0", schema: "" },
+            uses_transaction: false,
             batch: None,
         }
     }

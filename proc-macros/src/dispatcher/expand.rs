@@ -76,13 +76,18 @@ fn route(block: &Block, handler: &Handler) -> TokenStream {
     let (info, handle) = match &handler.options.batch {
         None => {
             let run = run::single(krate, handler, payload);
+            let transactions = run::transactions(krate, handler, &quote!(FromDelivery));
             let info = quote_spanned!(payload.span()=> #here::__private::route_info::<#payload>);
-            (quote!(#info(#event, #versions, #name, #docs, #policy, __BLOCK)), quote!(Single(#run)))
+            (quote!(#info(#event, #versions, #name, #docs, #policy, __BLOCK, #transactions)), quote!(Single(#run)))
         }
         Some(batch) => {
             let (run, batch) = (run::batch(krate, handler, payload), batch.to_tokens(krate));
+            let transactions = run::transactions(krate, handler, &quote!(dispatch::FromDeliveries));
             let info = quote_spanned!(payload.span()=> #here::__private::batch_route_info::<#payload>);
-            (quote!(#info(#event, #versions, #name, #docs, #policy, __BLOCK, #batch)), quote!(Batch(#run)))
+            (
+                quote!(#info(#event, #versions, #name, #docs, #policy, __BLOCK, #transactions, #batch)),
+                quote!(Batch(#run)),
+            )
         }
     };
     quote! {

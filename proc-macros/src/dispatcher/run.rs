@@ -72,6 +72,17 @@ pub(super) fn batch(krate: &Path, handler: &Handler, payload: &Type) -> TokenStr
     closure(handler, &quote!(#this, #delivery), &quote!(#decode #extractors #outcomes #places.fill(__outcomes)))
 }
 
+/// Of each of the handler's extractors, whether it opens a transaction.
+pub(super) fn transactions(krate: &Path, handler: &Handler, extractor: &TokenStream) -> TokenStream {
+    let uses_it = handler.parameters().skip(1).map(|parameter| {
+        let (ty, conditions) = (&parameter.ty, conditions::of(&parameter.attrs));
+        let (here, extractor) = (at(krate, ty.span()), at(extractor, ty.span()));
+        let uses_it = quote_spanned!(ty.span()=> <#ty as #here::#extractor>::USES_TRANSACTION);
+        quote!(#(#conditions)* #uses_it)
+    });
+    quote!(&[#(#uses_it),*])
+}
+
 fn closure(handler: &Handler, parameters: &TokenStream, body: &TokenStream) -> TokenStream {
     // A future that cannot move between threads is reported on the method.
     quote_spanned!(handler.signature.ident.span()=> |#parameters| ::std::boxed::Box::pin(async move { #body }))

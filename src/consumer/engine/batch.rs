@@ -14,7 +14,7 @@ use crate::consumer::completions::RouteId;
 use crate::consumer::gate::WaitingKey;
 use crate::consumer::key::{KeyId, KeyState, Work, WorkRoute};
 use crate::consumer::plan::BoundHandle;
-use crate::dispatch::{BatchPolicy, Delivery};
+use crate::dispatch::{BatchPolicy, Delivery, failed};
 use crate::transport::ConsumerTransport;
 
 /// Events on their way into a batch.
@@ -178,9 +178,15 @@ impl<T: ConsumerTransport> Engine<T> {
         let hooked = deliveries.clone();
         let (id, limit) = (self.next_batch, bound.policy.timeout);
         // Made here: it borrows the plan. A panic is an outcome, here as later.
-        let future = catch_unwind(AssertUnwindSafe(|| handle(deliveries)));
+        let intercepted = self.parts.observer.as_ref().and_then(|observer| observer.intercept(bound.handler));
+        let future = catch_unwind(AssertUnwindSafe(|| match intercepted {
+            None => handle(deliveries),
+            Some(error) => Box::pin(std::future::ready(failed(error, deliveries.len()))),
+        }));
+        let timeout = self.parts.clock.sleep(limit);
         let report = BatchReport::new(Arc::clone(&self.completions), id);
-        let task = self.parts.runtime.spawn(async move { report.finish(run_batch(future, hooked, limit).await) });
+        let task =
+            self.parts.runtime.spawn(async move { report.finish(run_batch(future, hooked, limit, timeout).await) });
         self.next_batch += 1;
         self.in_flight += 1;
         self.batches.insert(id, RunningBatch { route, items, task: task.abort_handle(), cancelled: false });
@@ -206,6 +212,9 @@ impl<T: ConsumerTransport> Engine<T> {
             item.work.attempts += 1;
             item.work.first_attempt.get_or_insert(now);
             item.work.delivery.begin_attempt(handler, item.work.attempts, order);
+            if let Some(observer) = &self.parts.observer {
+                observer.started(item.work.record(), handler, item.work.attempts, true);
+            }
             items.push(item);
         }
         for Item { slot, epoch, key, work } in paused.into_iter().rev() {

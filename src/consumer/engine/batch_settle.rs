@@ -16,6 +16,9 @@ use crate::transport::ConsumerTransport;
 /// A key of a partition, under an assignment.
 type Place = (usize, u64, KeyId);
 
+/// A key's events of a batch, and what became of them.
+type Events = VecDeque<(Work, Outcome)>;
+
 impl<T: ConsumerTransport> Engine<T> {
     pub(super) fn settle_batch(&mut self, id: u64, outcomes: Option<Vec<Outcome>>) {
         let Some(RunningBatch { route, items, cancelled, .. }) = self.batches.remove(&id) else { return };
@@ -28,7 +31,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let missing = || Outcome::from(HandlerError::from(TaskVanished));
         let mut outcomes = outcomes.unwrap_or_default().into_iter();
         // A key's events in their order, each key by itself.
-        let mut keys: Vec<(Place, VecDeque<(Work, Outcome)>)> = Vec::new();
+        let mut keys: Vec<(Place, Events)> = Vec::new();
         let mut places: HashMap<Place, usize, RandomState> = HashMap::default();
         for Item { slot, epoch, key, work } in items {
             let outcome = outcomes.next().unwrap_or_else(missing);
@@ -56,7 +59,7 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// An event that is tried again, or parked, takes its successors with it: they are handled again behind it. Behind one that
     /// goes to the dead letters, what is done stays done.
-    fn settle_batched_key(&mut self, slot: usize, key: KeyId, mut events: VecDeque<(Work, Outcome)>) {
+    fn settle_batched_key(&mut self, slot: usize, key: KeyId, mut events: Events) {
         while let Some((work, outcome)) = events.pop_front() {
             if self.settle(slot, &key, work, outcome) == Step::Free {
                 continue;
@@ -82,7 +85,7 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     /// These wait at the head of their key's queue, as if they had not been tried.
-    fn take_along(&mut self, slot: usize, key: &KeyId, events: VecDeque<(Work, Outcome)>) {
+    fn take_along(&mut self, slot: usize, key: &KeyId, events: Events) {
         let Some(partition) = self.partitions[slot].as_mut() else { return };
         let Some(queue) = partition.keys.get_mut(key) else { return };
         for (mut work, _) in events.into_iter().rev() {

@@ -2,11 +2,12 @@
 
 use std::mem;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::time::{Instant, timeout_at};
+use futures_util::future::{BoxFuture, Either, select};
 
 use super::run::HandlerTimeout;
 use crate::consumer::attempt::panicked;
@@ -14,32 +15,40 @@ use crate::consumer::completions::{Completions, Report};
 use crate::dispatch::{BatchFuture, Delivery, failed};
 use crate::outcome::{ErrorClass, HandlerError, Outcome};
 
-/// Run a handler of batches, and what its deliveries ask for behind it, within `limit`.
+/// Run a handler of batches, and what its deliveries ask for behind it, until `timeout` ends after `limit`.
 pub(super) async fn run_batch(
     future: std::thread::Result<BatchFuture>,
     deliveries: Vec<Delivery>,
     limit: Duration,
+    mut timeout: BoxFuture<'static, ()>,
 ) -> Vec<Outcome> {
-    let deadline = Instant::now() + limit;
     let timed_out = || HandlerError::new(ErrorClass::Timeout, HandlerTimeout(limit));
     let outcomes = match future {
-        Ok(future) => timeout_at(deadline, AssertUnwindSafe(future).catch_unwind()).await,
-        Err(panic) => Ok(Err(panic)),
+        Ok(future) => match select(AssertUnwindSafe(future).catch_unwind(), &mut timeout).await {
+            Either::Left((outcomes, _)) => outcomes,
+            // As with a single event, what was to follow the handler does not.
+            Either::Right(_) => return failed(timed_out(), deliveries.len()),
+        },
+        Err(panic) => Err(panic),
     };
-    let mut outcomes = match outcomes {
-        Ok(Ok(outcomes)) => outcomes,
-        Ok(Err(panic)) => deliveries.iter().map(|_| panicked(&*panic)).collect(),
-        // As with a single event, what was to follow the handler does not.
-        Err(_) => return failed(timed_out(), deliveries.len()),
-    };
+    let mut outcomes =
+        outcomes.unwrap_or_else(|panic| deliveries.iter().map(|_| panicked(&*panic)).collect::<Vec<_>>());
+    let mut late = false;
     for (delivery, outcome) in deliveries.iter().zip(&mut outcomes) {
         for hook in delivery.take_completion_hooks().into_iter().rev() {
+            if late {
+                *outcome = timed_out().into();
+                continue;
+            }
             let before = mem::replace(outcome, Outcome::Done);
-            let hooked = AssertUnwindSafe(async { hook(before).await }).catch_unwind();
-            *outcome = match timeout_at(deadline, hooked).await {
-                Ok(Ok(outcome)) => outcome,
-                Ok(Err(panic)) => panicked(&*panic),
-                Err(_) => timed_out().into(),
+            let hooked = pin!(AssertUnwindSafe(async { hook(before).await }).catch_unwind());
+            *outcome = match select(hooked, &mut timeout).await {
+                Either::Left((Ok(outcome), _)) => outcome,
+                Either::Left((Err(panic), _)) => panicked(&*panic),
+                Either::Right(_) => {
+                    late = true;
+                    timed_out().into()
+                }
             };
         }
     }

@@ -45,6 +45,9 @@ impl<T: ConsumerTransport> Engine<T> {
         if self.stopping.is_some() {
             return;
         }
+        if let Some(observer) = &self.parts.observer {
+            observer.assigned(&assignments);
+        }
         let mut routes_changed = false;
         for Assignment { partition: name, start } in assignments {
             let epoch = self.next_epoch;
@@ -117,6 +120,7 @@ impl<T: ConsumerTransport> Engine<T> {
 
     pub(super) fn on_committed(&mut self, result: Result<(), ConsumeError>) {
         self.commits_under_way = self.commits_under_way.saturating_sub(1);
+        self.settle_proof(result.is_ok());
         if let Err(error) = result {
             if matches!(error, ConsumeError::MetadataTooLarge) {
                 // This broker is set to less than the usual 4,096.
@@ -140,17 +144,26 @@ impl<T: ConsumerTransport> Engine<T> {
             || self.now >= self.last_commit.saturating_add(options.commit_interval);
         // One at a time: a slow broker gets fewer commits, not a queue of them.
         if self.uncommitted > 0 && due && self.commits_under_way == 0 {
-            let (fingerprint, limit) = (self.parts.plan.fingerprint, self.metadata_bytes);
-            let partitions = self.partitions.iter_mut().flatten();
-            let offsets: Vec<_> =
-                partitions.filter_map(|partition| partition.take_commit(fingerprint, limit)).collect();
+            let offsets = self.take_commits();
             self.uncommitted = 0;
             self.last_commit = self.now;
             self.commit(&offsets);
         }
     }
 
-    fn commit(&mut self, offsets: &[CommitOffset]) {
+    /// What there is to commit.
+    pub(super) fn take_commits(&mut self) -> Vec<CommitOffset> {
+        let (fingerprint, limit) = (self.parts.plan.fingerprint, self.metadata_bytes);
+        let partitions = self.partitions.iter_mut().flatten();
+        partitions.filter_map(|partition| partition.take_commit(fingerprint, limit)).collect()
+    }
+
+    /// Whether a commit has failed just now, and is repeated a little later.
+    pub(super) fn commit_is_resting(&self) -> bool {
+        self.commit_failed.is_some_and(|failed| self.now < failed + COMMIT_PAUSE)
+    }
+
+    pub(super) fn commit(&mut self, offsets: &[CommitOffset]) {
         if offsets.is_empty() {
             return;
         }
@@ -268,13 +281,29 @@ impl<T: ConsumerTransport> Engine<T> {
         if !self.last_commit_made(&all, deadline) {
             return None;
         }
-        // librdkafka does not close while a revocation is unanswered.
+        self.give_back_unanswered();
+        if let Some(observer) = &self.parts.observer {
+            for name in &all {
+                observer.released(name);
+            }
+        }
+        self.stopping.take().map(|stopping| stopping.result)
+    }
+
+    /// End as a process that dies: nothing is waited for, nothing is committed.
+    pub(super) fn abandon(&mut self) {
+        let all: Vec<_> = self.slots.keys().cloned().collect();
+        self.drop_partitions(&all);
+        self.give_back_unanswered();
+    }
+
+    /// librdkafka does not close while a revocation is unanswered.
+    fn give_back_unanswered(&mut self) {
         for revocation in mem::take(&mut self.revocations) {
             if let Err(error) = self.transport.unassign(&revocation.partitions) {
                 tracing::warn!(%error, "could not give partitions back while stopping");
             }
         }
-        self.stopping.take().map(|stopping| stopping.result)
     }
 
     /// Whether all that is complete in these partitions is committed, or may wait no longer. In the middle of a rebalance the
@@ -283,7 +312,7 @@ impl<T: ConsumerTransport> Engine<T> {
         if self.now >= deadline {
             return true;
         }
-        if self.commits_under_way > 0 || self.commit_failed.is_some_and(|failed| self.now < failed + COMMIT_PAUSE) {
+        if self.commits_under_way > 0 || self.commit_is_resting() {
             return false;
         }
         let mut offsets = Vec::new();
@@ -300,6 +329,9 @@ impl<T: ConsumerTransport> Engine<T> {
         for name in names {
             self.abort_partition(name);
             let Some(slot) = self.slots.remove(name) else { continue };
+            if let Some(observer) = &self.parts.observer {
+                observer.released(name);
+            }
             if let Some(partition) = self.partitions[slot].take() {
                 self.buffered_bytes -= partition.buffered_bytes;
             }

@@ -11,6 +11,7 @@ mod batch_task;
 mod control;
 mod gates;
 mod handover;
+mod membership;
 mod park;
 mod run;
 mod settle;
@@ -30,11 +31,14 @@ use super::completions::{Completions, Report};
 use super::error::StopReason;
 use super::gate::Gate;
 use super::key::KeyId;
+use super::observer::Observer;
 use super::options::ConsumerOptions;
 use super::pace::Pace;
 use super::parked::ParkedStore;
 use super::partition::Partition;
+use super::passed_over::PassedOver;
 use super::plan::{BoundRoute, GroupPlan, TopicPlan};
+use super::sequences::SequenceWatch;
 use super::stats::Counters;
 use crate::clock::Clock;
 use crate::dispatch::{DeliveryContext, Extensions};
@@ -42,9 +46,13 @@ use crate::schema::Codec;
 use crate::transport::{ConsumerTransport, GroupEvent, Producer, Record, TopicPartition};
 use batch::{Collecting, RunningBatch};
 use handover::{Revocation, Stopping};
+use membership::Membership;
 
 /// The longest wait between two turns: the membership needs polling however quiet it is.
 const MAX_WAIT: Duration = Duration::from_millis(100);
+
+/// The longest wait while the membership is in doubt.
+const PROVE_AGAIN: Duration = Duration::from_millis(20);
 
 /// What the engine works with.
 #[derive(Clone)]
@@ -56,6 +64,8 @@ pub(crate) struct Parts {
     pub(crate) extensions: Extensions,
     /// Writes dead letters.
     pub(crate) producer: Arc<dyn Producer>,
+    /// Remembers what is passed over, where handlers work in transactions.
+    pub(crate) passed_over: Option<Arc<dyn PassedOver>>,
     /// Keeps parked events.
     pub(crate) parked: Option<Arc<dyn ParkedStore>>,
     /// Runs handlers.
@@ -65,6 +75,8 @@ pub(crate) struct Parts {
     pub(crate) shutdown: Arc<AtomicBool>,
     /// What others ask of the engine.
     pub(crate) commands: Arc<Commands>,
+    /// Watches and disturbs: the test kit. None in production.
+    pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
 /// What to do after a turn.
@@ -86,6 +98,7 @@ pub(crate) struct Engine<T> {
     context: Arc<DeliveryContext>,
     /// Partitions by slot; a slot is used again, which is what epochs are for.
     partitions: Vec<Option<Partition>>,
+    sequences: SequenceWatch,
     slots: FxHashMap<TopicPartition, usize>,
     next_epoch: u64,
     /// The slot to look at first, so that none is always first.
@@ -103,6 +116,9 @@ pub(crate) struct Engine<T> {
     /// What may travel with a committed offset.
     metadata_bytes: usize,
     warned_of_routes: bool,
+    membership: Membership,
+    /// How long this member may be away without being taken for gone.
+    session_timeout: Duration,
     revocations: VecDeque<Revocation>,
     stopping: Option<Stopping>,
     /// What is known of each handler, as the plan has them: by topic, and by its place there.
@@ -155,6 +171,7 @@ impl<T: ConsumerTransport> Engine<T> {
         };
         let routes = parts.plan.topics.iter().map(|plan| plan.routes.iter().map(state).collect()).collect();
         let now = parts.clock.monotonic();
+        let session_timeout = parts.options.session_timeout();
         let metadata_bytes = parts.options.commit_metadata_bytes;
         let context = DeliveryContext {
             codec: parts.codec.clone(),
@@ -167,6 +184,7 @@ impl<T: ConsumerTransport> Engine<T> {
             completions,
             context: Arc::new(context),
             partitions: Vec::new(),
+            sequences: SequenceWatch::new(),
             slots: FxHashMap::default(),
             next_epoch: 1,
             rotation: 0,
@@ -179,6 +197,8 @@ impl<T: ConsumerTransport> Engine<T> {
             commit_failed: None,
             metadata_bytes,
             warned_of_routes: false,
+            membership: Membership::Sure,
+            session_timeout,
             revocations: VecDeque::new(),
             stopping: None,
             routes,
@@ -198,7 +218,16 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// Do what there is to do. Blocks for nothing but handlers that are ready at once.
     pub(crate) fn turn(&mut self) -> Turn {
+        let last_turn = self.now;
         self.now = self.parts.clock.monotonic();
+        if self.parts.observer.as_ref().is_some_and(|observer| observer.crashed()) {
+            self.abandon();
+            return Turn::Finished(Ok(()));
+        }
+        // The time that a test moves is no absence.
+        if self.parts.observer.is_none() {
+            self.notice_absence(last_turn);
+        }
         if self.parts.shutdown.load(Ordering::Acquire) {
             self.stop(Ok(()));
         }
@@ -211,12 +240,21 @@ impl<T: ConsumerTransport> Engine<T> {
         self.start_ready();
         self.launch_batches();
         self.look_after_parked();
+        self.prove_membership();
         self.commit_if_due();
         self.publish_gauges();
         if let Some(result) = self.advance_handover() {
             return Turn::Finished(result);
         }
-        if busy { Turn::Again } else { Turn::Wait(self.next_wait()) }
+        if busy {
+            return Turn::Again;
+        }
+        if let Some(observer) = &self.parts.observer {
+            let waits = |partition: &Partition| partition.running > 0 || partition.loading;
+            let busy = self.looking_at_requests || self.partitions.iter().flatten().any(waits);
+            observer.idle(self.next_due(), busy);
+        }
+        Turn::Wait(self.next_wait())
     }
 
     /// Leave the group. Blocks.
@@ -252,8 +290,19 @@ impl<T: ConsumerTransport> Engine<T> {
         // While one is under way its end is what wakes; its successor is not due before.
         let commit = (self.uncommitted > 0 && self.commits_under_way == 0)
             .then(|| self.last_commit.saturating_add(self.parts.options.commit_interval).saturating_sub(self.now));
-        let others = [self.next_gate(), self.next_batch_due(), self.next_look_at_parked()];
+        let proof = (self.membership == Membership::Doubtful).then_some(PROVE_AGAIN);
+        let others = [proof, self.next_gate(), self.next_batch_due(), self.next_look_at_parked()];
         [timer, commit].into_iter().chain(others).flatten().fold(MAX_WAIT, Duration::min)
+    }
+
+    /// When time alone brings an event something: a retry, a gate that opens, a batch that goes.
+    fn next_due(&self) -> Option<Duration> {
+        let timer = self.timers.peek().map(|Reverse(timer)| timer.due);
+        let loads = self.loads.iter().map(|(due, ..)| *due).min();
+        let others =
+            [self.next_gate(), self.next_batch_due()].into_iter().flatten().map(|due| self.now.saturating_add(due));
+        // What is due and did not happen waits for something else.
+        timer.into_iter().chain(loads).chain(others).filter(|due| *due > self.now).min()
     }
 
     fn publish_gauges(&self) {

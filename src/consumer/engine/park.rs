@@ -13,10 +13,10 @@ use super::run::Step;
 use crate::consumer::completions::{Finished, Place, Report};
 use crate::consumer::error::StopReason;
 use crate::consumer::error_text::ErrorText;
-use crate::consumer::key::{Failure, KeyId, KeyState, Way, Work};
+use crate::consumer::key::{Failure, KeyId, KeyState, Way, Work, WorkRoute};
 use crate::consumer::parked::{ParkCause, ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord};
 use crate::consumer::partition::ParkedState;
-use crate::consumer::retry::full_jitter;
+use crate::consumer::passed_over::pass_over;
 use crate::consumer::stats::Counters;
 use crate::dispatch::RetryPolicy;
 use crate::transport::ConsumerTransport;
@@ -153,7 +153,7 @@ impl<T: ConsumerTransport> Engine<T> {
             let pause = self.parts.options.drain_timeout;
             return self.pause(slot, key, work, pause);
         }
-        work.failure = Some(Failure::new(Way::Park, None));
+        work.failure = Some(Box::new(Failure::new(Way::Park, None)));
         self.give_up(slot, key, work)
     }
 
@@ -207,6 +207,9 @@ impl<T: ConsumerTransport> Engine<T> {
             }
         }
         if !work.parked {
+            if let Some(observer) = &self.parts.observer {
+                observer.parked(work.record());
+            }
             Counters::add(&self.parts.counters.parked, 1);
             return self.finish(slot, &work);
         }
@@ -217,7 +220,9 @@ impl<T: ConsumerTransport> Engine<T> {
             queue.waiting = live;
             dropped.extend::<VecDeque<_>>(parked);
         }
-        dropped.iter().for_each(|work| self.release_bytes(slot, work));
+        for work in &dropped {
+            self.release_bytes(slot, work);
+        }
         Step::Free
     }
 
@@ -263,7 +268,7 @@ impl<T: ConsumerTransport> Engine<T> {
             error = error_text(error),
             "the parked store failed; the key waits and it is tried again"
         );
-        let pause = full_jitter(RetryPolicy::default().backoff_bound(tries));
+        let pause = self.jitter()(RetryPolicy::default().backoff_bound(tries));
         self.pause(slot, key, work, pause)
     }
 
@@ -272,6 +277,8 @@ impl<T: ConsumerTransport> Engine<T> {
         let (Some(store), Some(id)) = (self.parts.parked.clone(), self.parked_key(slot, key)) else {
             return Step::Held;
         };
+        let passed_over = self.parts.passed_over.clone();
+        let remembering = self.plan_of(slot).map(|plan| plan.remembering(WorkRoute::Unrouted)).unwrap_or_default();
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         let request = partition.parked(key).and_then(|parked| parked.request).unwrap_or(ParkRequest::Release);
         partition.keys.entry(key.clone()).or_default().state = KeyState::Unparking;
@@ -282,11 +289,15 @@ impl<T: ConsumerTransport> Engine<T> {
                 match request {
                     ParkRequest::Release => {}
                     ParkRequest::Skip => {
-                        let first = store.records(id.clone(), 1).await?.first().map(|record| record.offset);
+                        let first = store.records(id.clone(), 1).await?.into_iter().next();
+                        if let Some(first) = first.clone() {
+                            let passed = pass_over(passed_over, remembering, first.into_record()).await;
+                            passed.map_err(|error| ParkError::new("skip", error))?;
+                        }
                         // In this order: interrupted in between, the event is tried again, not a second one skipped.
                         store.request(id.clone(), Some(ParkRequest::Release)).await?;
-                        if let Some(offset) = first {
-                            store.remove(id.clone(), offset).await?;
+                        if let Some(first) = first {
+                            store.remove(id.clone(), first.offset).await?;
                         }
                     }
                     ParkRequest::Discard => store.forget(id.clone()).await?,
@@ -364,9 +375,13 @@ impl<T: ConsumerTransport> Engine<T> {
             let admission = self.classify(slot, &record);
             let bytes = record.size();
             let (route, failure) = match admission {
-                Admission::Work(route, error) => (route, error.map(|error| Failure::new(Way::DeadLetter, Some(error)))),
+                Admission::Work(route, error) => {
+                    (route, error.map(|error| Box::new(Failure::new(Way::DeadLetter, Some(error)))))
+                }
                 // Nobody handles it any more.
-                Admission::Skip => (crate::consumer::key::WorkRoute::Unrouted, Some(Failure::new(Way::Unpark, None))),
+                Admission::Skip => {
+                    (crate::consumer::key::WorkRoute::Unrouted, Some(Box::new(Failure::new(Way::Unpark, None))))
+                }
             };
             let mut work = Work::new(record, &self.context, route);
             work.failure = failure;

@@ -4,6 +4,7 @@ mod batches;
 mod failures;
 mod headers;
 mod offsets;
+pub(crate) mod once;
 mod order;
 mod rebalance;
 pub(crate) mod shutdown;

@@ -3,9 +3,12 @@
 mod batch_limits;
 mod batch_order;
 mod batches;
+mod control;
 mod failures;
+mod gates;
 mod handovers;
 mod limits;
 mod order;
+mod redriven;
 mod restarts;
 mod rig;
