@@ -41,6 +41,7 @@ impl ::tidings::Dispatcher for Leaderboards {
                         "Keeps the names\n  in step.",
                         ::tidings::dispatch::Policy::INHERIT,
                         __BLOCK,
+                        &[<Message as ::tidings::FromDelivery>::USES_TRANSACTION],
                     ),
                     handle: ::tidings::dispatch::RouteHandle::Single(|
                         __this,
@@ -94,6 +95,7 @@ impl ::tidings::Dispatcher for Leaderboards {
                             .max_attempts(2u32)
                             .on_exhausted(::tidings::dispatch::OnExhausted::Stop),
                         __BLOCK,
+                        &[],
                     ),
                     handle: ::tidings::dispatch::RouteHandle::Single(|
                         __this,

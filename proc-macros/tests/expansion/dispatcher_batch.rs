@@ -45,6 +45,15 @@ impl<E: Payload> ::tidings::Dispatcher for Leaderboards<E> {
                         ::tidings::dispatch::Policy::INHERIT
                             .order(::tidings::dispatch::DeliveryOrder::Unordered),
                         __BLOCK,
+                        &[
+                            <::std::vec::Vec<
+                                Message,
+                            > as ::tidings::dispatch::FromDeliveries>::USES_TRANSACTION,
+                            #[cfg(unix)]
+                            <State<
+                                Store,
+                            > as ::tidings::dispatch::FromDeliveries>::USES_TRANSACTION,
+                        ],
                         ::tidings::dispatch::BatchPolicy::new(
                             100u32,
                             ::core::time::Duration::new(0u64, 50000000u32),
@@ -121,6 +130,7 @@ impl<E: Payload> ::tidings::Dispatcher for Leaderboards<E> {
                             .on_exhausted(::tidings::dispatch::OnExhausted::ParkKey)
                             .order(::tidings::dispatch::DeliveryOrder::Key),
                         __BLOCK,
+                        &[],
                         ::tidings::dispatch::BatchPolicy::new(
                             1u32,
                             ::core::time::Duration::new(1u64, 0u32),

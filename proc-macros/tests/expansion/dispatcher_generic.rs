@@ -44,6 +44,12 @@ where
                         "",
                         events::re_export::dispatch::Policy::INHERIT,
                         __BLOCK,
+                        &[
+                            #[cfg(unix)]
+                            <State<
+                                S,
+                            > as events::re_export::FromDelivery>::USES_TRANSACTION,
+                        ],
                     ),
                     handle: events::re_export::dispatch::RouteHandle::Single(|
                         __this,
