@@ -98,6 +98,8 @@ pub mod dead_letters;
 pub mod dispatch;
 pub mod envelope;
 pub mod event;
+#[cfg(feature = "kafka")]
+mod error_report;
 mod milliseconds;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub mod outbox;
