@@ -7,12 +7,13 @@
 
 mod support;
 
+use std::future::Future;
 use std::sync::Arc;
 
 use support::bare::{self, Take};
 use support::consuming::{DEAD_LETTERS, consume, options};
 use support::score::{ScoreChanged, in_turn};
-use support::{Cluster, Measurement, Probe, median, number, spread};
+use support::{Cluster, Measurement, Probe, median, number, processor_time, spread};
 use tidings::dispatcher;
 use tidings::schema::Codec;
 
@@ -41,31 +42,77 @@ async fn main() {
     cluster.recreate_topic(TOPIC, PARTITIONS).await;
     cluster.fill(TOPIC, &Codec::default(), in_turn(records, KEYS)).await;
 
-    let mut ours = Vec::new();
-    let mut loops = LOOPS.map(|_| Vec::new());
+    let mut ours = Runs::default();
+    let mut loops = LOOPS.map(|_| Runs::default());
     for round in 0..=rounds {
-        let framework = dispatch(&cluster, records).await;
-        let bare = {
+        let framework = Run::of(records, dispatch(&cluster, records)).await;
+        let mut bare = Vec::new();
+        for take in LOOPS {
             let cluster = cluster.clone();
-            tokio::task::spawn_blocking(move || LOOPS.map(|take| bare::rate(&cluster, TOPIC, records, take)))
-        };
-        let bare = bare.await.expect("the bare loops run");
+            let drain = tokio::task::spawn_blocking(move || bare::drain(&cluster, TOPIC, records, take));
+            bare.push(Run::of(records, async { drain.await.expect("the bare loop runs") }).await);
+        }
         // The first round warms the broker's cache.
         if round > 0 {
-            eprintln!("round {round}: ours {framework:.0}/s, {LOOPS:?} {bare:.0?}/s");
+            eprintln!(
+                "round {round}: ours {framework}; {}",
+                LOOPS.iter().zip(&bare).map(|(take, run)| format!("{take:?} {run}; ")).collect::<String>()
+            );
             ours.push(framework);
-            loops.iter_mut().zip(bare).for_each(|(all, rate)| all.push(rate));
+            loops.iter_mut().zip(bare).for_each(|(all, run)| all.push(run));
         }
     }
-    let (best, reference) =
-        if median(&loops[0]) > median(&loops[1]) { (Take::Poll, &loops[0]) } else { (Take::Batch, &loops[1]) };
-    eprintln!("the best reference is {best:?}: {}/s; ours {}/s", spread(reference), spread(&ours));
-    let (ours, reference) = (median(&ours), median(reference));
-    Measurement { name: "dispatch-noop", ours, reference, unit: "records/s", target: Some(0.9) }.report();
-    let reference = median(&loops[2]);
+    let (best, reference) = if median(&loops[0].rates) > median(&loops[1].rates) {
+        (Take::Poll, &loops[0])
+    } else {
+        (Take::Batch, &loops[1])
+    };
+    eprintln!("the best reference is {best:?}: {}/s; ours {}/s", spread(&reference.rates), spread(&ours.rates));
+    let name = "dispatch-noop";
+    let (rate, reference_rate) = (median(&ours.rates), median(&reference.rates));
+    Measurement { name, ours: rate, reference: reference_rate, unit: "records/s", target: Some(0.9) }.report();
     let name = "dispatch-noop, reference reads two headers too";
-    Measurement { name, ours, reference, unit: "records/s", target: None }.report();
+    let reference_rate = median(&loops[2].rates);
+    Measurement { name, ours: rate, reference: reference_rate, unit: "records/s", target: None }.report();
+    let name = "dispatch-noop, processor time";
+    let (each, reference_each) = (median(&ours.microseconds), median(&reference.microseconds));
+    Measurement { name, ours: each, reference: reference_each, unit: "µs/record", target: None }.report_cost();
     cluster.delete_topics(&[TOPIC, DEAD_LETTERS]).await;
+}
+
+/// One drain of the topic.
+struct Run {
+    rate: f64,
+    /// Of the processors, a record, joining the group and all.
+    microseconds: f64,
+}
+
+#[derive(Default)]
+struct Runs {
+    rates: Vec<f64>,
+    microseconds: Vec<f64>,
+}
+
+impl Run {
+    async fn of(records: u64, drain: impl Future<Output = f64>) -> Self {
+        let before = processor_time();
+        let rate = drain.await;
+        let used = processor_time().saturating_sub(before);
+        Self { rate, microseconds: used.as_secs_f64() * 1e6 / records as f64 }
+    }
+}
+
+impl std::fmt::Display for Run {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{:.0}/s {:.2} µs", self.rate, self.microseconds)
+    }
+}
+
+impl Runs {
+    fn push(&mut self, run: Run) {
+        self.rates.push(run.rate);
+        self.microseconds.push(run.microseconds);
+    }
 }
 
 async fn dispatch(cluster: &Cluster, records: u64) -> f64 {

@@ -54,7 +54,7 @@ pub fn schema() -> Schema {
 }
 
 /// Read and decode `count` records; returns records a second, from the first record on.
-pub fn rate(cluster: &Cluster, topic: &str, count: u64, take: Take) -> f64 {
+pub fn drain(cluster: &Cluster, topic: &str, count: u64, take: Take) -> f64 {
     let schema = schema();
     let reader = GenericDatumReader::builder(&schema).build().expect("a reader");
     let decode = |payload: &[u8]| -> i64 {
@@ -88,14 +88,15 @@ fn batches(consumer: &BaseConsumer, count: u64, with_headers: bool, decode: impl
     let queue = unsafe { sys::rd_kafka_queue_get_consumer(consumer.client().native_ptr()) };
     assert!(!queue.is_null(), "a consumer has a queue");
     let mut batch = vec![ptr::null_mut(); BATCH];
-    let (mut start, mut seen, mut sum) = (None, 0, 0);
+    // The first comes by `poll`, which alone answers the group's hand-over.
+    let first = consumer.iter().next().expect("a consumer does not end").expect("a record");
+    let start = Instant::now();
+    let (mut seen, mut sum) = (1, decode(first.payload().expect("a payload")));
+    drop(first);
     while seen < count {
         // SAFETY: the array has room for `BATCH` pointers, and the queue lives.
         let taken = unsafe { sys::rd_kafka_consume_batch_queue(queue, 100, batch.as_mut_ptr(), BATCH) };
         let taken = usize::try_from(taken).expect("a batch");
-        if taken > 0 {
-            start.get_or_insert_with(Instant::now);
-        }
         for &message in &batch[..taken] {
             // SAFETY: librdkafka wrote `taken` valid messages; each is read and destroyed once.
             unsafe {
@@ -110,7 +111,7 @@ fn batches(consumer: &BaseConsumer, count: u64, with_headers: bool, decode: impl
         }
         seen += taken as u64;
     }
-    let elapsed = start.expect("a first record").elapsed();
+    let elapsed = start.elapsed();
     // SAFETY: the queue is ours, and not used again.
     unsafe { sys::rd_kafka_queue_destroy(queue) };
     assert!(sum > 0);

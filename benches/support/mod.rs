@@ -14,6 +14,7 @@
 pub mod cluster;
 mod figures;
 mod probe;
+mod processor_time;
 
 #[cfg(all(feature = "macros", feature = "consumer"))]
 pub mod bare;
@@ -33,3 +34,4 @@ pub mod waiting;
 pub use cluster::Cluster;
 pub use figures::{LatencyMeasurement, Measurement, Quantiles, median, number, spread};
 pub use probe::Probe;
+pub use processor_time::processor_time;
