@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use tidings::Dispatcher;
-use tidings::consumer::{Consumer, ConsumerOptions, ConsumerStats};
+use tidings::consumer::{Consumer, ConsumerBuilder, ConsumerOptions, ConsumerStats};
 use tidings::transport::kafka::KafkaOptions;
 
 use super::Cluster;
@@ -25,7 +25,16 @@ pub async fn consume<D: Dispatcher>(
     dispatcher: D,
     end: impl Future<Output = ()>,
 ) -> ConsumerStats {
-    let builder = Consumer::builder(options);
+    consume_with(Consumer::builder(options), topic, dispatcher, end).await
+}
+
+/// The same with a consumer that has more than options.
+pub async fn consume_with<D: Dispatcher>(
+    builder: ConsumerBuilder,
+    topic: &str,
+    dispatcher: D,
+    end: impl Future<Output = ()>,
+) -> ConsumerStats {
     let consumer =
         builder.dispatch_with(dispatcher, |settings| settings.source(topic)).build().await.expect("a consumer");
     let handle = consumer.handle();
