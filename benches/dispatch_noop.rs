@@ -56,7 +56,7 @@ async fn main() {
         if round > 0 {
             eprintln!(
                 "round {round}: ours {framework}; {}",
-                LOOPS.iter().zip(&bare).map(|(take, run)| format!("{take:?} {run}; ")).collect::<String>()
+                LOOPS.iter().zip(&bare).map(|(take, run)| format!("{take:?} {run}")).collect::<Vec<_>>().join("; ")
             );
             ours.push(framework);
             loops.iter_mut().zip(bare).for_each(|(all, run)| all.push(run));
@@ -81,6 +81,7 @@ async fn main() {
 }
 
 /// One drain of the topic.
+#[derive(Clone, Copy)]
 struct Run {
     rate: f64,
     /// Of the processors, a record, joining the group and all.

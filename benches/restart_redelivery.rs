@@ -113,6 +113,7 @@ struct Trial {
     metadata_bytes: usize,
 }
 
+#[allow(clippy::struct_field_names, reason = "what was done again is what it is about")]
 struct Again {
     /// Started before the kill, and after.
     delivered_again: usize,

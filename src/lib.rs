@@ -97,9 +97,9 @@ pub mod database;
 pub mod dead_letters;
 pub mod dispatch;
 pub mod envelope;
-pub mod event;
 #[cfg(feature = "kafka")]
 mod error_report;
+pub mod event;
 mod milliseconds;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub mod outbox;

@@ -51,6 +51,7 @@ pub struct LatencyMeasurement {
 
 /// Milliseconds.
 #[derive(Clone, Copy)]
+#[allow(clippy::struct_field_names, reason = "as results have them")]
 pub struct Quantiles {
     pub p50_ms: f64,
     pub p99_ms: f64,
