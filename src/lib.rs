@@ -97,6 +97,8 @@ pub mod dead_letters;
 pub mod dispatch;
 pub mod envelope;
 pub mod event;
+#[cfg(feature = "consumer")]
+mod handoff;
 mod milliseconds;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub mod outbox;

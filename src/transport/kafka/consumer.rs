@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
@@ -18,6 +18,7 @@ use rustc_hash::FxHashMap;
 use super::committed::{LookUp, StartFrom};
 use super::native::{PartitionQueue, commit};
 use super::{KafkaError, KafkaOptions, client_context};
+use crate::handoff::Bell;
 use crate::transport::{
     Assignment, CommitOffset, ConsumeError, ConsumerTransport, GroupEvent, Record, StartOffset, TopicPartition, Wake,
 };
@@ -122,13 +123,6 @@ pub(crate) struct KafkaConsumer {
     wake: Wake,
 }
 
-/// A flag one thread waits for.
-#[derive(Default)]
-struct Bell {
-    rung: Mutex<bool>,
-    condition: Condvar,
-}
-
 impl KafkaConsumer {
     /// A member of `group`, not yet subscribed. Partitions that it has not committed begin at `start_from`. Each partition's queue
     /// holds about `queue_bytes` that are fetched and not taken.
@@ -140,7 +134,6 @@ impl KafkaConsumer {
     ) -> Result<Self, ConsumeError> {
         let inbox = Arc::new(Inbox::default());
         let mut defaults = consumer_defaults(queue_bytes);
-        // The broker assigns then, and the client refuses to be told how.
         if let Some((property, value)) = options.user_property(OFFSET_RESET) {
             return Err(ConsumeError::Client {
                 reason: format!(
@@ -148,7 +141,8 @@ impl KafkaConsumer {
                 ),
             });
         }
-        if options.user_property("group.protocol").is_some_and(|(_, protocol)| protocol == "consumer") {
+        // The brokers assign then, and the client refuses to be told how.
+        if options.brokers_coordinate_groups() {
             defaults.retain(|(name, _)| *name != "partition.assignment.strategy");
         }
         let defaults: Vec<_> = defaults.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -163,10 +157,7 @@ impl KafkaConsumer {
             })?;
         let bell = Arc::new(Bell::default());
         let ring = Arc::clone(&bell);
-        let wake: Wake = Arc::new(move || {
-            *ring.rung.lock() = true;
-            ring.condition.notify_one();
-        });
+        let wake: Wake = Arc::new(move || ring.ring());
         let on_event = Arc::clone(&wake);
         consumer.set_nonempty_callback(move || on_event());
         let consumer = Arc::new(consumer);
@@ -313,11 +304,7 @@ impl ConsumerTransport for KafkaConsumer {
     }
 
     fn wait(&mut self, timeout: Duration) {
-        let mut rung = self.bell.rung.lock();
-        if !*rung {
-            self.bell.condition.wait_for(&mut rung, timeout);
-        }
-        *rung = false;
+        self.bell.wait(timeout);
     }
 
     fn wake(&self) -> Wake {

@@ -2,10 +2,14 @@
 
 mod failures;
 mod headers;
+mod noise;
 mod offsets;
 pub(crate) mod once;
 mod order;
+pub(crate) mod protocols;
 mod rebalance;
+mod restored;
 pub(crate) mod shutdown;
 mod startup;
+mod transactions;
 mod undecodable;

@@ -15,6 +15,10 @@ impl Running {
         Self { handle, task: tokio::spawn(consumer.run_until(std::future::pending())) }
     }
 
+    pub(crate) fn handle(&self) -> ConsumerHandle {
+        self.handle.clone()
+    }
+
     pub(crate) fn stats(&self) -> ConsumerStats {
         self.handle.stats()
     }
