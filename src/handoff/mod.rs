@@ -1,6 +1,6 @@
 //! Handing things to a thread that waits: what is left for it is never overlooked, and it is woken for it.
 //!
-//! `tests/models` includes these files once more with loom's locks and atomics, and runs every order in which threads can meet.
+//! `tests/models` includes these files once more with loom's locks and atomics, and runs the orders in which threads can meet.
 
 mod bell;
 mod reports;

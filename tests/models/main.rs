@@ -1,4 +1,4 @@
-//! Where threads meet: every order in which they can, by loom. The files are the library's own, built on loom's locks and
+//! Where threads meet: the orders in which they can, by loom. The files are the library's own, built on loom's locks and
 //! atomics; a wait never times out here, so a wake-up that is lost is a deadlock, which loom finds.
 
 // What one of them has for the engine's tests is of no use to these.

@@ -121,6 +121,8 @@ pub(crate) struct KafkaConsumer {
     look_up: Option<LookUp>,
     bell: Arc<Bell>,
     wake: Wake,
+    /// Records that came outside their partitions' queues.
+    strays: u64,
 }
 
 impl KafkaConsumer {
@@ -161,7 +163,7 @@ impl KafkaConsumer {
         let on_event = Arc::clone(&wake);
         consumer.set_nonempty_callback(move || on_event());
         let consumer = Arc::new(consumer);
-        Ok(Self { queues: FxHashMap::default(), consumer, inbox, start_from, look_up: None, bell, wake })
+        Ok(Self { queues: FxHashMap::default(), consumer, inbox, start_from, look_up: None, bell, wake, strays: 0 })
     }
 
     /// What the group did next. What it hands over waits until its offsets are known, and whatever follows waits behind it.
@@ -187,7 +189,13 @@ impl KafkaConsumer {
 
     /// A message on the main queue would bypass its partition's queue: have it fetched again.
     fn put_back(&self, topic: &str, partition: i32, offset: i64) {
-        tracing::warn!(topic, partition, offset, "a record came outside its partition's queue; it is fetched again");
+        tracing::warn!(
+            topic,
+            partition,
+            offset,
+            strays = self.strays,
+            "a record came outside its partition's queue; it is fetched again"
+        );
         if let Err(error) = self.consumer.seek(topic, partition, Offset::Offset(offset), SEEK_TIMEOUT) {
             let reason = error.to_string();
             let partition = TopicPartition { topic: topic.into(), partition };
@@ -209,7 +217,10 @@ impl ConsumerTransport for KafkaConsumer {
         }
         match self.consumer.poll(Duration::ZERO) {
             None => {}
-            Some(Ok(message)) => self.put_back(message.topic(), message.partition(), message.offset()),
+            Some(Ok(message)) => {
+                self.strays += 1;
+                self.put_back(message.topic(), message.partition(), message.offset());
+            }
             Some(Err(RdKafkaError::MessageConsumptionFatal(code))) => {
                 let reason = code.to_string();
                 return Some(GroupEvent::Failed(ConsumeError::Operation { operation: "consume", reason }));
@@ -339,3 +350,7 @@ fn partition_list(partitions: &[TopicPartition]) -> TopicPartitionList {
     }
     list
 }
+
+#[cfg(test)]
+#[cfg(feature = "embedded")]
+mod tests;

@@ -22,7 +22,7 @@ const LONG: Duration = Duration::from_secs(30);
 
 /// Publishes in transactions, as programs nobody here wrote do.
 struct Transactional {
-    producer: BaseProducer,
+    producer: Arc<BaseProducer>,
     topic: String,
 }
 
@@ -34,7 +34,7 @@ impl Transactional {
             config.set("bootstrap.servers", setting("TIDINGS_TEST_BROKERS")).set("transactional.id", id);
             let producer: BaseProducer = config.create().unwrap();
             producer.init_transactions(LONG).unwrap();
-            Self { producer, topic }
+            Self { producer: Arc::new(producer), topic }
         };
         tokio::task::spawn_blocking(start).await.unwrap()
     }
@@ -50,7 +50,7 @@ impl Transactional {
             let record = BaseRecord::to(&self.topic).key(key.as_bytes()).payload(&payload[..]).partition(0);
             assert!(self.producer.send(record).is_ok());
         }
-        let producer = self.producer.clone();
+        let producer = Arc::clone(&self.producer);
         let end = move || {
             // On the broker before it is taken back: an abort throws away what was not sent.
             producer.flush(LONG).unwrap();
