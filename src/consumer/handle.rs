@@ -21,10 +21,10 @@ pub struct ConsumerHandle {
 
 /// What is shared with a group's poll thread.
 #[derive(Debug)]
-pub(super) struct GroupControls {
-    pub(super) group: Arc<str>,
-    pub(super) counters: Arc<Counters>,
-    pub(super) commands: Arc<Commands>,
+pub(crate) struct GroupControls {
+    pub(crate) group: Arc<str>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) commands: Arc<Commands>,
 }
 
 /// A running consumer could not be steered.
@@ -65,16 +65,16 @@ pub enum ControlError {
 }
 
 impl ConsumerHandle {
-    pub(super) fn new(groups: impl Iterator<Item = Arc<str>>, parked: Option<Arc<dyn ParkedStore>>) -> Self {
+    pub(crate) fn new(groups: impl Iterator<Item = Arc<str>>, parked: Option<Arc<dyn ParkedStore>>) -> Self {
         let controls = |group| GroupControls { group, counters: Arc::default(), commands: Arc::default() };
         Self { shutdown: Arc::default(), groups: groups.map(controls).collect(), parked }
     }
 
-    pub(super) fn groups(&self) -> &[GroupControls] {
+    pub(crate) fn groups(&self) -> &[GroupControls] {
         &self.groups
     }
 
-    pub(super) fn shutdown(&self) -> Arc<AtomicBool> {
+    pub(crate) fn shutdown(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.shutdown)
     }
 

@@ -170,6 +170,7 @@ impl Consumer {
                 counters: Arc::clone(&controls.counters),
                 shutdown: self.handle.shutdown(),
                 commands: Arc::clone(&controls.commands),
+                observer: None,
             };
             let name = Arc::clone(&controls.group);
             engines.push(async move {
