@@ -11,5 +11,6 @@ mod rebalance;
 mod restored;
 pub(crate) mod shutdown;
 mod startup;
+mod static_members;
 mod transactions;
 mod undecodable;

@@ -1,34 +1,26 @@
-//! The ways in which groups share partitions: by the newer protocol (KIP-848), by classic assignors, with static members.
+//! The ways in which groups share partitions: by the newer protocol (KIP-848), and by classic assignors.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tidings::consumer::{BuildError, Consumer, ConsumerOptions};
 use tidings::prelude::*;
-use tidings::publisher::Publisher;
 use tidings::transport::kafka::KafkaOptions;
-use tokio::task::JoinHandle;
 
-use super::rebalance::{has, join, relieve};
+use super::rebalance::relieve;
 use crate::journal::{Journal, JournalFile};
 use crate::support::child::{Child, say, told};
-use crate::support::groups::{behind, caught_up};
-use crate::support::ledger::{Audit, Ledger};
+use crate::support::groups::caught_up;
 use crate::support::running::Running;
 use crate::support::scene::{Scene, codec, kafka};
 use crate::support::scores::{ScorePosted, Scoreboard, post, posted};
 use crate::support::wait::until_true;
 
-const PLAYERS: i64 = 20;
+pub(super) const PLAYERS: i64 = 20;
 
 /// The brokers coordinate the group (KIP-848).
-fn newer() -> KafkaOptions {
+pub(super) fn newer() -> KafkaOptions {
     kafka().property("group.protocol", "consumer")
-}
-
-fn of_instance(kafka: KafkaOptions, instance: &str) -> KafkaOptions {
-    kafka.property("group.instance.id", instance)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,7 +66,7 @@ impl Scribe {
     }
 }
 
-async fn scribe(options: ConsumerOptions, topic: &str, group: &str, journal: Journal) -> Consumer {
+pub(super) async fn scribe(options: ConsumerOptions, topic: &str, group: &str, journal: Journal) -> Consumer {
     let settings = |settings: tidings::consumer::DispatchSettings| settings.source(topic).group(group);
     let builder = Consumer::builder(options).codec(codec()).dispatch_with(Scribe(Arc::new(journal)), settings);
     builder.build().await.unwrap()
@@ -101,7 +93,7 @@ pub(crate) async fn take_part() {
     consumer.run().await.unwrap();
 }
 
-fn member(scene: &Scene, journal: &JournalFile, properties: &[(&str, &str)]) -> Child {
+pub(super) fn member(scene: &Scene, journal: &JournalFile, properties: &[(&str, &str)]) -> Child {
     let properties = serde_json::to_string(properties).unwrap();
     let path = journal.path();
     let settings = [
@@ -134,110 +126,4 @@ async fn by_the_newer_protocol_the_work_of_a_member_that_is_killed_is_taken_over
     let audit = journal.ledger().0.audit(&posted(PLAYERS, 60));
     // What ran, and what was done since its last commit.
     assert_eq!((audit.lost, audit.out_of_order, audit.invented), (0, 0, 0), "{audit:?}");
-}
-
-/// Watches how many partitions a member has, as often as it can.
-struct Sampler {
-    over: Arc<std::sync::atomic::AtomicBool>,
-    seen: JoinHandle<BTreeSet<u64>>,
-}
-
-impl Sampler {
-    fn of(member: &Running) -> Self {
-        let (over, handle) = (Arc::<std::sync::atomic::AtomicBool>::default(), member.handle());
-        let watched = Arc::clone(&over);
-        let seen = tokio::task::spawn_blocking(move || {
-            let mut seen = BTreeSet::new();
-            while !watched.load(std::sync::atomic::Ordering::Acquire) {
-                seen.insert(handle.stats().assigned);
-                std::thread::sleep(Duration::from_micros(500));
-            }
-            seen
-        });
-        Self { over, seen }
-    }
-
-    /// All the numbers it had.
-    async fn seen(self) -> Vec<u64> {
-        self.over.store(true, std::sync::atomic::Ordering::Release);
-        self.seen.await.unwrap().into_iter().collect()
-    }
-}
-
-/// One of two members stops in order and starts again, while the other is watched: what the other had.
-async fn restart_beside_another(kafka: impl Fn(&str) -> KafkaOptions) -> Vec<u64> {
-    let scene = Scene::new(4).await;
-    let (publisher, ledger) = (scene.publisher().await, Arc::<Ledger>::default());
-    let stays = join(&scene, &ledger, &kafka("stays")).await;
-    let restarts = join(&scene, &ledger, &kafka("restarts")).await;
-    until_true("they share", || has(&stays, 2) && has(&restarts, 2)).await;
-    handled_by_both(&publisher, &ledger, 1).await;
-
-    let sampler = Sampler::of(&stays);
-    restarts.stop().await;
-    post(&publisher, PLAYERS, 2..=2).await;
-    let again = join(&scene, &ledger, &kafka("restarts")).await;
-    until_true("it has its partitions again", || has(&again, 2) && has(&stays, 2)).await;
-    handled_by_both(&publisher, &ledger, 3).await;
-    let seen = sampler.seen().await;
-
-    caught_up(&scene, &scene.group("Scoreboard")).await;
-    again.stop().await;
-    stays.stop().await;
-    assert_eq!(ledger.audit(&posted(PLAYERS, 3)), Audit::default());
-    assert_eq!(behind(&scene, &scene.group("Scoreboard")).await, []);
-    seen
-}
-
-async fn handled_by_both(publisher: &Publisher, ledger: &Ledger, serial: i64) {
-    post(publisher, PLAYERS, serial..=serial).await;
-    let all = usize::try_from(PLAYERS * serial).unwrap();
-    until_true("both have handled their share", || ledger.distinct() == all).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_static_member_that_restarts_gets_its_partitions_back_and_the_others_keep_theirs() {
-    assert_eq!(restart_beside_another(|instance| of_instance(kafka(), instance)).await, [2]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn by_the_newer_protocol_too_a_static_member_that_restarts_gets_its_partitions_back() {
-    assert_eq!(restart_beside_another(|instance| of_instance(newer(), instance)).await, [2]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_others_take_over_while_a_member_that_is_not_static_restarts() {
-    // So that the two above mean something: what the sampler looks for, it sees.
-    let seen = restart_beside_another(|_| kafka()).await;
-    assert!(seen.len() > 1 && seen.contains(&4), "{seen:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_static_member_that_is_killed_and_started_within_its_session_goes_on_where_it_was() {
-    let scene = Scene::new(4).await;
-    let (publisher, journal) = (scene.publisher().await, JournalFile::new());
-    let group = scene.name("scribes");
-    let options = scene.consumer().kafka(of_instance(kafka(), "stays"));
-    let stays = scribe(options, &scene.topic(), &group, Journal::open(journal.path())).await;
-    let stays = Running::start(stays);
-    let killed = member(&scene, &journal, &[("group.instance.id", "killed")]);
-    killed.expect("2 partitions");
-    until_true("they share", || has(&stays, 2)).await;
-    post(&publisher, PLAYERS, 1..=20).await;
-    caught_up(&scene, &group).await;
-
-    let (sampler, start) = (Sampler::of(&stays), Instant::now());
-    killed.kill();
-    post(&publisher, PLAYERS, 21..=40).await;
-    let again = member(&scene, &journal, &[("group.instance.id", "killed")]);
-    again.expect("2 partitions");
-    caught_up(&scene, &group).await;
-    let seen = sampler.seen().await;
-    assert!(start.elapsed() < Duration::from_secs(45), "the session was over: {:?}", start.elapsed());
-    again.terminate();
-    assert!(again.ended().success());
-    stays.stop().await;
-    assert_eq!(seen, [2]);
-    // It had committed everything when it was killed, so not even repeats.
-    assert_eq!(journal.ledger().0.audit(&posted(PLAYERS, 40)), Audit::default());
 }

@@ -28,6 +28,11 @@ impl Running {
         groups.iter().find(|(name, _)| **name == *group).map(|(_, stats)| *stats).unwrap()
     }
 
+    /// Whether it has stopped by itself.
+    pub(crate) fn is_over(&self) -> bool {
+        self.task.is_finished()
+    }
+
     /// Wait until it stops by itself.
     pub(crate) async fn ended(self) -> Result<(), RunError> {
         self.task.await.unwrap()
