@@ -100,6 +100,8 @@ pub mod envelope;
 pub mod event;
 #[cfg(feature = "consumer")]
 mod handoff;
+#[cfg(feature = "kafka")]
+mod error_report;
 mod milliseconds;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub mod outbox;
