@@ -97,11 +97,11 @@ pub mod database;
 pub mod dead_letters;
 pub mod dispatch;
 pub mod envelope;
+#[cfg(feature = "kafka")]
+mod error_report;
 pub mod event;
 #[cfg(feature = "consumer")]
 mod handoff;
-#[cfg(feature = "kafka")]
-mod error_report;
 mod milliseconds;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub mod outbox;
