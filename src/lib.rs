@@ -100,6 +100,8 @@ pub mod envelope;
 #[cfg(feature = "kafka")]
 mod error_report;
 pub mod event;
+#[cfg(feature = "consumer")]
+mod handoff;
 mod milliseconds;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub mod outbox;

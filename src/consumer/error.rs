@@ -20,6 +20,14 @@ pub enum BuildError {
         /// Its value.
         value: String,
     },
+    /// A property of the classic group protocol, with the newer one.
+    #[error("the Kafka property {property} is not for group.protocol = consumer: {instead}")]
+    ClassicProperty {
+        /// The property.
+        property: String,
+        /// What to do instead.
+        instead: &'static str,
+    },
     /// A policy parks keys, and there is nowhere to keep their events.
     #[error(
         "the policy of {handler} is to park keys, and there is no store for their events: give one with `.parked_store(…)`"

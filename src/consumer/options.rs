@@ -71,8 +71,12 @@ pub struct ConsumerOptions {
     pub(crate) create_dead_letter_topic: bool,
 }
 
-/// librdkafka's default of `session.timeout.ms`, and the brokers' for groups of the newer protocol.
+/// librdkafka's default of `session.timeout.ms`.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// What an absence is held against where the brokers coordinate groups: there they set the session's length and tell nobody. It is
+/// 45 s by default, but may be as short as the pause between two heartbeats, which is this long by default.
+const SHORTEST_SESSION: Duration = Duration::from_secs(5);
 
 impl ConsumerOptions {
     /// The options of the service called `service`; its name begins the names of its groups.
@@ -197,8 +201,12 @@ impl ConsumerOptions {
 }
 
 impl ConsumerOptions {
-    /// How long a member may be silent before the group takes it for gone: the client's `session.timeout.ms`.
+    /// How long a member may be silent without the group taking it for gone: the client's `session.timeout.ms`, or what brokers
+    /// that set it themselves grant at least.
     pub(crate) fn session_timeout(&self) -> Duration {
+        if self.kafka.brokers_coordinate_groups() {
+            return SHORTEST_SESSION;
+        }
         let given = self.kafka.user_property("session.timeout.ms").and_then(|(_, value)| value.parse().ok());
         given.map_or(SESSION_TIMEOUT, Duration::from_millis)
     }
@@ -258,5 +266,18 @@ mod tests {
             .kafka(KafkaOptions::new("b:1"));
         assert_eq!(options, expected);
         assert!(serde_json::from_str::<ConsumerOptions>(r#"{"max_in_fligth": 1}"#).is_err());
+    }
+
+    #[test]
+    fn an_absence_is_held_against_the_shortest_session_the_group_may_have() {
+        let timeout = |properties: &[(&str, &str)]| {
+            let given = |kafka: KafkaOptions, (name, value): &(&str, &str)| kafka.property(*name, *value);
+            let kafka = properties.iter().fold(KafkaOptions::default(), given);
+            ConsumerOptions::new("leaderboards").kafka(kafka).session_timeout().as_secs()
+        };
+        assert_eq!(timeout(&[]), 45);
+        assert_eq!(timeout(&[("session.timeout.ms", "6000")]), 6);
+        // What a member of this protocol says of its session is not heard.
+        assert_eq!(timeout(&[("session.timeout.ms", "60000"), ("group.protocol", "consumer")]), 5);
     }
 }

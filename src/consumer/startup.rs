@@ -14,6 +14,14 @@ const DEAD_LETTER_BYTES: u32 = 16 * 1024;
 /// Properties that would commit offsets behind the engine's back.
 const FORBIDDEN: [&str; 2] = ["enable.auto.commit", "enable.auto.offset.store"];
 
+/// Properties of the classic group protocol that the newer one has no use for, and what to do instead.
+const CLASSIC: [(&str, &str); 4] = [
+    ("session.timeout.ms", "the brokers set it (group.consumer.session.timeout.ms); remove it"),
+    ("heartbeat.interval.ms", "the brokers set it (group.consumer.heartbeat.interval.ms); remove it"),
+    ("partition.assignment.strategy", "the brokers assign; name theirs with group.remote.assignor, or remove it"),
+    ("group.protocol.type", "remove it"),
+];
+
 /// What is known of a group's topics.
 pub(super) struct SourceTopics {
     /// Partitions of all of them.
@@ -29,6 +37,13 @@ pub(super) fn check_properties(options: &ConsumerOptions) -> Result<(), BuildErr
             && !value.eq_ignore_ascii_case("false")
         {
             return Err(BuildError::Property { property: property.to_owned(), value: value.to_owned() });
+        }
+    }
+    if options.kafka.brokers_coordinate_groups() {
+        for (name, instead) in CLASSIC {
+            if let Some((property, _)) = options.kafka.user_property(name) {
+                return Err(BuildError::ClassicProperty { property: property.to_owned(), instead });
+            }
         }
     }
     Ok(())

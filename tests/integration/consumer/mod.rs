@@ -3,10 +3,15 @@
 mod batches;
 mod failures;
 mod headers;
+mod noise;
 mod offsets;
 pub(crate) mod once;
 mod order;
+pub(crate) mod protocols;
 mod rebalance;
+mod restored;
 pub(crate) mod shutdown;
 mod startup;
+mod static_members;
+mod transactions;
 mod undecodable;
