@@ -9,6 +9,7 @@ mod driver;
 mod engine;
 mod error;
 mod error_text;
+pub mod health;
 mod key;
 mod listing;
 mod offsets;
@@ -24,6 +25,7 @@ mod stats;
 pub use builder::{ConsumerBuilder, DispatchSettings};
 pub use dead_letter::header as dead_letter_header;
 pub use error::{BuildError, RunError, StopReason};
+pub use health::{ConsumerHealth, HealthOptions};
 pub use listing::{ROUTES_VARIABLE, RouteListing};
 pub use options::ConsumerOptions;
 #[cfg(feature = "cli")]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::health::HealthOptions;
 use crate::dispatch::{OnExhausted, RetryPolicy};
 use crate::transport::kafka::{KafkaOptions, StartFrom};
 
@@ -26,6 +27,7 @@ use crate::transport::kafka::{KafkaOptions, StartFrom};
 /// | `on_exhausted` | `dead_letter` | |
 /// | `dead_letter_topic` | the group's name and `.dead-letters` | |
 /// | `create_dead_letter_topic` | true | |
+/// | `health` | [`HealthOptions::default`] | |
 ///
 /// ```
 /// use std::time::Duration;
@@ -60,6 +62,7 @@ pub struct ConsumerOptions {
     pub(crate) on_exhausted: OnExhausted,
     pub(crate) dead_letter_topic: Option<String>,
     pub(crate) create_dead_letter_topic: bool,
+    pub(crate) health: HealthOptions,
 }
 
 impl ConsumerOptions {
@@ -157,6 +160,12 @@ impl ConsumerOptions {
         self.create_dead_letter_topic = create;
         self
     }
+
+    /// When the consumer counts as live and ready, and what is told of it. Default: [`HealthOptions::default`].
+    pub fn health(mut self, health: HealthOptions) -> Self {
+        self.health = health;
+        self
+    }
 }
 
 impl ConsumerOptions {
@@ -187,6 +196,7 @@ impl Default for ConsumerOptions {
             on_exhausted: OnExhausted::DeadLetter,
             dead_letter_topic: None,
             create_dead_letter_topic: true,
+            health: HealthOptions::default(),
         }
     }
 }

@@ -9,11 +9,13 @@ use futures_util::StreamExt as _;
 use futures_util::future::{self, Either};
 use futures_util::stream::FuturesUnordered;
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 
 use super::builder::ConsumerBuilder;
 use super::driver::spawn_thread;
 use super::engine::{Engine, Parts};
 use super::error::{RunError, StopReason};
+use super::health::{ConsumerHealth, HealthOptions, watch};
 use super::options::ConsumerOptions;
 use super::plan::GroupPlan;
 use super::stats::{ConsumerStats, Counters};
@@ -57,12 +59,26 @@ pub(super) struct Group {
 pub struct ConsumerHandle {
     shutdown: Arc<AtomicBool>,
     counters: Arc<[(Arc<str>, Arc<Counters>)]>,
+    clock: Arc<dyn Clock>,
+    health: HealthOptions,
 }
 
 impl ConsumerHandle {
     /// Begin an orderly stop: running handlers finish, and what they did is committed.
     pub fn shut_down(&self) {
         self.shutdown.store(true, Ordering::Release);
+    }
+
+    /// Whether an orderly stop has begun.
+    pub(super) fn is_shutting_down(&self) -> bool {
+        self.shutdown.load(Ordering::Acquire)
+    }
+
+    /// How healthy the consumer is: whether its threads turn, and whether it gets on with its partitions; and if not, why.
+    pub fn health(&self) -> ConsumerHealth {
+        let now = self.clock.monotonic();
+        let of_group = |(group, counters): &(Arc<str>, Arc<Counters>)| counters.pulse.health(group, now, &self.health);
+        ConsumerHealth::of(self.counters.iter().map(of_group).collect())
     }
 
     /// What all groups have done.
@@ -85,6 +101,15 @@ impl Drop for StopOnDrop {
     }
 }
 
+/// Ends a task when the future it serves ends.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 impl Consumer {
     /// Begin to build a consumer.
     pub fn builder(options: ConsumerOptions) -> ConsumerBuilder {
@@ -99,7 +124,12 @@ impl Consumer {
         groups: Vec<Group>,
     ) -> Self {
         let counters = groups.iter().map(|group| (Arc::clone(&group.plan.group), Arc::default())).collect();
-        let handle = ConsumerHandle { shutdown: Arc::default(), counters };
+        let handle = ConsumerHandle {
+            shutdown: Arc::default(),
+            counters,
+            clock: Arc::clone(&clock),
+            health: options.health.clone(),
+        };
         Self { options, codec, clock, extensions, groups, handle }
     }
 
@@ -123,6 +153,7 @@ impl Consumer {
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
         let handle = self.handle.clone();
         let _stop_on_drop = StopOnDrop(handle.clone());
+        let _watch = AbortOnDrop(tokio::spawn(watch(handle.clone())).abort_handle());
         let mut engines = self.start();
         let mut result = Ok(());
         {
@@ -157,6 +188,7 @@ impl Consumer {
                 shutdown: Arc::clone(&self.handle.shutdown),
             };
             let options = self.options.clone();
+            let counters = Arc::clone(counters);
             let group = Arc::clone(name);
             let make = move || {
                 let budget = options.max_buffered_bytes / (partitions.max(1) as usize);
@@ -173,6 +205,8 @@ impl Consumer {
                         Err(ConsumeError::Client { reason: format!("its thread could not start: {error}") }.into())
                     }
                 };
+                // Where it could not even begin, nobody has told yet.
+                counters.pulse.end(ended.as_ref().err().map(ToString::to_string));
                 ended.map_err(|source| RunError { group: group.to_string(), source })
             });
         }

@@ -6,6 +6,7 @@
 
 mod admit;
 mod handover;
+mod observe;
 mod run;
 mod settle;
 
@@ -30,6 +31,7 @@ use crate::dispatch::{DeliveryContext, Extensions};
 use crate::schema::Codec;
 use crate::transport::{ConsumerTransport, GroupEvent, Producer, Record, TopicPartition};
 use handover::{Revocation, Stopping};
+use observe::Observed;
 
 /// The longest wait between two turns: the membership needs polling however quiet it is.
 const MAX_WAIT: Duration = Duration::from_millis(100);
@@ -88,6 +90,7 @@ pub(crate) struct Engine<T> {
     warned_of_routes: bool,
     revocations: VecDeque<Revocation>,
     stopping: Option<Stopping>,
+    observed: Observed,
     /// The time this turn began.
     now: Duration,
     records: Vec<Record>,
@@ -138,6 +141,7 @@ impl<T: ConsumerTransport> Engine<T> {
             extensions: parts.extensions.clone(),
             group: Arc::clone(&parts.plan.group),
         };
+        let observed = Observed::new(&parts);
         Ok(Self {
             transport,
             parts,
@@ -158,6 +162,7 @@ impl<T: ConsumerTransport> Engine<T> {
             warned_of_routes: false,
             revocations: VecDeque::new(),
             stopping: None,
+            observed,
             now,
             records: Vec::new(),
             finished: Vec::new(),
@@ -177,7 +182,9 @@ impl<T: ConsumerTransport> Engine<T> {
         self.start_ready();
         self.commit_if_due();
         self.publish_gauges();
+        self.observe();
         if let Some(result) = self.advance_handover() {
+            self.observe_end(&result);
             return Turn::Finished(result);
         }
         if busy { Turn::Again } else { Turn::Wait(self.next_wait()) }
@@ -197,6 +204,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let mut busy = false;
         while let Some(event) = self.transport.poll() {
             busy = true;
+            self.observe_group_event(&event);
             match event {
                 GroupEvent::Assigned(partitions) => self.on_assigned(partitions),
                 GroupEvent::Revoked(partitions) => self.on_revoked(partitions),

@@ -12,6 +12,7 @@ use crate::consumer::attempt::Attempt;
 use crate::consumer::completions::{Completion, Finished, Place, Report};
 use crate::consumer::key::{KeyId, KeyState, Work, WorkRoute};
 use crate::outcome::{ErrorClass, HandlerError};
+use crate::telemetry::spans;
 use crate::transport::{ConsumerTransport, ProduceError};
 
 #[derive(Debug, thiserror::Error)]
@@ -49,12 +50,13 @@ impl<T: ConsumerTransport> Engine<T> {
         let Some(partition) = self.partition(slot, epoch) else { return };
         partition.running -= 1;
         let Some(queue) = partition.keys.get_mut(&key) else { return };
-        let KeyState::Running { work, .. } = mem::take(&mut queue.state) else { return };
+        let KeyState::Running { work, run, .. } = mem::take(&mut queue.state) else { return };
         if matches!(finished, Finished::Vanished) && partition.draining {
             // Cancelled while its partition is given back: no attempt of the event's, and it is delivered again elsewhere.
             queue.waiting.push_front(work);
-            return;
+            return self.observe_run_end(run);
         }
+        self.observe_run_end(run);
         let step = match finished {
             Finished::Attempt(outcome) => self.settle(slot, &key, work, outcome),
             Finished::DeadLetter(result) => self.settle_dead_letter(slot, &key, work, result),
@@ -154,21 +156,34 @@ impl<T: ConsumerTransport> Engine<T> {
             return self.send_dead_letter(slot, key, work);
         }
         let WorkRoute::Route(index) = work.route else { return self.find_name(slot, key, work) };
+        let measured = self.measure(slot, index);
         let Some(plan) = self.plan_of(slot) else { return Step::Held };
         let route = &plan.routes[index];
         work.attempts += 1;
         work.first_attempt.get_or_insert(self.now);
         work.delivery.begin_attempt(route.handler, work.attempts);
-        let mut attempt = Attempt::new(work.delivery.clone(), |delivery| route.handle(delivery));
-        if let Some(outcome) = route.pace.poll_here(&mut attempt) {
+        self.observe_here(slot, index, work.record().offset);
+        let span = spans::process(&work.delivery);
+        let mut attempt = Attempt::new(work.delivery.clone(), |delivery| route.handle(delivery)).in_span(span.clone());
+        let outcome = route.pace.poll_here(&mut attempt);
+        self.parts.counters.pulse.leave();
+        if let Some(outcome) = outcome {
+            if let Some(measured) = measured {
+                measured.finish(&outcome);
+            }
             return self.settle(slot, key, work, outcome);
         }
         let limit = route.policy.timeout;
         let future = async move {
-            let outcome = tokio::time::timeout(limit, attempt).await;
-            Finished::Attempt(
-                outcome.unwrap_or_else(|_| HandlerError::new(ErrorClass::Timeout, HandlerTimeout(limit)).into()),
-            )
+            let outcome = tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| {
+                let outcome = HandlerError::new(ErrorClass::Timeout, HandlerTimeout(limit));
+                spans::fail(&span, outcome.class().as_str());
+                outcome.into()
+            });
+            if let Some(measured) = measured {
+                measured.finish(&outcome);
+            }
+            Finished::Attempt(outcome)
         };
         self.spawn(slot, key, work, Place::Taken, future)
     }
@@ -194,6 +209,7 @@ impl<T: ConsumerTransport> Engine<T> {
         place: Place,
         future: impl Future<Output = Finished> + Send + 'static,
     ) -> Step {
+        let run = self.observe_run(slot, key, &work);
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         if place == Place::Taken {
             self.in_flight += 1;
@@ -201,7 +217,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let report = Report::new(&self.completions, slot, partition.epoch, key.clone(), place);
         let task = self.parts.runtime.spawn(async move { report.finish(future.await) });
         partition.running += 1;
-        let state = KeyState::Running { work, task: Some(task.abort_handle()) };
+        let state = KeyState::Running { work, task: Some(task.abort_handle()), run };
         partition.keys.entry(key.clone()).or_default().state = state;
         Step::Held
     }

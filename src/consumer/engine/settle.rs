@@ -190,7 +190,7 @@ impl<T: ConsumerTransport> Engine<T> {
         Step::Free
     }
 
-    fn handler_name(&self, slot: usize, work: &Work) -> Option<&'static str> {
+    pub(super) fn handler_name(&self, slot: usize, work: &Work) -> Option<&'static str> {
         let WorkRoute::Route(index) = work.route else { return None };
         self.plan_of(slot).map(|plan| plan.routes[index].handler)
     }

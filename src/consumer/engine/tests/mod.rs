@@ -2,6 +2,7 @@
 
 mod failures;
 mod handovers;
+mod health;
 mod limits;
 mod order;
 mod restarts;

@@ -12,10 +12,11 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::consumer::driver::turn_in_task;
 use crate::consumer::engine::{Engine, Parts};
 use crate::consumer::error::StopReason;
+use crate::consumer::health::{GroupHealth, HealthOptions};
 use crate::consumer::options::ConsumerOptions;
 use crate::consumer::plan::{BoundDispatcher, Filter, GroupPlan, bound_route};
 use crate::consumer::stats::{ConsumerStats, Counters};
@@ -35,6 +36,8 @@ pub(super) struct Letters {
     pub(super) written: Mutex<Vec<OutgoingRecord>>,
     pub(super) refusals: Mutex<VecDeque<()>>,
     pub(super) too_large: Mutex<bool>,
+    /// Whether what is written is never answered.
+    pub(super) silent: AtomicBool,
 }
 
 impl Producer for Letters {
@@ -42,6 +45,9 @@ impl Producer for Letters {
         &self,
         record: &OutgoingRecord,
     ) -> Result<BoxFuture<'static, Result<Written, ProduceError>>, ProduceError> {
+        if self.silent.load(Ordering::Relaxed) {
+            return Ok(std::future::pending().boxed());
+        }
         let too_large = *self.too_large.lock();
         let result = match self.refusals.lock().pop_front() {
             _ if too_large => Err(ProduceError::TooLarge { topic: Arc::clone(&record.topic), bytes: 2_000_000 }),
@@ -69,7 +75,9 @@ pub(super) struct Rig {
     pub(super) broker: MemoryBroker,
     pub(super) letters: Arc<Letters>,
     pub(super) handled: Arc<Mutex<Vec<(String, i64)>>>,
-    counters: Arc<Counters>,
+    pub(super) counters: Arc<Counters>,
+    clock: Arc<SystemClock>,
+    limits: HealthOptions,
     shutdown: Arc<AtomicBool>,
     wake: crate::transport::Wake,
     pub(super) task: JoinHandle<Result<(), StopReason>>,
@@ -89,8 +97,25 @@ impl Rig {
         Self::start_with(options, Policy::INHERIT, None, handler)
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "tests read better so")]
     pub(super) fn start_with<F, R>(options: ConsumerOptions, policy: Policy, filter: Option<Filter>, handler: F) -> Self
+    where
+        F: Fn(Delivery) -> R + Send + Sync + 'static,
+        R: Future<Output = Outcome> + Send + 'static,
+    {
+        let here = Handle::current();
+        Self::start_on(&here, &here, options, policy, filter, handler)
+    }
+
+    /// The engine turns on one runtime, its tasks run on another: a test may block either, and go on.
+    #[expect(clippy::needless_pass_by_value, reason = "tests read better so")]
+    pub(super) fn start_on<F, R>(
+        engine_runtime: &Handle,
+        handler_runtime: &Handle,
+        options: ConsumerOptions,
+        policy: Policy,
+        filter: Option<Filter>,
+        handler: F,
+    ) -> Self
     where
         F: Fn(Delivery) -> R + Send + Sync + 'static,
         R: Future<Output = Outcome> + Send + 'static,
@@ -133,21 +158,22 @@ impl Rig {
         let shutdown = Arc::new(AtomicBool::new(false));
         let transport = MemoryConsumer::new(&broker);
         let (bell, wake) = (transport.bell(), transport.wake());
+        let (clock, limits) = (Arc::new(SystemClock::new()), options.health.clone());
         let parts = Parts {
             plan: GroupPlan::new("tests.Tests", &options, vec![dispatcher]).unwrap(),
             options,
-            clock: Arc::new(SystemClock::new()),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
             codec: Codec::default(),
             extensions: Extensions::new(),
             producer: Arc::clone(&letters) as Arc<dyn Producer>,
-            runtime: Handle::current(),
+            runtime: handler_runtime.clone(),
             counters: Arc::clone(&counters),
             shutdown: Arc::clone(&shutdown),
         };
         let engine = Engine::new(transport, parts).unwrap();
         broker.assign(TOPIC, &[0, 1]);
-        let task = tokio::spawn(turn_in_task(engine, bell));
-        Self { broker, letters, handled, counters, shutdown, wake, task }
+        let task = engine_runtime.spawn(turn_in_task(engine, bell));
+        Self { broker, letters, handled, counters, clock, limits, shutdown, wake, task }
     }
 
     /// Append an event of `key` to a partition.
@@ -167,6 +193,10 @@ impl Rig {
 
     pub(super) fn stats(&self) -> ConsumerStats {
         self.counters.read()
+    }
+
+    pub(super) fn health(&self) -> GroupHealth {
+        self.counters.pulse.health("tests.Tests", self.clock.monotonic(), &self.limits)
     }
 
     /// Wait until `condition` holds. Time is paused, so it passes only while nothing else can run.

@@ -1,0 +1,630 @@
+//! What the engine tells of itself: its pulse, an account about once a second, spans and durations.
+//!
+//! On the way of a record there are a few plain stores and a countdown; what costs more is done a batch, a task, or a second.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::Histogram;
+use tracing::Span;
+
+use super::{Engine, Parts};
+use crate::clock::Clock;
+use crate::consumer::error::StopReason;
+use crate::consumer::health::{
+    ClientProblem, GroupHealth, HotKeys, PartitionHealth, Place, StuckCompletion, UnfinishedEvent, label,
+};
+use crate::consumer::key::{KeyId, KeyState, Work, WorkRoute};
+use crate::consumer::partition::Partition;
+use crate::consumer::stats::Counters;
+use crate::outcome::Outcome;
+use crate::telemetry::{names, spans};
+use crate::transport::{ConsumerTransport, GroupEvent, Record, TopicPartition};
+
+/// The pause between two accounts.
+const ACCOUNT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often the hottest keys fade by half.
+const DECAY_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long an event must hold its partition before the engine looks for what it waits for: all queues have to be searched.
+const SEARCH_AFTER: Duration = Duration::from_secs(5);
+
+/// The attempts of a handler that are measured in a second, about.
+const MEASURED: u32 = 1_000;
+
+/// The timestamps remembered of a partition.
+const MARKS: usize = 64;
+
+/// What the engine remembers to tell of itself.
+pub(super) struct Observed {
+    due: Duration,
+    decay_due: Duration,
+    /// By slot.
+    slots: Vec<SlotWatch>,
+    runs: Runs,
+    hot_keys: HotKeys,
+    /// By topic, and by route within it.
+    routes: Vec<Vec<RouteWatch>>,
+    /// Records taken, by topic.
+    consumed: Vec<u64>,
+    /// Whether the group has told us what is ours, be it nothing, and has not taken it away since.
+    joined: bool,
+    /// Since when the group is handing partitions around.
+    rebalancing: Option<Duration>,
+    problem: Option<(String, Duration)>,
+    commits: VecDeque<Span>,
+    _end: EndOnDrop,
+}
+
+/// Tells that the thread is gone, also where it panicked.
+struct EndOnDrop(Arc<Counters>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.pulse.end(None);
+    }
+}
+
+/// A route's attempts.
+struct RouteWatch {
+    /// The route's number among all of the group.
+    place: u32,
+    duration: Histogram,
+    attempts: u32,
+    /// Every how many attempts one is measured.
+    every: u32,
+    until_measured: u32,
+}
+
+/// A partition's past, under one assignment.
+#[derive(Default)]
+struct SlotWatch {
+    epoch: u64,
+    /// Offsets and timestamps of the first records of batches, oldest first.
+    marks: VecDeque<(i64, i64)>,
+    /// The oldest offset that is not done, and since when it is.
+    oldest: Option<(i64, Duration)>,
+    /// What the oldest one waits for, once it was searched for.
+    holder: Option<Holder>,
+    /// The next offset to take, and since when it is.
+    next: Option<(Option<i64>, Duration)>,
+}
+
+/// The event that holds a partition.
+struct Holder {
+    offset: i64,
+    timestamp_ms: Option<i64>,
+    key: Option<KeyId>,
+}
+
+/// What runs beside the poll thread.
+#[derive(Default)]
+struct Runs {
+    runs: Vec<Option<Run>>,
+    free: Vec<usize>,
+}
+
+struct Run {
+    slot: usize,
+    epoch: u64,
+    key: KeyId,
+    /// A handler's name, or what is done for it.
+    running: &'static str,
+    partition: TopicPartition,
+    offset: i64,
+    since: Duration,
+    timeout: Duration,
+    told: bool,
+}
+
+/// An attempt that is measured.
+pub(super) struct Measured {
+    clock: Arc<dyn Clock>,
+    since: Duration,
+    duration: Histogram,
+    handler: &'static str,
+    topic: Arc<str>,
+    group: Arc<str>,
+}
+
+impl Measured {
+    pub(super) fn finish(self, outcome: &Outcome) {
+        let took = self.clock.monotonic().saturating_sub(self.since).as_secs_f64();
+        match spans::error_type(outcome) {
+            None => self.duration.record(took),
+            Some(error) => process_duration(&self.group, &self.topic, self.handler, Some(error)).record(took),
+        }
+    }
+}
+
+fn process_duration(group: &str, topic: &str, handler: &'static str, error: Option<&'static str>) -> Histogram {
+    let mut labels = vec![
+        metrics::Label::from_static_parts(names::SYSTEM, names::KAFKA),
+        metrics::Label::from_static_parts(names::OPERATION_NAME, names::PROCESS),
+        metrics::Label::new(names::DESTINATION, topic.to_owned()),
+        metrics::Label::new(names::CONSUMER_GROUP, group.to_owned()),
+        metrics::Label::from_static_parts(names::HANDLER, handler),
+    ];
+    labels.extend(error.map(|error| metrics::Label::from_static_parts(names::ERROR_TYPE, error)));
+    metrics::histogram!(names::PROCESS_DURATION, labels)
+}
+
+impl Observed {
+    pub(super) fn new(parts: &Parts) -> Self {
+        let mut places = Vec::new();
+        let mut routes = Vec::new();
+        for plan in &parts.plan.topics {
+            let mut watches = Vec::new();
+            for route in &plan.routes {
+                watches.push(RouteWatch {
+                    place: u32::try_from(places.len()).unwrap_or(u32::MAX - 1),
+                    duration: process_duration(&parts.plan.group, &plan.topic, route.handler, None),
+                    attempts: 0,
+                    every: 1,
+                    until_measured: 0,
+                });
+                places.push(Place { topic: Arc::clone(&plan.topic), handler: route.handler });
+            }
+            routes.push(watches);
+        }
+        parts.counters.pulse.begin(places);
+        Self {
+            due: Duration::ZERO,
+            decay_due: Duration::ZERO,
+            slots: Vec::new(),
+            runs: Runs::default(),
+            hot_keys: HotKeys::default(),
+            consumed: vec![0; routes.len()],
+            routes,
+            joined: false,
+            rebalancing: None,
+            problem: None,
+            commits: VecDeque::new(),
+            _end: EndOnDrop(Arc::clone(&parts.counters)),
+        }
+    }
+}
+
+impl Runs {
+    fn begin(&mut self, run: Run) -> usize {
+        if let Some(index) = self.free.pop() {
+            self.runs[index] = Some(run);
+            return index;
+        }
+        self.runs.push(Some(run));
+        self.runs.len() - 1
+    }
+
+    fn end(&mut self, index: usize) {
+        if self.runs.get_mut(index).and_then(Option::take).is_some() {
+            self.free.push(index);
+        }
+    }
+}
+
+impl SlotWatch {
+    /// Remember a record's timestamp, for the age of those that follow it.
+    fn mark(&mut self, record: &Record, watermark: Option<i64>) {
+        let Some(timestamp) = record.timestamp_ms else { return };
+        if self.marks.len() >= MARKS {
+            // What is done needs no age.
+            while self.marks.len() > 1 && watermark.is_some_and(|watermark| self.marks[1].0 <= watermark) {
+                self.marks.pop_front();
+            }
+        }
+        if self.marks.len() >= MARKS {
+            let mut index = 0_usize;
+            self.marks.retain(|_| {
+                index += 1;
+                !index.is_multiple_of(2)
+            });
+        }
+        self.marks.push_back((record.offset, timestamp));
+    }
+
+    /// The timestamp of `offset`, or of an older record close by.
+    fn timestamp(&self, offset: i64) -> Option<i64> {
+        if let Some(holder) = self.holder.as_ref().filter(|holder| holder.offset == offset) {
+            return holder.timestamp_ms;
+        }
+        let behind = self.marks.partition_point(|(marked, _)| *marked <= offset);
+        self.marks.get(behind.checked_sub(1)?).map(|(_, timestamp)| *timestamp)
+    }
+}
+
+impl<T: ConsumerTransport> Engine<T> {
+    /// The engine turns: tell that it does, and about once a second how it is.
+    pub(super) fn observe(&mut self) {
+        let counters = &self.parts.counters;
+        counters.pulse.beat(self.now);
+        if self.now < self.observed.due {
+            return;
+        }
+        self.observed.due = self.now.saturating_add(ACCOUNT_INTERVAL);
+        if self.now >= self.observed.decay_due {
+            self.observed.decay_due = self.now.saturating_add(DECAY_INTERVAL);
+            self.observed.hot_keys.decay();
+        }
+        self.renew_measuring();
+        let health = self.account();
+        self.parts.counters.pulse.publish(health);
+    }
+
+    /// The engine has stopped.
+    pub(super) fn observe_end(&mut self, result: &Result<(), StopReason>) {
+        let reason = match result {
+            Ok(()) => "it was stopped".to_owned(),
+            Err(reason) => reason.to_string(),
+        };
+        self.parts.counters.pulse.end(Some(reason));
+    }
+
+    pub(super) fn observe_group_event(&mut self, event: &GroupEvent) {
+        let observed = &mut self.observed;
+        match event {
+            GroupEvent::Assigned(_) => (observed.joined, observed.rebalancing) = (true, None),
+            GroupEvent::Revoked(_) => observed.rebalancing = Some(self.now),
+            GroupEvent::Lost(_) => (observed.joined, observed.rebalancing) = (false, Some(self.now)),
+            GroupEvent::Committed(result) => {
+                let span = observed.commits.pop_front();
+                if let (Err(_), Some(span)) = (result, span) {
+                    spans::fail(&span, "commit");
+                }
+                return;
+            }
+            GroupEvent::Warning(problem) | GroupEvent::Failed(problem) => {
+                observed.problem = Some((problem.to_string(), self.now));
+                return;
+            }
+        }
+        observed.due = Duration::ZERO;
+    }
+
+    /// A batch was fetched from the partition in `slot`. The span is to be entered while it is dealt with.
+    pub(super) fn observe_batch(&mut self, slot: usize, records: &[Record]) -> Span {
+        let (Some(first), Some(Some(partition))) = (records.first(), self.partitions.get(slot)) else {
+            return Span::none();
+        };
+        let observed = &mut self.observed;
+        if let Some(consumed) = observed.consumed.get_mut(partition.plan) {
+            *consumed += records.len() as u64;
+        }
+        if observed.slots.len() <= slot {
+            observed.slots.resize_with(slot + 1, SlotWatch::default);
+        }
+        let watch = &mut observed.slots[slot];
+        watch.begin(partition.epoch);
+        watch.mark(first, partition.offsets.watermark());
+        let options = &self.parts.options.health;
+        if options.hottest_keys > 0 {
+            observed.hot_keys.count(partition.plan, records, options.show_keys);
+        }
+        spans::poll(&self.parts.plan.group, &partition.name, records.len())
+    }
+
+    /// An attempt at the route begins. Now and then one is measured: all of them while they are few, so that a handler's
+    /// distribution is not that of its slow attempts.
+    pub(super) fn measure(&mut self, slot: usize, route: usize) -> Option<Measured> {
+        let partition = self.partitions[slot].as_ref()?;
+        let watch = self.observed.routes.get_mut(partition.plan)?.get_mut(route)?;
+        watch.attempts = watch.attempts.saturating_add(1);
+        watch.until_measured = watch.until_measured.saturating_sub(1);
+        if watch.until_measured > 0 {
+            return None;
+        }
+        watch.until_measured = watch.every;
+        let plan = &self.parts.plan.topics[partition.plan];
+        Some(Measured {
+            clock: Arc::clone(&self.parts.clock),
+            since: self.parts.clock.monotonic(),
+            duration: watch.duration.clone(),
+            handler: plan.routes[route].handler,
+            topic: Arc::clone(&plan.topic),
+            group: Arc::clone(&self.parts.plan.group),
+        })
+    }
+
+    /// The route's handler is about to be polled on this thread.
+    pub(super) fn observe_here(&self, slot: usize, route: usize, offset: i64) {
+        let Some(Some(partition)) = self.partitions.get(slot) else { return };
+        if let Some(watch) = self.observed.routes.get(partition.plan).and_then(|routes| routes.get(route)) {
+            self.parts.counters.pulse.enter(watch.place, partition.name.partition, offset);
+        }
+    }
+
+    /// Something is about to run as a task. The number is for [`observe_run_end`](Self::observe_run_end).
+    pub(super) fn observe_run(&mut self, slot: usize, key: &KeyId, work: &Work) -> usize {
+        let handler = self.handler_name(slot, work);
+        let (running, timeout) = match (work.route, self.plan_of(slot)) {
+            _ if work.failure.is_some() => ("the dead letter", self.parts.options.handler_timeout),
+            (WorkRoute::Route(index), Some(plan)) => (handler.unwrap_or_default(), plan.routes[index].policy.timeout),
+            _ => ("the schema's name", self.parts.options.handler_timeout),
+        };
+        let record = work.record();
+        let partition = TopicPartition { topic: Arc::clone(&record.topic), partition: record.partition };
+        let epoch = self.partitions[slot].as_ref().map_or(0, |partition| partition.epoch);
+        let (offset, since) = (record.offset, self.now);
+        let key = key.clone();
+        self.observed.runs.begin(Run { slot, epoch, key, running, partition, offset, since, timeout, told: false })
+    }
+
+    /// What ran as a task has come back.
+    pub(super) fn observe_run_end(&mut self, run: usize) {
+        self.observed.runs.end(run);
+    }
+
+    /// A commit was sent.
+    pub(super) fn observe_commit(&mut self, partitions: usize) {
+        let span = spans::commit(&self.parts.plan.group, partitions);
+        if !span.is_disabled() {
+            self.observed.commits.push_back(span);
+        }
+    }
+
+    /// Measure about as many attempts as in the second before, and find the recorder that may have been installed meanwhile.
+    fn renew_measuring(&mut self) {
+        let plan = &self.parts.plan;
+        for (topic, watches) in plan.topics.iter().zip(&mut self.observed.routes) {
+            for (route, watch) in topic.routes.iter().zip(watches) {
+                watch.duration = process_duration(&plan.group, &topic.topic, route.handler, None);
+                watch.every = (mem::take(&mut watch.attempts) / MEASURED).max(1);
+                watch.until_measured = watch.until_measured.min(watch.every);
+            }
+        }
+    }
+
+    fn account(&mut self) -> GroupHealth {
+        let mut reasons = self.membership_reasons();
+        let stuck = self.stuck();
+        reasons.extend(stuck.iter().map(StuckCompletion::reason));
+        let mut partitions = Vec::with_capacity(self.slots.len());
+        for slot in 0..self.partitions.len() {
+            let Some((partition, unmoved)) = self.account_of(slot) else { continue };
+            reasons.extend(unmoved);
+            partitions.push(partition);
+        }
+        partitions.sort_by(|left, right| (&left.topic, left.partition).cmp(&(&right.topic, right.partition)));
+        let topics = &self.parts.plan.topics;
+        let options = &self.parts.options.health;
+        let consumed = topics.iter().zip(&self.observed.consumed);
+        GroupHealth {
+            group: self.parts.plan.group.to_string(),
+            live: true,
+            ready: reasons.is_empty(),
+            reasons,
+            in_flight: self.in_flight,
+            buffered_bytes: self.buffered_bytes,
+            waiting_keys: partitions.iter().map(|partition| partition.waiting_keys).sum(),
+            retrying_keys: self.timers.len(),
+            hottest_keys: self.observed.hot_keys.hottest(options.hottest_keys, |topic| {
+                topics.get(topic).map(|plan| plan.topic.to_string()).unwrap_or_default()
+            }),
+            stuck,
+            client_problem: self.observed.problem.as_ref().map(|(problem, at)| ClientProblem {
+                problem: problem.clone(),
+                ago: self.now.saturating_sub(*at),
+            }),
+            consumed: consumed.map(|(plan, consumed)| (plan.topic.to_string(), *consumed)).collect(),
+            partitions,
+        }
+    }
+
+    fn membership_reasons(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        let rebalancing = self.observed.rebalancing.map(|since| self.now.saturating_sub(since));
+        if self.stopping.is_some() {
+            reasons.push("the consumer is stopping".to_owned());
+        } else if !self.observed.joined {
+            reasons.push(match rebalancing {
+                Some(age) => {
+                    format!("its partitions were lost {} s ago, and the group has given it none since", age.as_secs())
+                }
+                None => "the group has not let it in yet".to_owned(),
+            });
+        } else if let Some(age) = rebalancing.filter(|age| *age > self.parts.options.health.progress_timeout) {
+            reasons.push(format!("the group has been rebalancing for {} s", age.as_secs()));
+        }
+        reasons
+    }
+
+    /// What has been running for too long; each is told to the log once.
+    fn stuck(&mut self) -> Vec<StuckCompletion> {
+        let options = &self.parts.options.health;
+        let mut stuck = Vec::new();
+        for index in 0..self.observed.runs.runs.len() {
+            let Some(run) = &mut self.observed.runs.runs[index] else { continue };
+            let current = self.partitions.get(run.slot).is_some_and(|partition| {
+                partition.as_ref().is_some_and(|partition| partition.epoch == run.epoch)
+            });
+            if !current {
+                // Its partition is somebody else's: what comes of it counts no more.
+                self.observed.runs.end(index);
+                continue;
+            }
+            let running_for = self.now.saturating_sub(run.since);
+            if running_for <= run.timeout.saturating_add(options.handler_grace) {
+                continue;
+            }
+            let completion = StuckCompletion {
+                running: run.running,
+                topic: run.partition.topic.to_string(),
+                partition: run.partition.partition,
+                offset: run.offset,
+                key: label(&run.key, options.show_keys),
+                running_for,
+                timeout: run.timeout,
+            };
+            if !mem::replace(&mut run.told, true) {
+                tracing::error!(
+                    group = &*self.parts.plan.group,
+                    handler = completion.running,
+                    topic = completion.topic,
+                    partition = completion.partition,
+                    offset = completion.offset,
+                    key = completion.key,
+                    running_s = running_for.as_secs(),
+                    timeout_s = run.timeout.as_secs(),
+                    "a handler runs past its timeout and cannot be cancelled: it blocks its thread, or its runtime is starved"
+                );
+            }
+            stuck.push(completion);
+        }
+        stuck
+    }
+
+    /// How the partition in `slot` gets on, and why it does not, if so.
+    fn account_of(&mut self, slot: usize) -> Option<(PartitionHealth, Option<String>)> {
+        let partition = self.partitions.get(slot)?.as_ref()?;
+        if self.observed.slots.len() <= slot {
+            self.observed.slots.resize_with(slot + 1, SlotWatch::default);
+        }
+        let watch = &mut self.observed.slots[slot];
+        watch.begin(partition.epoch);
+        let (next, oldest) = (partition.offsets.next(), partition.offsets.oldest());
+        let end = self.transport.end_offset(&partition.name);
+        if watch.oldest.map(|(offset, _)| offset) != oldest {
+            watch.oldest = oldest.map(|offset| (offset, self.now));
+            watch.holder = None;
+        }
+        let unmoved = watch.oldest.map(|(offset, since)| (offset, self.now.saturating_sub(since)));
+        if let Some((offset, age)) = unmoved
+            && age >= SEARCH_AFTER
+            && watch.holder.is_none()
+        {
+            watch.holder = Some(search(partition, offset));
+        }
+        // One behind the end may be a transaction's own mark, which nobody delivers.
+        let waits = match (next, end) {
+            (Some(next), Some(end)) => end > next.saturating_add(1),
+            _ => false,
+        };
+        if !waits || watch.next.is_none_or(|(known, _)| known != next) {
+            watch.next = Some((next, self.now));
+        }
+        let unfetched = watch.next.map(|(_, since)| self.now.saturating_sub(since)).unwrap_or_default();
+        let watermark = partition.offsets.watermark();
+        let behind = end.is_some_and(|end| next.is_some_and(|next| next < end));
+        let lag = match unmoved {
+            Some((offset, age)) => Some(self.age(self.observed.slots[slot].timestamp(offset)).unwrap_or(age)),
+            None if behind => self.age(self.observed.slots[slot].marks.back().map(|(_, timestamp)| *timestamp)),
+            None => Some(Duration::ZERO),
+        };
+        let lag_messages = match (watermark, end) {
+            (Some(watermark), Some(end)) => u64::try_from(end - watermark).ok().or(Some(0)),
+            (None, Some(0)) => Some(0),
+            _ => None,
+        };
+        let waits_for = self.observed.slots[slot].holder.as_ref().map(|holder| self.describe(slot, holder));
+        let timeout = self.parts.options.health.progress_timeout;
+        let reason = match unmoved {
+            Some((offset, age)) if age > timeout => Some(format!(
+                "partition {} has not moved for {} s: offset {offset} {}",
+                partition.name,
+                age.as_secs(),
+                waits_for.as_deref().unwrap_or("is not done"),
+            )),
+            _ if unfetched > timeout => Some(format!(
+                "nothing was fetched from partition {} for {} s, and {} messages wait there",
+                partition.name,
+                unfetched.as_secs(),
+                end.unwrap_or_default() - next.unwrap_or_default(),
+            )),
+            _ => None,
+        };
+        let health = PartitionHealth {
+            topic: partition.name.topic.to_string(),
+            partition: partition.name.partition,
+            giving_back: partition.draining,
+            committed: partition.committed,
+            watermark,
+            next,
+            end,
+            lag_messages,
+            lag,
+            oldest_unfinished: unmoved.map(|(offset, unmoved)| UnfinishedEvent { offset, unmoved, waits_for }),
+            running: partition.running,
+            buffered_bytes: partition.buffered_bytes,
+            waiting_keys: partition.ready.len(),
+        };
+        Some((health, reason))
+    }
+
+    /// How long ago `timestamp_ms` was.
+    fn age(&self, timestamp_ms: Option<i64>) -> Option<Duration> {
+        let age = self.parts.clock.now().timestamp_millis().saturating_sub(timestamp_ms?);
+        // Clocks differ between machines.
+        Some(Duration::from_millis(u64::try_from(age).unwrap_or_default()))
+    }
+
+    /// What the event that holds the partition in `slot` waits for, in words.
+    fn describe(&self, slot: usize, holder: &Holder) -> String {
+        let queue = self.partitions[slot].as_ref().zip(holder.key.as_ref());
+        let queue = queue.and_then(|(partition, key)| partition.keys.get(key).map(|queue| (queue, key)));
+        let Some((queue, key)) = queue else { return "is not done".to_owned() };
+        let of_key = match label(key, self.parts.options.health.show_keys) {
+            Some(key) => format!(", key {key}"),
+            None => String::new(),
+        };
+        match &queue.state {
+            KeyState::Running { work, run, .. } if work.record().offset == holder.offset => {
+                let run = self.observed.runs.runs.get(*run).and_then(Option::as_ref);
+                let since = run.map_or(self.now, |run| run.since);
+                let running = run.map_or("its handler", |run| run.running);
+                format!("is in {running} for {} s{of_key}", self.now.saturating_sub(since).as_secs())
+            }
+            KeyState::Pausing { work } if work.record().offset == holder.offset => match &work.failure {
+                Some(failure) => {
+                    format!("is to be a dead letter, which could not be written {} times{of_key}", failure.sends)
+                }
+                None => format!(
+                    "failed {} times in {} and waits for its next attempt{of_key}",
+                    work.failures,
+                    self.handler_name(slot, work).unwrap_or("decoding")
+                ),
+            },
+            _ => format!("waits for a place{of_key}"),
+        }
+    }
+}
+
+impl SlotWatch {
+    /// Forget what was of an earlier assignment.
+    fn begin(&mut self, epoch: u64) {
+        if self.epoch != epoch {
+            *self = Self { epoch, ..Self::default() };
+        }
+    }
+}
+
+/// Find the event with `offset`, in whichever queue it is.
+fn search(partition: &Partition, offset: i64) -> Holder {
+    let of = |work: &Work| work.record().offset == offset;
+    for (key, queue) in &partition.keys {
+        let current = match &queue.state {
+            KeyState::Running { work, .. } | KeyState::Pausing { work } => Some(work),
+            KeyState::Ready => None,
+        };
+        if let Some(work) = current.into_iter().chain(&queue.waiting).find(|work| of(work)) {
+            return Holder { offset, timestamp_ms: work.record().timestamp_ms, key: Some(key.clone()) };
+        }
+    }
+    Holder { offset, timestamp_ms: None, key: None }
+}
+
+impl StuckCompletion {
+    fn reason(&self) -> String {
+        let key = self.key.as_ref().map_or_else(String::new, |key| format!(", key {key}"));
+        format!(
+            "{} runs for {} s with offset {} of {}[{}]{key}; it may take {} s",
+            self.running,
+            self.running_for.as_secs(),
+            self.offset,
+            self.topic,
+            self.partition,
+            self.timeout.as_secs(),
+        )
+    }
+}

@@ -1,0 +1,103 @@
+//! Every metric with its kind, unit and meaning, so that exporters, alert rules and documents agree.
+
+use metrics::Unit;
+
+use super::names;
+
+/// What a metric is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MetricKind {
+    /// Only rises.
+    Counter,
+    /// Has a value now.
+    Gauge,
+    /// Has a distribution.
+    Histogram,
+}
+
+/// A metric this library emits.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Metric {
+    /// One of [`names`].
+    pub name: &'static str,
+    /// What it is.
+    pub kind: MetricKind,
+    /// What it is counted in.
+    pub unit: Unit,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+const fn metric(name: &'static str, kind: MetricKind, unit: Unit, meaning: &'static str) -> Metric {
+    Metric { name, kind, unit, meaning }
+}
+
+/// Every metric this library emits.
+pub const METRICS: &[Metric] = {
+    use MetricKind::{Counter, Gauge, Histogram};
+    use Unit::{Bytes, Count, Seconds};
+    &[
+        metric(names::SENT_MESSAGES, Counter, Count, "Records a producer tried to send"),
+        metric(names::OPERATION_DURATION, Histogram, Seconds, "From taking a record to its acknowledgement"),
+        metric(names::CONSUMED_MESSAGES, Counter, Count, "Records a consumer took"),
+        metric(names::PROCESS_DURATION, Histogram, Seconds, "One attempt of a handler, sampled"),
+        metric(names::CONSUMER_HANDLED, Counter, Count, "Events whose handler said they are done"),
+        metric(names::CONSUMER_RETRIED, Counter, Count, "Attempts that failed and are made again"),
+        metric(names::CONSUMER_DEAD_LETTERED, Counter, Count, "Events written to the dead-letter topic"),
+        metric(names::CONSUMER_SKIPPED, Counter, Count, "Events nobody handles, filtered ones and tombstones"),
+        metric(names::CONSUMER_COMPLETED_BEFORE, Counter, Count, "Events read again that were complete already"),
+        metric(names::CONSUMER_LIVE, Gauge, Count, "1 while the consumer's thread turns"),
+        metric(names::CONSUMER_READY, Gauge, Count, "1 while the consumer gets on with its partitions"),
+        metric(names::CONSUMER_ASSIGNED, Gauge, Count, "Partitions assigned to this process"),
+        metric(names::CONSUMER_IN_FLIGHT, Gauge, Count, "Handlers running as tasks"),
+        metric(names::CONSUMER_BUFFERED, Gauge, Bytes, "What is held of records"),
+        metric(names::CONSUMER_WAITING_KEYS, Gauge, Count, "Keys whose next event waits for a place"),
+        metric(names::CONSUMER_RETRYING_KEYS, Gauge, Count, "Keys whose next event waits for another attempt"),
+        metric(names::CONSUMER_STUCK, Gauge, Count, "Handlers past their timeout and its grace"),
+        metric(names::CONSUMER_HOTTEST_KEY, Gauge, Count, "The hottest key's part of the last minute's events"),
+        metric(names::CONSUMER_LAG_MESSAGES, Gauge, Count, "Messages from the oldest one not done to the end"),
+        metric(names::CONSUMER_LAG, Gauge, Seconds, "The age of the oldest message that is not done"),
+        metric(names::CONSUMER_UNMOVED, Gauge, Seconds, "How long the oldest message not done has been that"),
+        metric(names::DROPPED_EVENTS, Counter, Count, "Events that were to be published and were not"),
+        metric(names::TRANSACTION_RETRIES, Counter, Count, "Transactions run again after a conflict"),
+        metric(names::OUTBOX_PUBLISHED, Counter, Count, "Outbox events that Kafka acknowledged"),
+        metric(names::OUTBOX_PARKED, Counter, Count, "Outbox events that Kafka refused and the relay parked"),
+        metric(names::OUTBOX_RESTARTS, Counter, Count, "How often a relay began again from the table"),
+        metric(names::OUTBOX_BACKLOG, Gauge, Count, "Rows in the outbox"),
+        metric(names::OUTBOX_OLDEST_AGE, Gauge, Seconds, "The age of the oldest row in the outbox"),
+        metric(names::OUTBOX_BUCKETS_OWNED, Gauge, Count, "Buckets a relay of this process owns"),
+    ]
+};
+
+impl Metric {
+    /// The name that Prometheus sees: underscores, the unit, and `_total` for counters, as OpenTelemetry translates names and
+    /// `tidings::telemetry::http` writes them.
+    pub fn prometheus_name(&self) -> String {
+        let mut name = self.name.replace('.', "_");
+        let mut end_with = |suffix: &str| {
+            if !name.ends_with(suffix) {
+                name = format!("{name}_{suffix}");
+            }
+        };
+        if self.unit != Unit::Count {
+            end_with(self.unit.as_str());
+        }
+        if self.kind == MetricKind::Counter {
+            end_with("total");
+        }
+        name
+    }
+}
+
+/// Tell the installed recorder the units and meanings of all metrics. To be called once, after it is installed.
+pub fn describe() {
+    for Metric { name, kind, unit, meaning } in METRICS {
+        match kind {
+            MetricKind::Counter => metrics::describe_counter!(*name, *unit, *meaning),
+            MetricKind::Gauge => metrics::describe_gauge!(*name, *unit, *meaning),
+            MetricKind::Histogram => metrics::describe_histogram!(*name, *unit, *meaning),
+        }
+    }
+}
