@@ -32,3 +32,6 @@ pub use options::ConsumerOptions;
 pub(crate) use running::terminated;
 pub use running::{Consumer, ConsumerHandle};
 pub use stats::ConsumerStats;
+#[cfg(test)]
+#[cfg(feature = "http")]
+pub(crate) use stats::Counters;

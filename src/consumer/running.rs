@@ -64,6 +64,15 @@ pub struct ConsumerHandle {
 }
 
 impl ConsumerHandle {
+    /// Of these groups.
+    pub(crate) fn of(
+        counters: impl Into<Arc<[(Arc<str>, Arc<Counters>)]>>,
+        clock: Arc<dyn Clock>,
+        health: HealthOptions,
+    ) -> Self {
+        Self { shutdown: Arc::default(), counters: counters.into(), clock, health }
+    }
+
     /// Begin an orderly stop: running handlers finish, and what they did is committed.
     pub fn shut_down(&self) {
         self.shutdown.store(true, Ordering::Release);
@@ -123,13 +132,8 @@ impl Consumer {
         extensions: Extensions,
         groups: Vec<Group>,
     ) -> Self {
-        let counters = groups.iter().map(|group| (Arc::clone(&group.plan.group), Arc::default())).collect();
-        let handle = ConsumerHandle {
-            shutdown: Arc::default(),
-            counters,
-            clock: Arc::clone(&clock),
-            health: options.health.clone(),
-        };
+        let counters: Vec<_> = groups.iter().map(|group| (Arc::clone(&group.plan.group), Arc::default())).collect();
+        let handle = ConsumerHandle::of(counters, Arc::clone(&clock), options.health.clone());
         Self { options, codec, clock, extensions, groups, handle }
     }
 

@@ -173,7 +173,7 @@ impl Observed {
         parts.counters.pulse.begin(places);
         Self {
             due: Duration::ZERO,
-            decay_due: Duration::ZERO,
+            decay_due: parts.clock.monotonic().saturating_add(DECAY_INTERVAL),
             slots: Vec::new(),
             runs: Runs::default(),
             hot_keys: HotKeys::default(),

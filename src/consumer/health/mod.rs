@@ -185,3 +185,7 @@ fn optional_seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -
         None => serializer.serialize_none(),
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "http")]
+mod tests;

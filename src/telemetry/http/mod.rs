@@ -33,3 +33,6 @@ pub use endpoint::{Endpoint, router};
 pub use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 pub use prometheus::{install_prometheus, prometheus_builder};
 pub use server::{DEFAULT_ADDRESS, Server};
+
+#[cfg(test)]
+mod tests;

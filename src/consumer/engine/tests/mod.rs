@@ -7,3 +7,4 @@ mod limits;
 mod order;
 mod restarts;
 mod rig;
+mod spans;
