@@ -50,8 +50,10 @@
 //! | handle events | [`dispatcher`], [`on`], [`Message`], [`State`], [`FromDelivery`] |
 //! | say what became of one | [`Result`], [`Outcome`], [`HandlerError`]: errors are retried unless [terminal](ResultExt::terminal) |
 //! | run handlers | [`consumer`] |
+//! | look at what handlers gave up, and redrive it | [`dead_letters`] |
 //! | publish, straight to Kafka | [`publisher`] |
 //! | publish in a transaction | [`database`], [`outbox`] |
+//! | have effects once | [`database::inbox`] |
 //! | know what is on the topic | [`envelope`] |
 //! | encode, decode, use a registry | [`schema`] |
 //! | reach brokers, declare topics | [`transport::kafka`] |
@@ -69,6 +71,7 @@
 //!
 //! - Events of one key on one topic are handled in their order. A failing event holds its own key, and no other.
 //! - Delivery is at least once. An offset moves when everything before it is done, or is a dead letter that Kafka has.
+//! - A handler that takes a [`Transaction`](database::Transaction) has its effects in that database once for each event.
 //! - With [`DeliveryMode::Outbox`](publisher::DeliveryMode::Outbox), an event is published if and only if its transaction
 //!   commits, in the order of its stream, and numbered without gaps.
 //! - With [`DeliveryMode::Direct`](publisher::DeliveryMode::Direct), an event that is not acknowledged is lost, counted and
@@ -89,6 +92,8 @@ pub mod clock;
 pub mod consumer;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub mod database;
+#[cfg(feature = "consumer")]
+pub mod dead_letters;
 pub mod dispatch;
 pub mod envelope;
 pub mod event;
@@ -128,4 +133,6 @@ mod pages {
     struct Readme;
     #[doc = include_str!("../docs/getting-started.md")]
     struct GettingStarted;
+    #[doc = include_str!("../docs/exactly-once.md")]
+    struct ExactlyOnce;
 }

@@ -6,7 +6,7 @@ use semver::VersionReq;
 
 use crate::dispatch::{Delivery, PayloadInfo, Policy, RouteInfo, Versions};
 use crate::event::Event;
-use crate::outcome::HandlerError;
+use crate::outcome::{HandlerError, Outcome};
 
 /// The versions a literal names; the macro has checked it, so what does not parse matches nothing rather than panics.
 pub fn versions(requirement: &str) -> Versions {
@@ -14,15 +14,17 @@ pub fn versions(requirement: &str) -> Versions {
     Versions::Matching(requirement.parse().unwrap_or_else(|_| nothing()))
 }
 
-/// What is known of a route.
+/// What is known of a route. `uses_transaction` says of each of the handler's extractors whether it opens a transaction.
 pub fn route_info<E: Event>(
     event: &'static str,
     versions: Versions,
     handler: &'static str,
     docs: &'static str,
     policy: Policy,
+    uses_transaction: &[bool],
 ) -> RouteInfo {
-    RouteInfo { event, versions, handler, docs, policy, payload: PayloadInfo::of::<E>() }
+    let uses_transaction = uses_transaction.contains(&true);
+    RouteInfo { event, versions, handler, docs, policy, payload: PayloadInfo::of::<E>(), uses_transaction, batch: None }
 }
 
 /// The payload of a delivery.
@@ -32,6 +34,74 @@ pub fn route_info<E: Event>(
 pub async fn decode<E: Event>(delivery: &Delivery) -> Result<E, HandlerError> {
     let payload = delivery.record().payload.as_deref();
     delivery.codec().decode(payload).await.map_err(crate::schema::DecodeError::into_handler_error)
+}
+
+/// The payloads of a batch. An event that cannot be decoded has its error among the outcomes already.
+#[derive(Debug)]
+pub struct DecodedBatch<E> {
+    /// What could be decoded.
+    pub events: Vec<E>,
+    /// The deliveries of these events.
+    pub deliveries: Vec<Delivery>,
+    /// For each delivery of the batch, its error, where it could not be decoded.
+    outcomes: Vec<Option<Outcome>>,
+}
+
+/// The payload type of a handler of batches.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a batch of events",
+    label = "a handler of batches takes a `Vec` of an event",
+    note = "write `events: Vec<UserUpdated>`, or leave `batch(..)` out of `#[on(..)]`"
+)]
+pub trait Batch: Sized {
+    /// The event.
+    type Event: Event;
+
+    /// From the events.
+    fn of(events: Vec<Self::Event>) -> Self;
+}
+
+impl<E: Event> Batch for Vec<E> {
+    type Event = E;
+
+    fn of(events: Self) -> Self {
+        events
+    }
+}
+
+/// Decode a batch.
+pub async fn decode_batch<E: Event>(batch: Vec<Delivery>) -> DecodedBatch<E> {
+    let mut decoded = DecodedBatch { events: Vec::new(), deliveries: Vec::new(), outcomes: Vec::new() };
+    for delivery in batch {
+        match decode::<E>(&delivery).await {
+            Ok(event) => {
+                decoded.events.push(event);
+                decoded.deliveries.push(delivery);
+                decoded.outcomes.push(None);
+            }
+            Err(error) => decoded.outcomes.push(Some(error.into())),
+        }
+    }
+    decoded
+}
+
+/// An outcome for each delivery of the batch, from `errors` of [`DecodedBatch`] and those of the events that were decoded.
+pub fn outcomes(errors: Vec<Option<Outcome>>, events: Vec<Outcome>) -> Vec<Outcome> {
+    let mut events = events.into_iter();
+    // As many events as there are places: the trait that made the outcomes has seen to it.
+    errors.into_iter().map(|error| error.or_else(|| events.next()).unwrap_or(Outcome::Done)).collect()
+}
+
+impl<E> DecodedBatch<E> {
+    /// The events, their deliveries, and the errors of the others.
+    pub fn into_parts(self) -> (Vec<E>, Vec<Delivery>, Vec<Option<Outcome>>) {
+        (self.events, self.deliveries, self.outcomes)
+    }
+}
+
+/// The same error for each event.
+pub fn failed_batch(error: HandlerError, events: usize) -> Vec<Outcome> {
+    crate::dispatch::failed(error, events)
 }
 
 /// The event name of any type, if it has one: `NameOf::<T>::NAME` is the associated constant below where `T` is an event, and

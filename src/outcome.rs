@@ -26,6 +26,11 @@ pub enum Outcome {
         /// Why.
         error: HandlerError,
     },
+    /// The event is parked: it and what follows of its key wait, in order and durably, until an operator releases the key.
+    Park {
+        /// Why.
+        error: HandlerError,
+    },
 }
 
 impl Outcome {
@@ -33,6 +38,11 @@ impl Outcome {
     /// at once.
     pub fn retry_after(after: Duration, error: impl Into<HandlerError>) -> Self {
         Self::Retry { error: error.into(), after: Some(after) }
+    }
+
+    /// Park the key, because of `error`.
+    pub fn park(error: impl Into<HandlerError>) -> Self {
+        Self::Park { error: error.into() }
     }
 
     /// Send to the dead-letter topic, because of `error`.
@@ -78,6 +88,8 @@ pub enum ErrorClass {
     Panic,
     /// The handler ran longer than its timeout.
     Timeout,
+    /// More keys waited for the handler than its `max_waiting` allows.
+    Rejected,
 }
 
 impl ErrorClass {
@@ -90,6 +102,7 @@ impl ErrorClass {
             Self::Unavailable => "unavailable",
             Self::Panic => "panic",
             Self::Timeout => "timeout",
+            Self::Rejected => "rejected",
         }
     }
 }
@@ -107,6 +120,13 @@ impl HandlerError {
         self
     }
 
+    /// The same error, treated otherwise.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub(crate) fn of_class(mut self, class: ErrorClass) -> Self {
+        self.class = class;
+        self
+    }
+
     /// How the engine treats it.
     pub const fn class(&self) -> ErrorClass {
         self.class
@@ -114,7 +134,7 @@ impl HandlerError {
 
     /// Whether no further attempt is made.
     pub const fn is_terminal(&self) -> bool {
-        matches!(self.class, ErrorClass::Terminal | ErrorClass::Undecodable)
+        matches!(self.class, ErrorClass::Terminal | ErrorClass::Undecodable | ErrorClass::Rejected)
     }
 
     /// The error itself.

@@ -45,8 +45,16 @@ impl Attempt {
     }
 
     /// The same attempt, inside `span`.
-    pub(crate) fn in_span(self, span: Span) -> Self {
-        Self { span, ..self }
+    pub(crate) fn in_span(mut self, span: Span) -> Self {
+        self.span = span;
+        self
+    }
+}
+
+impl Drop for Attempt {
+    /// Hooks hold on to what they complete. A handler that is cancelled must let go of it, whoever still has its delivery.
+    fn drop(&mut self) {
+        drop(self.delivery.take_completion_hooks());
     }
 }
 
@@ -91,7 +99,7 @@ fn poll_guarded(delivery: &Delivery, future: &mut HandlerFuture, context: &mut C
     catch_unwind(poll).unwrap_or_else(|panic| Poll::Ready(panicked(&*panic)))
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> Outcome {
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Outcome {
     let text =
         panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
     let message = text.unwrap_or_else(|| "with something other than text".to_owned());

@@ -4,13 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::error::BuildError;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+use super::inbox::InboxBuilder;
 use super::listing::{self, RouteListing};
 use super::options::ConsumerOptions;
-use super::plan::{BoundDispatcher, Filter, GroupPlan, bind};
+use super::parked::ParkedStore;
+use super::plan::{BoundDispatcher, BoundRoute, Filter, GroupPlan, bind};
 use super::running::{Consumer, Group};
 use super::startup;
 use crate::clock::{Clock, SystemClock};
-use crate::dispatch::{Dispatcher, Extensions};
+use crate::dispatch::{DeliveryOrder, Dispatcher, Extensions, OnExhausted};
 use crate::envelope::EnvelopeView;
 use crate::schema::Codec;
 use crate::transport::kafka::TopicSpec;
@@ -22,7 +25,10 @@ pub struct ConsumerBuilder {
     codec: Codec,
     clock: Arc<dyn Clock>,
     extensions: Extensions,
+    parked: Option<Arc<dyn ParkedStore>>,
     dispatchers: Vec<(String, BoundDispatcher)>,
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    inbox: InboxBuilder,
     topics: Vec<TopicSpec>,
     error: Option<BuildError>,
 }
@@ -76,7 +82,10 @@ impl ConsumerBuilder {
             codec: Codec::default(),
             clock: Arc::new(SystemClock::new()),
             extensions: Extensions::new(),
+            parked: None,
             dispatchers: Vec::new(),
+            #[cfg(any(feature = "mysql", feature = "sqlite"))]
+            inbox: InboxBuilder::default(),
             topics: Vec::new(),
             error: None,
         }
@@ -97,6 +106,28 @@ impl ConsumerBuilder {
     /// A value handlers can take as [`State<T>`](crate::State).
     pub fn state<T: Send + Sync + 'static>(mut self, value: impl Into<Arc<T>>) -> Self {
         self.extensions.insert(value.into());
+        self
+    }
+
+    /// The database in which handlers that take a [`Transaction`](crate::database::Transaction) work: it keeps their
+    /// [inbox](crate::database::inbox). Give it a publisher first if they publish. A handler holds one of its connections while
+    /// it runs, so as many handlers run at once as it has connections.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub fn database(mut self, database: crate::database::Database) -> Self {
+        self.inbox.database = Some(database);
+        self
+    }
+
+    /// How the inbox forgets. Default: [`InboxOptions::default`](crate::database::inbox::InboxOptions).
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub fn inbox(mut self, options: crate::database::inbox::InboxOptions) -> Self {
+        self.inbox.options = options;
+        self
+    }
+
+    /// Where events of parked keys are kept. Default: none is needed while no policy says `park_key`.
+    pub fn parked_store(mut self, store: Arc<dyn ParkedStore>) -> Self {
+        self.parked = Some(store);
         self
     }
 
@@ -167,6 +198,11 @@ impl ConsumerBuilder {
             }
         }
         let plans = plans(&self.options, self.dispatchers)?;
+        #[cfg(any(feature = "mysql", feature = "sqlite"))]
+        let inbox = self.inbox.check(&plans).await?;
+        for route in plans.iter().flat_map(GroupPlan::routes) {
+            check_parking(route, self.parked.is_some())?;
+        }
         startup::check_declared(&self.topics, &plans)?;
         let mut groups = Vec::with_capacity(plans.len());
         for plan in plans {
@@ -174,8 +210,22 @@ impl ConsumerBuilder {
             let producer = startup::dead_letter_producer(&plan, &self.options, &topics)?;
             groups.push(Group { plan, producer, partitions: topics.partitions });
         }
-        Ok(Consumer::new(self.options, self.codec, self.clock, self.extensions, groups))
+        let consumer = Consumer::new(self.options, self.codec, self.clock, self.extensions, self.parked, groups);
+        #[cfg(any(feature = "mysql", feature = "sqlite"))]
+        let consumer = consumer.with_inbox(inbox);
+        Ok(consumer)
     }
+}
+
+/// Whether a key can be parked where a policy says so.
+fn check_parking(route: &BoundRoute, has_store: bool) -> Result<(), BuildError> {
+    if route.policy.on_exhausted != OnExhausted::ParkKey {
+        return Ok(());
+    }
+    if route.order != DeliveryOrder::Key {
+        return Err(BuildError::ParkWithoutKeys { handler: route.handler });
+    }
+    if has_store { Ok(()) } else { Err(BuildError::NoParkedStore { handler: route.handler }) }
 }
 
 /// One plan a group, in the order the groups were first named.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::key::KeyId;
+use super::parked::{ParkError, ParkedKey, ParkedRecord};
+use super::passed_over::NotRemembered;
 use crate::outcome::{HandlerError, Outcome};
 use crate::transport::{ProduceError, Wake, Written};
 
@@ -18,6 +20,16 @@ pub(crate) enum Finished {
     Named(Result<Arc<str>, HandlerError>),
     /// Writing a dead letter.
     DeadLetter(Result<Written, ProduceError>),
+    /// Remembering that an event is passed over, which failed.
+    NotPassedOver(NotRemembered),
+    /// Writing to the parked store.
+    Parked(Result<(), ParkError>),
+    /// Taking an event out of the parked store.
+    Unparked(Result<(), ParkError>),
+    /// Reading a key's parked events.
+    Fetched(Result<Vec<ParkedRecord>, ParkError>),
+    /// Forgetting a key that has no parked events any more.
+    Forgotten(Result<(), ParkError>),
     /// The task ended without saying how; it was cancelled, or the runtime shut down.
     Vanished,
 }
@@ -37,12 +49,30 @@ pub(crate) struct Completion {
     pub(crate) epoch: u64,
     pub(crate) key: KeyId,
     pub(crate) place: Place,
+    /// The handler it was an attempt of.
+    pub(crate) route: Option<RouteId>,
     pub(crate) finished: Finished,
+}
+
+/// Where a route stands: its topic's plan, and its place there.
+pub(crate) type RouteId = (usize, usize);
+
+/// What the poll thread is told.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// A key's task has ended.
+    Task(Completion),
+    /// The parked keys of a partition that is new here.
+    Loaded { slot: usize, epoch: u64, keys: Result<Vec<ParkedKey>, ParkError> },
+    /// The parked keys, and what was asked of them.
+    Requests(Result<Vec<ParkedKey>, ParkError>),
+    /// A batch has ended; without outcomes, nobody knows how.
+    Batch { id: u64, outcomes: Option<Vec<Outcome>> },
 }
 
 /// Completions on their way to the poll thread. Touched once a task, drained in batches.
 pub(crate) struct Completions {
-    queue: Mutex<Vec<Completion>>,
+    queue: Mutex<Vec<Report>>,
     wake: Wake,
 }
 
@@ -51,13 +81,13 @@ impl Completions {
         Arc::new(Self { queue: Mutex::default(), wake })
     }
 
-    pub(crate) fn drain_into(&self, completions: &mut Vec<Completion>) {
-        mem::swap(&mut *self.queue.lock(), completions);
+    pub(crate) fn drain_into(&self, reports: &mut Vec<Report>) {
+        mem::swap(&mut *self.queue.lock(), reports);
     }
 
-    fn push(&self, completion: Completion) {
+    pub(crate) fn push(&self, report: Report) {
         let mut queue = self.queue.lock();
-        queue.push(completion);
+        queue.push(report);
         let was_empty = queue.len() == 1;
         drop(queue);
         // Whoever made the queue non-empty rings; the rest ride along.
@@ -68,17 +98,24 @@ impl Completions {
 }
 
 /// A task's duty to report. Dropped without a report, it reports that the task vanished: no completion ever leaks.
-pub(crate) struct Report {
+pub(crate) struct Duty {
     completions: Arc<Completions>,
     slot: usize,
     epoch: u64,
     key: Option<KeyId>,
     place: Place,
+    route: Option<RouteId>,
 }
 
-impl Report {
+impl Duty {
     pub(crate) fn new(completions: &Arc<Completions>, slot: usize, epoch: u64, key: KeyId, place: Place) -> Self {
-        Self { completions: Arc::clone(completions), slot, epoch, key: Some(key), place }
+        Self { completions: Arc::clone(completions), slot, epoch, key: Some(key), place, route: None }
+    }
+
+    /// For an attempt at a handler.
+    pub(crate) fn of_route(mut self, route: Option<RouteId>) -> Self {
+        self.route = route;
+        self
     }
 
     pub(crate) fn finish(mut self, finished: Finished) {
@@ -87,12 +124,13 @@ impl Report {
 
     fn send(&mut self, finished: Finished) {
         if let Some(key) = self.key.take() {
-            self.completions.push(Completion { slot: self.slot, epoch: self.epoch, key, place: self.place, finished });
+            let Self { slot, epoch, place, route, .. } = *self;
+            self.completions.push(Report::Task(Completion { slot, epoch, key, place, route, finished }));
         }
     }
 }
 
-impl Drop for Report {
+impl Drop for Duty {
     fn drop(&mut self) {
         self.send(Finished::Vanished);
     }
@@ -111,12 +149,15 @@ mod tests {
         let completions = Completions::new(Arc::new(move || {
             count.fetch_add(1, Ordering::Relaxed);
         }));
-        drop(Report::new(&completions, 1, 2, KeyId::Alone(3), Place::Taken));
-        Report::new(&completions, 1, 2, KeyId::Alone(4), Place::None).finish(Finished::Attempt(Outcome::Done));
+        drop(Duty::new(&completions, 1, 2, KeyId::Alone(3), Place::Taken));
+        Duty::new(&completions, 1, 2, KeyId::Alone(4), Place::None).finish(Finished::Attempt(Outcome::Done));
         let mut drained = Vec::new();
         completions.drain_into(&mut drained);
-        assert!(matches!(drained[0].finished, Finished::Vanished));
-        assert!(matches!(drained[1].finished, Finished::Attempt(Outcome::Done)));
+        let finished = |report: &Report| match report {
+            Report::Task(completion) => format!("{:?}", completion.finished),
+            other => format!("{other:?}"),
+        };
+        assert_eq!((&*finished(&drained[0]), &*finished(&drained[1])), ("Vanished", "Attempt(Done)"));
         assert_eq!((drained.len(), woken.load(Ordering::Relaxed)), (2, 1));
     }
 }

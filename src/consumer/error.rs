@@ -19,6 +19,22 @@ pub enum BuildError {
         /// Its value.
         value: String,
     },
+    /// A policy parks keys, and there is nowhere to keep their events.
+    #[error(
+        "the policy of {handler} is to park keys, and there is no store for their events: give one with `.parked_store(…)`"
+    )]
+    NoParkedStore {
+        /// The handler.
+        handler: &'static str,
+    },
+    /// A policy parks keys where events are not ordered by key.
+    #[error(
+        "the policy of {handler} is to park keys, and its order is not that of keys: dead-letter its events, or order them by key"
+    )]
+    ParkWithoutKeys {
+        /// The handler.
+        handler: &'static str,
+    },
     /// No dispatcher was given.
     #[error("the consumer has no dispatcher: give it one with `.dispatch(…)`")]
     NoDispatcher,
@@ -34,6 +50,18 @@ pub enum BuildError {
         #[source]
         source: RegistryError,
     },
+    /// A handler takes a `Transaction`, and there is no database.
+    #[error(
+        "the handler {handler} takes a Transaction, and the consumer has no database: give it one with `.database(…)`"
+    )]
+    NoDatabase {
+        /// The handler.
+        handler: &'static str,
+    },
+    /// The database cannot keep the inbox.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    #[error("the consumer's database cannot keep the inbox")]
+    Database(#[source] crate::database::Error),
     /// A topic is missing, differs from what was declared, or no broker answers.
     #[error("cannot start the consumer group {group}")]
     Topics {
@@ -132,6 +160,27 @@ pub enum StopReason {
         dead_letter_topic: String,
         /// Why.
         reason: String,
+    },
+    /// More events of one key are parked than `max_parked_per_key` allows.
+    #[error(
+        "{parked} events of one key of {partition} are parked, which is the most that may be; release or discard the key, or raise \
+         max_parked_per_key"
+    )]
+    TooManyParked {
+        /// The partition.
+        partition: TopicPartition,
+        /// How many.
+        parked: u64,
+    },
+    /// It was started again and again, and kept failing.
+    #[error("it failed {failures} times within {window:?}, the last time because: {last}")]
+    KeepsFailing {
+        /// How often.
+        failures: u32,
+        /// Within what time.
+        window: std::time::Duration,
+        /// The last reason, and its causes.
+        last: String,
     },
     /// A bug: the poll thread panicked.
     #[error("the poll thread panicked; this is a bug in tidings: {0}")]

@@ -8,16 +8,19 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tokio::task::AbortHandle;
 
+use crate::consumer::completions::RouteId;
 use crate::dispatch::{Delivery, DeliveryContext, DeliveryParts};
 use crate::outcome::HandlerError;
 use crate::transport::Record;
 
 /// Which queue a record waits in, within its partition.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum KeyId {
     /// The record's key.
     Key(Bytes),
-    /// A record without a key, by its offset: it waits for nobody.
+    /// The whole partition, for dispatchers that want its order.
+    Partition,
+    /// A record that waits for nobody, by its offset: it has no key, or its dispatcher wants no order.
     Alone(i64),
 }
 
@@ -34,8 +37,10 @@ pub(crate) struct Work {
     pub(crate) first_failure: Option<DateTime<Utc>>,
     /// When the first attempt began, by the clock's monotonic time.
     pub(crate) first_attempt: Option<Duration>,
-    /// Why it is to be dead-lettered, once it is.
+    /// Why it is given up, once it is.
     pub(crate) failure: Option<Box<Failure>>,
+    /// Whether it comes from the parked store: its offset is behind it, and the store has to forget it.
+    pub(crate) parked: bool,
 }
 
 /// Where a record goes.
@@ -47,11 +52,28 @@ pub(crate) enum WorkRoute {
     Unrouted,
 }
 
-/// Why a record is dead-lettered, and how often that was tried.
+/// Why a record is given up, where it goes, and how often that was tried.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    pub(crate) error: HandlerError,
-    pub(crate) sends: u32,
+    /// `None` where it only waits behind another of its key.
+    pub(crate) error: Option<HandlerError>,
+    pub(crate) way: Way,
+    pub(crate) tries: u32,
+}
+
+/// Where a record that is given up goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    DeadLetter,
+    Park,
+    /// Out of the parked store: it is done, and only that is left.
+    Unpark,
+}
+
+impl Failure {
+    pub(crate) fn new(way: Way, error: Option<HandlerError>) -> Self {
+        Self { error, way, tries: 0 }
+    }
 }
 
 impl Work {
@@ -65,6 +87,7 @@ impl Work {
             first_failure: None,
             first_attempt: None,
             failure: None,
+            parked: false,
         }
     }
 
@@ -90,4 +113,14 @@ pub(crate) enum KeyState {
     Running { work: Work, task: Option<AbortHandle>, run: usize },
     /// This event is tried again when its timer fires.
     Pausing { work: Work },
+    /// Its first waiting event can start once its handler's gate lets it.
+    AtGate,
+    /// This many of its events are in a batch that is being collected.
+    Collecting { route: RouteId, events: usize },
+    /// Its events are in a batch that runs.
+    InBatch,
+    /// Its parked events are being fetched, to be handled.
+    Unparking,
+    /// It does nothing until it is told to: what it waits for failed, and is tried again when its timer fires.
+    Resting,
 }

@@ -42,6 +42,7 @@ impl RouteListing {
     pub(super) fn new(group: &str, dispatcher: &BoundDispatcher, route: &BoundRoute) -> Self {
         let on_exhausted = match route.policy.on_exhausted {
             crate::dispatch::OnExhausted::DeadLetter => "dead_letter",
+            crate::dispatch::OnExhausted::ParkKey => "park_key",
             crate::dispatch::OnExhausted::Stop => "stop",
         };
         Self {

@@ -1,7 +1,9 @@
 //! Consumers: typed, per-key-ordered handlers of other services' events.
 
 mod attempt;
+mod breaker;
 mod builder;
+mod commands;
 mod commit_metadata;
 mod completions;
 mod dead_letter;
@@ -9,28 +11,39 @@ mod driver;
 mod engine;
 mod error;
 mod error_text;
+mod gate;
+mod handle;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+mod inbox;
 pub mod health;
 mod key;
 mod listing;
 mod offsets;
 mod options;
 mod pace;
+pub mod parked;
 mod partition;
+mod passed_over;
 mod plan;
+mod rate;
+mod recent_streams;
 mod retry;
 mod running;
+mod sequences;
 mod startup;
 mod stats;
+mod supervision;
 
+pub use crate::dead_letters::header as dead_letter_header;
 pub use builder::{ConsumerBuilder, DispatchSettings};
-pub use dead_letter::header as dead_letter_header;
 pub use error::{BuildError, RunError, StopReason};
 pub use health::{ConsumerHealth, HealthOptions};
+pub use handle::{ConsumerHandle, ControlError};
 pub use listing::{ROUTES_VARIABLE, RouteListing};
 pub use options::ConsumerOptions;
+pub use running::Consumer;
 #[cfg(feature = "cli")]
 pub(crate) use running::terminated;
-pub use running::{Consumer, ConsumerHandle};
 pub use stats::ConsumerStats;
 #[cfg(test)]
 #[cfg(feature = "http")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::health::HealthOptions;
-use crate::dispatch::{OnExhausted, RetryPolicy};
+use crate::dispatch::{BreakerPolicy, OnExhausted, RetryPolicy};
 use crate::transport::kafka::{KafkaOptions, StartFrom};
 
 /// How a consumer reads, handles and gives up. A service may read them from a file of its own, by the same names.
@@ -25,6 +25,10 @@ use crate::transport::kafka::{KafkaOptions, StartFrom};
 /// | `startup_timeout_ms` | 15,000 | milliseconds |
 /// | `retry` | [`RetryPolicy::default`] | |
 /// | `on_exhausted` | `dead_letter` | |
+/// | `breaker` | [`BreakerPolicy::default`] | |
+/// | `max_parked_per_key` | 10,000 | events |
+/// | `max_restarts` | 5 | restarts of a group within the window |
+/// | `restart_window_ms` | 300,000 | milliseconds |
 /// | `dead_letter_topic` | the group's name and `.dead-letters` | |
 /// | `create_dead_letter_topic` | true | |
 /// | `health` | [`HealthOptions::default`] | |
@@ -60,10 +64,18 @@ pub struct ConsumerOptions {
     pub(crate) startup_timeout: Duration,
     pub(crate) retry: RetryPolicy,
     pub(crate) on_exhausted: OnExhausted,
+    pub(crate) breaker: BreakerPolicy,
+    pub(crate) max_parked_per_key: u64,
+    pub(crate) max_restarts: u32,
+    #[serde(rename = "restart_window_ms", deserialize_with = "crate::milliseconds::deserialize")]
+    pub(crate) restart_window: Duration,
     pub(crate) dead_letter_topic: Option<String>,
     pub(crate) create_dead_letter_topic: bool,
     pub(crate) health: HealthOptions,
 }
+
+/// librdkafka's default of `session.timeout.ms`, and the brokers' for groups of the newer protocol.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
 
 impl ConsumerOptions {
     /// The options of the service called `service`; its name begins the names of its groups.
@@ -148,6 +160,31 @@ impl ConsumerOptions {
         self
     }
 
+    /// When a handler that fails whatever it is given is paused. A dispatcher's or a handler's own policy wins.
+    pub fn breaker(mut self, policy: BreakerPolicy) -> Self {
+        self.breaker = policy;
+        self
+    }
+
+    /// Events of one key that may be parked; one more stops the consumer. Default: 10,000.
+    pub fn max_parked_per_key(mut self, events: u64) -> Self {
+        self.max_parked_per_key = events.max(1);
+        self
+    }
+
+    /// How often a group that fails (its client, or a bug) is started again within [`restart_window`](Self::restart_window); once
+    /// more, and the consumer stops and says why. Default: 5.
+    pub fn max_restarts(mut self, restarts: u32) -> Self {
+        self.max_restarts = restarts;
+        self
+    }
+
+    /// The window of [`max_restarts`](Self::max_restarts). Default: 5 min.
+    pub fn restart_window(mut self, window: Duration) -> Self {
+        self.restart_window = window;
+        self
+    }
+
     /// The topic of dead letters. Default: the group's name and `.dead-letters`.
     pub fn dead_letter_topic(mut self, topic: impl Into<String>) -> Self {
         self.dead_letter_topic = Some(topic.into());
@@ -169,6 +206,12 @@ impl ConsumerOptions {
 }
 
 impl ConsumerOptions {
+    /// How long a member may be silent before the group takes it for gone: the client's `session.timeout.ms`.
+    pub(crate) fn session_timeout(&self) -> Duration {
+        let given = self.kafka.user_property("session.timeout.ms").and_then(|(_, value)| value.parse().ok());
+        given.map_or(SESSION_TIMEOUT, Duration::from_millis)
+    }
+
     /// As the setters would have it: a file may say 0.
     pub(crate) fn bounded(mut self) -> Self {
         self.max_in_flight = self.max_in_flight.max(1);
@@ -194,6 +237,10 @@ impl Default for ConsumerOptions {
             startup_timeout: Duration::from_secs(15),
             retry: RetryPolicy::default(),
             on_exhausted: OnExhausted::DeadLetter,
+            breaker: BreakerPolicy::default(),
+            max_parked_per_key: 10_000,
+            max_restarts: 5,
+            restart_window: Duration::from_mins(5),
             dead_letter_topic: None,
             create_dead_letter_topic: true,
             health: HealthOptions::default(),

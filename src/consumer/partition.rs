@@ -3,12 +3,23 @@
 use std::collections::{HashMap, VecDeque};
 use std::mem;
 
+use bytes::Bytes;
 use foldhash::fast::RandomState;
 
 use super::commit_metadata::CommitMetadata;
 use super::key::{KeyId, KeyQueue, KeyState};
 use super::offsets::OffsetTracker;
+use super::parked::ParkRequest;
 use crate::transport::{CommitOffset, TopicPartition};
+
+/// A key whose events wait in the parked store.
+#[derive(Debug, Default)]
+pub(crate) struct ParkedState {
+    /// How many there are.
+    pub(crate) records: u64,
+    /// What is being done about it.
+    pub(crate) request: Option<ParkRequest>,
+}
 
 /// A partition that is ours, under one assignment.
 #[derive(Debug)]
@@ -25,6 +36,14 @@ pub(crate) struct Partition {
     pub(crate) ready: VecDeque<KeyId>,
     /// Whether nothing new may start, because the partition is being given back.
     pub(crate) draining: bool,
+    /// Whether nothing new may start, because somebody asked for a pause.
+    pub(crate) paused: bool,
+    /// Whether nothing may start, because it may be somebody else's by now.
+    pub(crate) doubtful: bool,
+    /// Whether nothing may start yet, because it is not known which keys are parked.
+    pub(crate) loading: bool,
+    /// Keys whose events wait in the parked store.
+    pub(crate) parked: HashMap<Bytes, ParkedState, RandomState>,
     /// Tasks under way.
     pub(crate) running: usize,
     /// Bytes held for it.
@@ -44,10 +63,27 @@ impl Partition {
             keys: HashMap::default(),
             ready: VecDeque::new(),
             draining: false,
+            paused: false,
+            doubtful: false,
+            loading: false,
+            parked: HashMap::default(),
             running: 0,
             buffered_bytes: 0,
             changed: false,
             committed: None,
+        }
+    }
+
+    /// Whether its events may start.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.draining && !self.paused && !self.loading && !self.doubtful
+    }
+
+    /// What is known of `key`, if it is parked.
+    pub(crate) fn parked(&mut self, key: &KeyId) -> Option<&mut ParkedState> {
+        match key {
+            KeyId::Key(key) if !self.parked.is_empty() => self.parked.get_mut(key),
+            _ => None,
         }
     }
 

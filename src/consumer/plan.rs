@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::key::WorkRoute;
 use super::options::ConsumerOptions;
-use super::pace::Pace;
 use super::retry::FailurePolicy;
-use crate::dispatch::{Delivery, Dispatcher, HandlerFuture, RouteConflict, RouteInfo, RouteMatch, Router};
+use crate::dispatch::{
+    BatchFuture, BreakerPolicy, Delivery, DeliveryOrder, Dispatcher, HandlerFuture, Limits, RouteConflict, RouteHandle,
+    RouteInfo, RouteMatch, Router,
+};
 use crate::envelope::EnvelopeView;
 
 /// Says from the envelope whether a dispatcher wants an event, without decoding it.
@@ -21,15 +24,18 @@ pub(crate) struct BoundRoute {
     pub(crate) filter: Option<Filter>,
     /// `{Dispatcher}::{handler}`, for logs, headers and metrics.
     pub(crate) handler: &'static str,
-    /// Whether its attempts are polled on the poll thread first.
-    pub(crate) pace: Pace,
-    handle: Box<dyn Fn(Delivery) -> HandlerFuture + Send + Sync>,
+    /// The dispatcher's name.
+    pub(crate) dispatcher: &'static str,
+    pub(crate) order: DeliveryOrder,
+    pub(crate) limits: Limits,
+    pub(crate) breaker: BreakerPolicy,
+    pub(crate) handle: BoundHandle,
 }
 
-impl BoundRoute {
-    pub(crate) fn handle(&self, delivery: Delivery) -> HandlerFuture {
-        (self.handle)(delivery)
-    }
+/// Runs a handler.
+pub(crate) enum BoundHandle {
+    Single(Box<dyn Fn(Delivery) -> HandlerFuture + Send + Sync>),
+    Batch(Box<dyn Fn(Vec<Delivery>) -> BatchFuture + Send + Sync>),
 }
 
 impl fmt::Debug for BoundRoute {
@@ -48,9 +54,30 @@ pub(crate) struct TopicPlan {
     pub(crate) topic: Arc<str>,
     router: Router,
     pub(crate) routes: Vec<BoundRoute>,
+    /// The dispatchers that handle events in transactions: what they pass over is remembered.
+    transactional: Vec<&'static str>,
 }
 
 impl TopicPlan {
+    fn new(topic: Arc<str>, routes: Vec<BoundRoute>) -> Self {
+        let router = Router::new(routes.iter().map(|route| &route.info));
+        let mut transactional: Vec<_> =
+            routes.iter().filter(|route| route.info.uses_transaction).map(|route| route.dispatcher).collect();
+        transactional.sort_unstable();
+        transactional.dedup();
+        Self { topic, router, routes, transactional }
+    }
+
+    /// The dispatchers that must remember an event of `route` when it is passed over; of none, when it reached no handler.
+    pub(crate) fn remembering(&self, route: WorkRoute) -> Vec<&'static str> {
+        let of_route = match route {
+            WorkRoute::Route(index) => Some(self.routes[index].dispatcher),
+            WorkRoute::Unrouted => None,
+        };
+        let remembers = |dispatcher: &&'static str| of_route.is_none_or(|of_route| of_route == *dispatcher);
+        self.transactional.iter().copied().filter(remembers).collect()
+    }
+
     pub(crate) fn route(&self, event: &str, version: Option<&str>) -> RouteMatch {
         self.router.route(event, version)
     }
@@ -88,19 +115,26 @@ pub(crate) fn bind<D: Dispatcher>(
     let dispatcher = Arc::new(dispatcher);
     let bound = routes.into_iter().map(|route| {
         let dispatcher = Arc::clone(&dispatcher);
-        let handle = route.handle;
-        bound_route(D::NAME, route.info, options, filter, move |delivery| handle(Arc::clone(&dispatcher), delivery))
+        let handle = match route.handle {
+            RouteHandle::Single(handle) => {
+                BoundHandle::Single(Box::new(move |delivery| handle(Arc::clone(&dispatcher), delivery)))
+            }
+            RouteHandle::Batch(handle) => {
+                BoundHandle::Batch(Box::new(move |deliveries| handle(Arc::clone(&dispatcher), deliveries)))
+            }
+        };
+        bound_route(D::NAME, route.info, options, filter, handle)
     });
     Ok(BoundDispatcher { name: D::NAME, source: D::SOURCE.to_owned(), routes: bound.collect() })
 }
 
 /// A route of `dispatcher` that `handle` runs.
 pub(crate) fn bound_route(
-    dispatcher: &str,
+    dispatcher: &'static str,
     info: RouteInfo,
     options: &ConsumerOptions,
     filter: Option<&Filter>,
-    handle: impl Fn(Delivery) -> HandlerFuture + Send + Sync + 'static,
+    handle: BoundHandle,
 ) -> BoundRoute {
     BoundRoute {
         policy: FailurePolicy {
@@ -110,9 +144,12 @@ pub(crate) fn bound_route(
         },
         filter: filter.cloned(),
         handler: handler_name(dispatcher, info.handler),
+        dispatcher,
+        order: info.policy.order.unwrap_or_default(),
+        limits: info.policy.limits,
+        breaker: options.breaker.with(info.policy.breaker),
         info,
-        pace: Pace::default(),
-        handle: Box::new(handle),
+        handle,
     }
 }
 
@@ -122,6 +159,11 @@ fn handler_name(dispatcher: &str, method: &str) -> &'static str {
 }
 
 impl GroupPlan {
+    /// All routes.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = &BoundRoute> {
+        self.topics.iter().flat_map(|plan| &plan.routes)
+    }
+
     /// Where the plan of `topic` stands.
     pub(crate) fn index_of(&self, topic: &str) -> Option<usize> {
         self.topics.binary_search_by(|plan| (*plan.topic).cmp(topic)).ok()
@@ -144,15 +186,18 @@ impl GroupPlan {
             check_disjoint(routes)?;
         }
         let fingerprint = fingerprint(&by_topic);
-        let topic_plan = |(topic, routes): (_, Vec<BoundRoute>)| TopicPlan {
-            topic,
-            router: Router::new(routes.iter().map(|route| &route.info)),
-            routes,
-        };
-        let mut topics: Vec<_> = by_topic.into_iter().map(topic_plan).collect();
+        let mut topics: Vec<_> = by_topic.into_iter().map(|(topic, routes)| TopicPlan::new(topic, routes)).collect();
         topics.sort_unstable_by(|left, right| left.topic.cmp(&right.topic));
         let dead_letter_topic = options.dead_letter_topic.clone().unwrap_or_else(|| format!("{group}.dead-letters"));
         Ok(Self { group: group.into(), dead_letter_topic: dead_letter_topic.into(), topics, fingerprint })
+    }
+}
+
+impl GroupPlan {
+    /// Its routes whose handlers work in transactions.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub(crate) fn transactional(&self) -> impl Iterator<Item = &BoundRoute> {
+        self.topics.iter().flat_map(|topic| &topic.routes).filter(|route| route.info.uses_transaction)
     }
 }
 

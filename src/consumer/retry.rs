@@ -19,6 +19,7 @@ pub(crate) enum Decision {
     Complete,
     RetryAfter(Duration, HandlerError),
     DeadLetter(HandlerError),
+    Park(HandlerError),
     Stop(HandlerError),
 }
 
@@ -39,6 +40,7 @@ impl FailurePolicy {
         match outcome {
             Outcome::Done => Decision::Complete,
             Outcome::DeadLetter { error } => Decision::DeadLetter(error),
+            Outcome::Park { error } => Decision::Park(error),
             Outcome::Retry { error, .. } if error.is_terminal() => self.give_up(error),
             // Nothing is wrong with the event, so however long it takes, it is not given up.
             Outcome::Retry { error, .. } if error.class() == ErrorClass::Unavailable => {
@@ -56,6 +58,7 @@ impl FailurePolicy {
     fn give_up(&self, error: HandlerError) -> Decision {
         match self.on_exhausted {
             OnExhausted::DeadLetter => Decision::DeadLetter(error),
+            OnExhausted::ParkKey => Decision::Park(error),
             OnExhausted::Stop => Decision::Stop(error),
         }
     }

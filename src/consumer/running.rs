@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use futures_util::StreamExt as _;
 use futures_util::future::{self, Either};
@@ -15,10 +15,14 @@ use super::builder::ConsumerBuilder;
 use super::driver::spawn_thread;
 use super::engine::{Engine, Parts};
 use super::error::{RunError, StopReason};
-use super::health::{ConsumerHealth, HealthOptions, watch};
+use super::handle::ConsumerHandle;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+use super::inbox::ConsumerInbox;
+use super::health::watch;
 use super::options::ConsumerOptions;
+use super::parked::ParkedStore;
 use super::plan::GroupPlan;
-use super::stats::{ConsumerStats, Counters};
+use super::supervision::Restarts;
 use crate::clock::Clock;
 use crate::dispatch::Extensions;
 use crate::schema::Codec;
@@ -42,8 +46,11 @@ pub struct Consumer {
     codec: Codec,
     clock: Arc<dyn Clock>,
     extensions: Extensions,
+    parked: Option<Arc<dyn ParkedStore>>,
     groups: Vec<Group>,
     handle: ConsumerHandle,
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    inbox: Option<ConsumerInbox>,
 }
 
 /// A group that is ready to run.
@@ -52,53 +59,6 @@ pub(super) struct Group {
     pub(super) producer: Arc<dyn Producer>,
     /// Of all its topics.
     pub(super) partitions: u32,
-}
-
-/// Watches and stops a running consumer. A cheap handle.
-#[derive(Debug, Clone)]
-pub struct ConsumerHandle {
-    shutdown: Arc<AtomicBool>,
-    counters: Arc<[(Arc<str>, Arc<Counters>)]>,
-    clock: Arc<dyn Clock>,
-    health: HealthOptions,
-}
-
-impl ConsumerHandle {
-    /// Of these groups.
-    pub(crate) fn of(
-        counters: impl Into<Arc<[(Arc<str>, Arc<Counters>)]>>,
-        clock: Arc<dyn Clock>,
-        health: HealthOptions,
-    ) -> Self {
-        Self { shutdown: Arc::default(), counters: counters.into(), clock, health }
-    }
-
-    /// Begin an orderly stop: running handlers finish, and what they did is committed.
-    pub fn shut_down(&self) {
-        self.shutdown.store(true, Ordering::Release);
-    }
-
-    /// Whether an orderly stop has begun.
-    pub(super) fn is_shutting_down(&self) -> bool {
-        self.shutdown.load(Ordering::Acquire)
-    }
-
-    /// How healthy the consumer is: whether its threads turn, and whether it gets on with its partitions; and if not, why.
-    pub fn health(&self) -> ConsumerHealth {
-        let now = self.clock.monotonic();
-        let of_group = |(group, counters): &(Arc<str>, Arc<Counters>)| counters.pulse.health(group, now, &self.health);
-        ConsumerHealth::of(self.counters.iter().map(of_group).collect())
-    }
-
-    /// What all groups have done.
-    pub fn stats(&self) -> ConsumerStats {
-        self.counters.iter().map(|(_, counters)| counters.read()).fold(ConsumerStats::default(), std::ops::Add::add)
-    }
-
-    /// What each group has done.
-    pub fn stats_by_group(&self) -> Vec<(Arc<str>, ConsumerStats)> {
-        self.counters.iter().map(|(group, counters)| (Arc::clone(group), counters.read())).collect()
-    }
 }
 
 /// Stops the engines when the future that awaits them is dropped.
@@ -130,11 +90,29 @@ impl Consumer {
         codec: Codec,
         clock: Arc<dyn Clock>,
         extensions: Extensions,
+        parked: Option<Arc<dyn ParkedStore>>,
         groups: Vec<Group>,
     ) -> Self {
-        let counters: Vec<_> = groups.iter().map(|group| (Arc::clone(&group.plan.group), Arc::default())).collect();
-        let handle = ConsumerHandle::of(counters, Arc::clone(&clock), options.health.clone());
-        Self { options, codec, clock, extensions, groups, handle }
+        let names = groups.iter().map(|group| Arc::clone(&group.plan.group));
+        let handle = ConsumerHandle::new(names, parked.clone(), Arc::clone(&clock), options.health.clone());
+        Self {
+            options,
+            codec,
+            clock,
+            extensions,
+            parked,
+            groups,
+            handle,
+            #[cfg(any(feature = "mysql", feature = "sqlite"))]
+            inbox: None,
+        }
+    }
+
+    /// The same consumer, with the inbox of its groups.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub(super) fn with_inbox(mut self, inbox: Option<ConsumerInbox>) -> Self {
+        self.inbox = inbox;
+        self
     }
 
     /// Watches and stops this consumer while it runs.
@@ -157,6 +135,11 @@ impl Consumer {
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
         let handle = self.handle.clone();
         let _stop_on_drop = StopOnDrop(handle.clone());
+        #[cfg(any(feature = "mysql", feature = "sqlite"))]
+        let _upkeep = self.inbox.as_ref().map(|inbox| {
+            let groups = self.groups.iter().map(|group| Arc::clone(&group.plan.group)).collect();
+            inbox.keep_up(groups, &Handle::current())
+        });
         let _watch = AbortOnDrop(tokio::spawn(watch(handle.clone())).abort_handle());
         let mut engines = self.start();
         let mut result = Ok(());
@@ -178,43 +161,69 @@ impl Consumer {
     fn start(self) -> FuturesUnordered<impl Future<Output = Result<(), RunError>>> {
         let runtime = Handle::current();
         let engines = FuturesUnordered::new();
-        for (group, (name, counters)) in self.groups.into_iter().zip(self.handle.counters.iter()) {
+        for (group, controls) in self.groups.into_iter().zip(self.handle.groups()) {
             let partitions = group.partitions;
+            #[cfg(any(feature = "mysql", feature = "sqlite"))]
+            let (extensions, passed_over) = match &self.inbox {
+                Some(inbox) => inbox.join(&group.plan, &controls.counters, &self.extensions),
+                None => (self.extensions.clone(), None),
+            };
+            #[cfg(not(any(feature = "mysql", feature = "sqlite")))]
+            let (extensions, passed_over) = (self.extensions.clone(), None);
             let parts = Parts {
-                plan: group.plan,
+                plan: Arc::new(group.plan),
                 options: self.options.clone(),
                 clock: Arc::clone(&self.clock),
                 codec: self.codec.clone(),
-                extensions: self.extensions.clone(),
+                extensions,
                 producer: group.producer,
+                passed_over,
+                parked: self.parked.clone(),
                 runtime: runtime.clone(),
-                counters: Arc::clone(counters),
-                shutdown: Arc::clone(&self.handle.shutdown),
+                counters: Arc::clone(&controls.counters),
+                shutdown: self.handle.shutdown(),
+                commands: Arc::clone(&controls.commands),
             };
-            let options = self.options.clone();
-            let counters = Arc::clone(counters);
-            let group = Arc::clone(name);
-            let make = move || {
-                let budget = options.max_buffered_bytes / (partitions.max(1) as usize);
-                let transport = KafkaConsumer::new(&options.kafka, &parts.plan.group, options.start_from, budget)?;
-                Engine::new(transport, parts)
-            };
-            let started = spawn_thread(&group, runtime.clone(), make);
+            let (name, counters) = (Arc::clone(&controls.group), Arc::clone(&controls.counters));
             engines.push(async move {
-                let ended = match started {
-                    Ok(ended) => {
-                        ended.await.unwrap_or_else(|_| Err(StopReason::Panicked("its thread vanished".to_owned())))
-                    }
-                    Err(error) => {
-                        Err(ConsumeError::Client { reason: format!("its thread could not start: {error}") }.into())
-                    }
-                };
-                // Where it could not even begin, nobody has told yet.
-                counters.pulse.end(ended.as_ref().err().map(ToString::to_string));
-                ended.map_err(|source| RunError { group: group.to_string(), source })
+                let ended = supervise(parts, partitions).await;
+                // Also where it could not even begin.
+                counters.pulse.end(&ended.as_ref().err().map_or("it was stopped".to_owned(), ToString::to_string));
+                ended.map_err(|source| RunError { group: name.to_string(), source })
             });
         }
         engines
+    }
+}
+
+/// Run a group's engine, and start it again when it fails in a way that a new one may not: as often as the options allow.
+async fn supervise(parts: Parts, partitions: u32) -> Result<(), StopReason> {
+    let (clock, options) = (Arc::clone(&parts.clock), parts.options.clone());
+    let mut restarts = Restarts::new(options.max_restarts, options.restart_window);
+    loop {
+        let (name, runtime) = (Arc::clone(&parts.plan.group), parts.runtime.clone());
+        let (parts_of_engine, options) = (parts.clone(), options.clone());
+        let make = move || {
+            let budget = options.max_buffered_bytes / (partitions.max(1) as usize);
+            let group = &parts_of_engine.plan.group;
+            let transport = KafkaConsumer::new(&options.kafka, group, options.start_from, budget)?;
+            Engine::new(transport, parts_of_engine)
+        };
+        let ended = match spawn_thread(&name, runtime, make) {
+            Ok(ended) => ended.await.unwrap_or_else(|_| Err(StopReason::Panicked("its thread vanished".to_owned()))),
+            Err(error) => Err(ConsumeError::Client { reason: format!("its thread could not start: {error}") }.into()),
+        };
+        let Err(reason) = ended else { return Ok(()) };
+        let stopping = || parts.shutdown.load(Ordering::Acquire);
+        if stopping() || !reason.may_pass() {
+            return Err(reason);
+        }
+        let pause = restarts.next(clock.monotonic(), reason)?;
+        tracing::error!(group = &*name, restart = restarts.count(), "the group's engine failed and is started again");
+        tokio::time::sleep(pause).await;
+        if stopping() {
+            return Ok(());
+        }
     }
 }
 

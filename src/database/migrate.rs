@@ -10,9 +10,15 @@ use super::{Database, Error};
 const fn migrations(dialect: Dialect) -> &'static [&'static str] {
     match dialect {
         #[cfg(feature = "mysql")]
-        Dialect::MySql => &[include_str!("../../migrations/mysql/0001_outbox.sql")],
+        Dialect::MySql => &[
+            include_str!("../../migrations/mysql/0001_outbox.sql"),
+            include_str!("../../migrations/mysql/0002_inbox.sql"),
+        ],
         #[cfg(feature = "sqlite")]
-        Dialect::Sqlite => &[include_str!("../../migrations/sqlite/0001_outbox.sql")],
+        Dialect::Sqlite => &[
+            include_str!("../../migrations/sqlite/0001_outbox.sql"),
+            include_str!("../../migrations/sqlite/0002_inbox.sql"),
+        ],
     }
 }
 

@@ -3,16 +3,21 @@
 //! `#[dispatcher]` turns an impl block into [`Routes`]; everything else (matching, retries, spans, metrics) is library code
 //! that reads them. Tests and the command line can list a dispatcher's routes without running it.
 
+mod batch;
 mod delivery;
 mod extract;
+mod limits;
 mod policy;
 mod route;
 mod router;
 mod versions;
 
+pub(crate) use batch::failed;
+pub use batch::{BatchFuture, FromDeliveries, IntoOutcomes};
 pub use delivery::{CompletionHook, Delivery, DeliveryContext, DeliveryParts, Extensions};
 pub use extract::{FromDelivery, Message, RecordHeaders, State};
+pub use limits::{BatchPolicy, BreakerOverrides, BreakerPolicy, DeliveryOrder, Limits};
 pub use policy::{OnExhausted, Policy, RetryOverrides, RetryPolicy};
-pub use route::{Dispatcher, HandlerFuture, PayloadInfo, Route, RouteConflict, RouteInfo, Routes};
+pub use route::{Dispatcher, HandlerFuture, PayloadInfo, Route, RouteConflict, RouteHandle, RouteInfo, Routes};
 pub use router::{RouteMatch, Router};
 pub use versions::Versions;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::{BreakerOverrides, DeliveryOrder, Limits};
+
 /// When and how often a failed delivery is tried again.
 ///
 /// The pause before attempt *n + 1* is drawn evenly from zero to `initial × 2^(n-1)`, capped at `max`
@@ -87,6 +89,8 @@ impl RetryPolicy {
 pub enum OnExhausted {
     /// It goes to the dead-letter topic, and its key goes on. The default.
     DeadLetter,
+    /// It is parked: it and what follows of its key wait, in order and durably, until an operator releases the key.
+    ParkKey,
     /// The consumer stops and says why.
     Stop,
 }
@@ -116,6 +120,12 @@ pub struct Policy {
     pub on_exhausted: Option<OnExhausted>,
     /// How long one attempt may take.
     pub timeout: Option<Duration>,
+    /// Which events wait for which.
+    pub order: Option<DeliveryOrder>,
+    /// What the handler may use.
+    pub limits: Limits,
+    /// When it is paused.
+    pub breaker: BreakerOverrides,
 }
 
 impl Policy {
@@ -124,6 +134,9 @@ impl Policy {
         retry: RetryOverrides { max_attempts: None, initial: None, max: None, max_age: None },
         on_exhausted: None,
         timeout: None,
+        order: None,
+        limits: Limits { concurrency: None, rate: None, max_waiting: None },
+        breaker: BreakerOverrides { keys: None, pause: None, max_pause: None },
     };
 
     /// Attempts in all, the first included.
@@ -159,6 +172,48 @@ impl Policy {
     /// How long one attempt may take.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Which events wait for which.
+    pub const fn order(mut self, order: DeliveryOrder) -> Self {
+        self.order = Some(order);
+        self
+    }
+
+    /// Attempts that run at once; at least 1.
+    pub const fn concurrency(mut self, attempts: u32) -> Self {
+        self.limits.concurrency = Some(if attempts == 0 { 1 } else { attempts });
+        self
+    }
+
+    /// Attempts that begin in a second; at least 1.
+    pub const fn rate(mut self, attempts_per_second: u32) -> Self {
+        self.limits.rate = Some(if attempts_per_second == 0 { 1 } else { attempts_per_second });
+        self
+    }
+
+    /// Keys that wait for the handler's limits; an event beyond is rejected.
+    pub const fn max_waiting(mut self, keys: u32) -> Self {
+        self.limits.max_waiting = Some(keys);
+        self
+    }
+
+    /// Different keys that fail alike in a row before the handler is paused; 0 means never.
+    pub const fn breaker_keys(mut self, keys: u32) -> Self {
+        self.breaker.keys = Some(keys);
+        self
+    }
+
+    /// The first pause of a handler whose breaker opens.
+    pub const fn breaker_pause(mut self, pause: Duration) -> Self {
+        self.breaker.pause = Some(pause);
+        self
+    }
+
+    /// The longest pause of a handler whose breaker opens.
+    pub const fn breaker_max_pause(mut self, pause: Duration) -> Self {
+        self.breaker.max_pause = Some(pause);
         self
     }
 }

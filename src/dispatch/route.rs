@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Delivery, Policy, Versions};
+use super::{BatchFuture, BatchPolicy, Delivery, Policy, Versions};
 use crate::outcome::Outcome;
 
 /// What a handler is while it runs.
@@ -44,6 +44,19 @@ pub struct RouteInfo {
     pub policy: Policy,
     /// The type the payload becomes.
     pub payload: PayloadInfo,
+    /// Whether the handler takes a `Transaction`, or something that opens one.
+    pub uses_transaction: bool,
+    /// How events are put together, for a handler of batches.
+    pub batch: Option<BatchPolicy>,
+}
+
+impl RouteInfo {
+    /// The same route, to a handler of batches.
+    #[must_use]
+    pub fn batch(mut self, policy: BatchPolicy) -> Self {
+        self.batch = Some(policy);
+        self
+    }
 }
 
 /// The type a payload becomes.
@@ -70,7 +83,32 @@ pub struct Route<D> {
     /// What is known of it.
     pub info: RouteInfo,
     /// Runs the handler.
-    pub handle: fn(Arc<D>, Delivery) -> HandlerFuture,
+    pub handle: RouteHandle<D>,
+}
+
+/// Runs a handler of the dispatcher `D`.
+pub enum RouteHandle<D> {
+    /// With one event.
+    Single(fn(Arc<D>, Delivery) -> HandlerFuture),
+    /// With many.
+    Batch(fn(Arc<D>, Vec<Delivery>) -> BatchFuture),
+}
+
+impl<D> Clone for RouteHandle<D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<D> Copy for RouteHandle<D> {}
+
+impl<D> fmt::Debug for RouteHandle<D> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Single(_) => "Single",
+            Self::Batch(_) => "Batch",
+        })
+    }
 }
 
 /// A dispatcher's routes.

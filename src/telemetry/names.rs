@@ -15,6 +15,22 @@ pub const CONSUMER_HANDLED: &str = "tidings.consumer.handled.events";
 pub const CONSUMER_RETRIED: &str = "tidings.consumer.retried.attempts";
 /// Counter: events written to the dead-letter topic. Unit: events.
 pub const CONSUMER_DEAD_LETTERED: &str = "tidings.consumer.dead_lettered.events";
+/// Counter: events parked, those that failed and those that came behind them. Unit: events.
+pub const CONSUMER_PARKED: &str = "tidings.consumer.parked.events";
+/// Counter: parked events that were handled after all, dead-lettered, or skipped by an operator. Unit: events.
+pub const CONSUMER_UNPARKED: &str = "tidings.consumer.unparked.events";
+/// Counter: events that came again, as their streams' sequences show. Unit: events.
+pub const CONSUMER_REPEATS: &str = "tidings.consumer.repeats.events";
+/// Counter: events that are missing between two of their stream. Unit: events.
+pub const CONSUMER_GAPS: &str = "tidings.consumer.gaps.events";
+/// Counter: events that came behind later ones of their stream, for the first time. Unit: events.
+pub const CONSUMER_OUT_OF_ORDER: &str = "tidings.consumer.out_of_order.events";
+/// Counter: events that have the sequence of another one of their stream. Unit: events.
+pub const CONSUMER_FORKS: &str = "tidings.consumer.forks.events";
+/// Gauge: keys that are parked, in the partitions assigned. Unit: keys.
+pub const CONSUMER_PARKED_KEYS: &str = "tidings.consumer.parked.keys";
+/// Gauge: handlers that are paused because they fail whatever they are given. Unit: handlers.
+pub const CONSUMER_BREAKERS_OPEN: &str = "tidings.consumer.open.breakers";
 /// Counter: events nobody handles, filtered ones and tombstones. Unit: events.
 pub const CONSUMER_SKIPPED: &str = "tidings.consumer.skipped.events";
 /// Counter: events read again after a restart or a rebalance that were complete already. Unit: events.
@@ -48,6 +64,10 @@ pub const CONSUMER_UNMOVED: &str = "tidings.consumer.unmoved";
 pub const DROPPED_EVENTS: &str = "tidings.publisher.dropped.events";
 /// Counter: transactions that were run again after a conflict. Unit: attempts.
 pub const TRANSACTION_RETRIES: &str = "tidings.database.transaction.retries";
+/// Counter: events that an inbox knew, and whose handlers did not run. Unit: events.
+pub const INBOX_REPEATS: &str = "tidings.inbox.repeats";
+/// Counter: events whose place in their stream an inbox knows as another event's. Unit: events.
+pub const INBOX_FORKS: &str = "tidings.inbox.forks";
 /// Counter: events that a relay wrote and Kafka acknowledged. Unit: events.
 pub const OUTBOX_PUBLISHED: &str = "tidings.outbox.published.events";
 /// Counter: events that Kafka refused and a relay parked. Unit: events.

@@ -8,9 +8,13 @@ mod cli;
 mod command;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod consumer;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql", feature = "cli"))]
+mod dead_letters;
 #[cfg(feature = "publisher")]
 #[path = "../embedded/events.rs"]
 mod events;
+#[cfg(feature = "mysql")]
+mod inbox_on_servers;
 #[cfg(feature = "publisher")]
 mod kafka;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]

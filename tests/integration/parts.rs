@@ -6,6 +6,7 @@ use crate::{consumer, kill};
 pub(crate) async fn play(part: &str) {
     match part {
         "slow service" => consumer::shutdown::serve().await,
+        "totals" => consumer::once::keep_totals().await,
         "commit" => kill::commit().await,
         "relay" => kill::relay().await,
         _ => panic!("there is no part called {part}"),

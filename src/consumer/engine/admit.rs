@@ -5,10 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::Engine;
 use crate::consumer::error::StopReason;
-use crate::consumer::key::{Failure, KeyId, KeyQueue, Work, WorkRoute};
+use crate::consumer::key::{Failure, KeyId, KeyQueue, KeyState, Way, Work, WorkRoute};
 use crate::consumer::offsets::Begin;
 use crate::consumer::stats::Counters;
-use crate::dispatch::RouteMatch;
+use crate::dead_letters::header;
+use crate::dispatch::{DeliveryOrder, RouteMatch};
 use crate::envelope::EnvelopeView;
 use crate::outcome::{ErrorClass, HandlerError};
 use crate::transport::{ConsumeError, ConsumerTransport, Record};
@@ -27,7 +28,7 @@ struct AmbiguousRoute {
 struct FilterPanic;
 
 /// What is to be done with a record.
-enum Admission {
+pub(super) enum Admission {
     Skip,
     Work(WorkRoute, Option<HandlerError>),
 }
@@ -51,7 +52,7 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     fn fetch_partition(&mut self, slot: usize) -> bool {
-        let Some(partition) = self.partitions[slot].as_ref().filter(|partition| !partition.draining) else {
+        let Some(partition) = self.partitions[slot].as_ref().filter(|partition| partition.is_open()) else {
             return false;
         };
         let mut records = mem::take(&mut self.records);
@@ -84,6 +85,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 return self.stop(Err(StopReason::WentBack { partition, from, to: record.offset }));
             }
         }
+        self.sequences.watch(&record, &self.parts.counters);
         let (route, failure) = match self.classify(slot, &record) {
             Admission::Skip => {
                 Counters::add(&self.parts.counters.skipped, 1);
@@ -95,22 +97,24 @@ impl<T: ConsumerTransport> Engine<T> {
             }
             Admission::Work(route, failure) => (route, failure),
         };
-        let key = match &record.key {
-            Some(key) => KeyId::Key(key.clone()),
-            None => KeyId::Alone(record.offset),
-        };
+        let key = self.key_of(slot, &record, route);
         let bytes = record.size();
         let mut work = Work::new(record, &self.context, route);
-        work.failure = failure.map(|error| Box::new(Failure { error, sends: 0 }));
+        work.failure = failure.map(|error| Box::new(Failure::new(Way::DeadLetter, Some(error))));
         self.buffered_bytes += bytes;
         let has_place = self.in_flight < self.parts.options.max_in_flight;
         let Some(partition) = self.partitions[slot].as_mut() else { return };
         partition.buffered_bytes += bytes;
         if let Some(queue) = partition.keys.get_mut(&key) {
+            if let KeyState::Collecting { .. } = queue.state
+                && queue.waiting.is_empty()
+            {
+                return self.collect_behind(slot, &key, work);
+            }
             work.delivery.detach();
             queue.waiting.push_back(work);
-        } else if has_place && partition.ready.is_empty() {
-            self.run(slot, key, work);
+        } else if has_place && partition.is_open() && partition.ready.is_empty() {
+            self.run(slot, key, work, None);
         } else {
             work.delivery.detach();
             partition.keys.insert(key.clone(), KeyQueue { waiting: [work].into(), ..KeyQueue::default() });
@@ -118,8 +122,30 @@ impl<T: ConsumerTransport> Engine<T> {
         }
     }
 
-    fn classify(&self, slot: usize, record: &Record) -> Admission {
-        if record.payload.is_none() {
+    /// A redriven record is for the group that gave it up: the others have handled it.
+    fn is_redriven_for_others(&self, record: &Record) -> bool {
+        record.headers.get(header::REDRIVE_GROUP).is_some_and(|group| group != self.parts.plan.group.as_bytes())
+    }
+
+    /// Which events the record waits for.
+    fn key_of(&self, slot: usize, record: &Record, route: WorkRoute) -> KeyId {
+        let order = match (route, self.plan_of(slot)) {
+            (WorkRoute::Route(index), Some(plan)) => plan.routes[index].order,
+            // A record that names no event may be for any handler of the topic.
+            (_, Some(plan)) if plan.routes.iter().any(|route| route.order == DeliveryOrder::Partition) => {
+                DeliveryOrder::Partition
+            }
+            _ => DeliveryOrder::Key,
+        };
+        match (order, &record.key) {
+            (DeliveryOrder::Partition, _) => KeyId::Partition,
+            (DeliveryOrder::Key, Some(key)) => KeyId::Key(key.clone()),
+            (DeliveryOrder::Key, None) | (DeliveryOrder::Unordered, _) => KeyId::Alone(record.offset),
+        }
+    }
+
+    pub(super) fn classify(&self, slot: usize, record: &Record) -> Admission {
+        if record.payload.is_none() || self.is_redriven_for_others(record) {
             return Admission::Skip;
         }
         let Some(plan) = self.plan_of(slot) else { return Admission::Skip };

@@ -83,7 +83,9 @@ impl<T: ConsumerTransport> Engine<T> {
                 }
             };
             self.slots.insert(name, slot);
+            self.load_parked(slot);
         }
+        self.apply_pauses();
         if routes_changed && !mem::replace(&mut self.warned_of_routes, true) {
             tracing::warn!(
                 group = &*self.parts.plan.group,
@@ -115,6 +117,7 @@ impl<T: ConsumerTransport> Engine<T> {
 
     pub(super) fn on_committed(&mut self, result: Result<(), ConsumeError>) {
         self.commits_under_way = self.commits_under_way.saturating_sub(1);
+        self.settle_proof(result.is_ok());
         if let Err(error) = result {
             if matches!(error, ConsumeError::MetadataTooLarge) {
                 // This broker is set to less than the usual 4,096.
@@ -138,17 +141,26 @@ impl<T: ConsumerTransport> Engine<T> {
             || self.now >= self.last_commit.saturating_add(options.commit_interval);
         // One at a time: a slow broker gets fewer commits, not a queue of them.
         if self.uncommitted > 0 && due && self.commits_under_way == 0 {
-            let (fingerprint, limit) = (self.parts.plan.fingerprint, self.metadata_bytes);
-            let partitions = self.partitions.iter_mut().flatten();
-            let offsets: Vec<_> =
-                partitions.filter_map(|partition| partition.take_commit(fingerprint, limit)).collect();
+            let offsets = self.take_commits();
             self.uncommitted = 0;
             self.last_commit = self.now;
             self.commit(&offsets);
         }
     }
 
-    fn commit(&mut self, offsets: &[CommitOffset]) {
+    /// What there is to commit.
+    pub(super) fn take_commits(&mut self) -> Vec<CommitOffset> {
+        let (fingerprint, limit) = (self.parts.plan.fingerprint, self.metadata_bytes);
+        let partitions = self.partitions.iter_mut().flatten();
+        partitions.filter_map(|partition| partition.take_commit(fingerprint, limit)).collect()
+    }
+
+    /// Whether a commit has failed just now, and is repeated a little later.
+    pub(super) fn commit_is_resting(&self) -> bool {
+        self.commit_failed.is_some_and(|failed| self.now < failed + COMMIT_PAUSE)
+    }
+
+    pub(super) fn commit(&mut self, offsets: &[CommitOffset]) {
         if offsets.is_empty() {
             return;
         }
@@ -226,9 +238,7 @@ impl<T: ConsumerTransport> Engine<T> {
                     );
                 }
                 for name in &revocation.partitions {
-                    if let Some(partition) = self.named(name) {
-                        partition.abort();
-                    }
+                    self.abort_partition(name);
                 }
                 *revocation.commit_deadline.insert(self.now + LAST_COMMIT)
             }
@@ -259,6 +269,11 @@ impl<T: ConsumerTransport> Engine<T> {
                     );
                 }
                 self.partitions.iter_mut().flatten().for_each(Partition::abort);
+                for slot in 0..self.partitions.len() {
+                    if let Some(partition) = &self.partitions[slot] {
+                        self.abort_batches(slot, partition.epoch);
+                    }
+                }
                 deadline
             }
         };
@@ -281,7 +296,7 @@ impl<T: ConsumerTransport> Engine<T> {
         if self.now >= deadline {
             return true;
         }
-        if self.commits_under_way > 0 || self.commit_failed.is_some_and(|failed| self.now < failed + COMMIT_PAUSE) {
+        if self.commits_under_way > 0 || self.commit_is_resting() {
             return false;
         }
         let mut offsets = Vec::new();
@@ -296,11 +311,21 @@ impl<T: ConsumerTransport> Engine<T> {
     /// Forget partitions and what was held for them. Completions still under way are fenced by their epoch.
     fn drop_partitions(&mut self, names: &[TopicPartition]) {
         for name in names {
+            self.abort_partition(name);
             let Some(slot) = self.slots.remove(name) else { continue };
-            if let Some(mut partition) = self.partitions[slot].take() {
-                partition.abort();
+            if let Some(partition) = self.partitions[slot].take() {
                 self.buffered_bytes -= partition.buffered_bytes;
             }
+        }
+    }
+
+    /// Cancel what runs of a partition.
+    fn abort_partition(&mut self, name: &TopicPartition) {
+        let Some(slot) = self.slots.get(name).copied() else { return };
+        if let Some(partition) = &mut self.partitions[slot] {
+            partition.abort();
+            let epoch = partition.epoch;
+            self.abort_batches(slot, epoch);
         }
     }
 

@@ -5,8 +5,13 @@
 //! a clock or a thread of its own: whoever drives it calls [`Engine::turn`] and waits as it says.
 
 mod admit;
+mod batch;
+mod control;
+mod gates;
 mod handover;
+mod membership;
 mod observe;
+mod park;
 mod run;
 mod settle;
 
@@ -16,40 +21,59 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use rustc_hash::FxHashMap;
 use tokio::runtime::Handle;
 
-use super::completions::{Completion, Completions};
+use super::commands::{Commands, Selection};
+use super::completions::{Completions, Report};
 use super::error::StopReason;
+use super::gate::Gate;
 use super::key::KeyId;
 use super::options::ConsumerOptions;
+use super::pace::Pace;
+use super::parked::ParkedStore;
 use super::partition::Partition;
-use super::plan::{GroupPlan, TopicPlan};
+use super::passed_over::PassedOver;
+use super::plan::{BoundRoute, GroupPlan, TopicPlan};
+use super::sequences::SequenceWatch;
 use super::stats::Counters;
 use crate::clock::Clock;
 use crate::dispatch::{DeliveryContext, Extensions};
 use crate::schema::Codec;
 use crate::transport::{ConsumerTransport, GroupEvent, Producer, Record, TopicPartition};
+use batch::{Collecting, RunningBatch};
 use handover::{Revocation, Stopping};
+use membership::Membership;
 use observe::Observed;
 
 /// The longest wait between two turns: the membership needs polling however quiet it is.
 const MAX_WAIT: Duration = Duration::from_millis(100);
 
+/// The longest wait while the membership is in doubt.
+const PROVE_AGAIN: Duration = Duration::from_millis(20);
+
 /// What the engine works with.
+#[derive(Clone)]
 pub(crate) struct Parts {
-    pub(crate) plan: GroupPlan,
+    pub(crate) plan: Arc<GroupPlan>,
     pub(crate) options: ConsumerOptions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) codec: Codec,
     pub(crate) extensions: Extensions,
     /// Writes dead letters.
     pub(crate) producer: Arc<dyn Producer>,
+    /// Remembers what is passed over, where handlers work in transactions.
+    pub(crate) passed_over: Option<Arc<dyn PassedOver>>,
+    /// Keeps parked events.
+    pub(crate) parked: Option<Arc<dyn ParkedStore>>,
     /// Runs handlers.
     pub(crate) runtime: Handle,
     pub(crate) counters: Arc<Counters>,
     /// Set to make the engine stop.
     pub(crate) shutdown: Arc<AtomicBool>,
+    /// What others ask of the engine.
+    pub(crate) commands: Arc<Commands>,
 }
 
 /// What to do after a turn.
@@ -71,6 +95,7 @@ pub(crate) struct Engine<T> {
     context: Arc<DeliveryContext>,
     /// Partitions by slot; a slot is used again, which is what epochs are for.
     partitions: Vec<Option<Partition>>,
+    sequences: SequenceWatch,
     slots: FxHashMap<TopicPartition, usize>,
     next_epoch: u64,
     /// The slot to look at first, so that none is always first.
@@ -88,44 +113,45 @@ pub(crate) struct Engine<T> {
     /// What may travel with a committed offset.
     metadata_bytes: usize,
     warned_of_routes: bool,
+    membership: Membership,
+    /// How long this member may be away without being taken for gone.
+    session_timeout: Duration,
     revocations: VecDeque<Revocation>,
     stopping: Option<Stopping>,
     observed: Observed,
+    /// What is known of each handler, as the plan has them: by topic, and by its place there.
+    routes: Vec<Vec<RouteState>>,
+    has_batches: bool,
+    batches: FxHashMap<u64, RunningBatch>,
+    next_batch: u64,
+    hasher: RandomState,
+    /// Partitions whose parked keys have to be asked for again, and when.
+    loads: Vec<(Duration, usize, u64)>,
+    looking_at_requests: bool,
+    next_look: Duration,
+    paused: Vec<Selection>,
     /// The time this turn began.
     now: Duration,
     records: Vec<Record>,
-    finished: Vec<Completion>,
+    reports: Vec<Report>,
 }
 
-/// When a key's event is tried again.
+/// What the engine knows of a handler while it runs.
+#[derive(Debug)]
+struct RouteState {
+    /// Whether its attempts are polled on the poll thread first.
+    pace: Pace,
+    gate: Gate,
+    collecting: Collecting,
+}
+
+/// When a key is looked at again.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Timer {
     due: Duration,
     slot: usize,
     epoch: u64,
-    // Last, so that it never decides between two times.
-    key: TimerKey,
-}
-
-/// A key in a heap: it has an order, any order.
-#[derive(Debug, PartialEq, Eq)]
-struct TimerKey(KeyId);
-
-impl PartialOrd for TimerKey {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for TimerKey {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        match (&self.0, &other.0) {
-            (KeyId::Key(left), KeyId::Key(right)) => left.cmp(right),
-            (KeyId::Alone(left), KeyId::Alone(right)) => left.cmp(right),
-            (KeyId::Key(_), KeyId::Alone(_)) => std::cmp::Ordering::Less,
-            (KeyId::Alone(_), KeyId::Key(_)) => std::cmp::Ordering::Greater,
-        }
-    }
+    key: KeyId,
 }
 
 impl<T: ConsumerTransport> Engine<T> {
@@ -134,7 +160,16 @@ impl<T: ConsumerTransport> Engine<T> {
         let topics: Vec<_> = parts.plan.topics.iter().map(|plan| Arc::clone(&plan.topic)).collect();
         transport.subscribe(&topics)?;
         let completions = Completions::new(transport.wake());
+        parts.commands.wake_by(transport.wake());
+        let has_batches = parts.plan.routes().any(|route| route.info.batch.is_some());
+        let state = |route: &BoundRoute| RouteState {
+            pace: Pace::default(),
+            gate: Gate::new(route.limits, route.breaker),
+            collecting: Collecting::default(),
+        };
+        let routes = parts.plan.topics.iter().map(|plan| plan.routes.iter().map(state).collect()).collect();
         let now = parts.clock.monotonic();
+        let session_timeout = parts.options.session_timeout();
         let metadata_bytes = parts.options.commit_metadata_bytes;
         let context = DeliveryContext {
             codec: parts.codec.clone(),
@@ -148,6 +183,7 @@ impl<T: ConsumerTransport> Engine<T> {
             completions,
             context: Arc::new(context),
             partitions: Vec::new(),
+            sequences: SequenceWatch::new(),
             slots: FxHashMap::default(),
             next_epoch: 1,
             rotation: 0,
@@ -160,26 +196,44 @@ impl<T: ConsumerTransport> Engine<T> {
             commit_failed: None,
             metadata_bytes,
             warned_of_routes: false,
+            membership: Membership::Sure,
+            session_timeout,
             revocations: VecDeque::new(),
             stopping: None,
             observed,
+            routes,
+            has_batches,
+            batches: FxHashMap::default(),
+            next_batch: 0,
+            hasher: RandomState::default(),
+            loads: Vec::new(),
+            looking_at_requests: false,
+            next_look: Duration::ZERO,
+            paused: Vec::new(),
             now,
             records: Vec::new(),
-            finished: Vec::new(),
+            reports: Vec::new(),
         })
     }
 
     /// Do what there is to do. Blocks for nothing but handlers that are ready at once.
     pub(crate) fn turn(&mut self) -> Turn {
+        let last_turn = self.now;
         self.now = self.parts.clock.monotonic();
+        self.notice_absence(last_turn);
         if self.parts.shutdown.load(Ordering::Acquire) {
             self.stop(Ok(()));
         }
-        let mut busy = self.settle_completions();
+        let mut busy = self.obey();
+        busy |= self.settle_reports();
         busy |= self.fire_timers();
         busy |= self.poll_group();
         busy |= self.fetch_records();
+        self.open_gates();
         self.start_ready();
+        self.launch_batches();
+        self.look_after_parked();
+        self.prove_membership();
         self.commit_if_due();
         self.publish_gauges();
         self.observe();
@@ -224,7 +278,9 @@ impl<T: ConsumerTransport> Engine<T> {
         // While one is under way its end is what wakes; its successor is not due before.
         let commit = (self.uncommitted > 0 && self.commits_under_way == 0)
             .then(|| self.last_commit.saturating_add(self.parts.options.commit_interval).saturating_sub(self.now));
-        [timer, commit].into_iter().flatten().fold(MAX_WAIT, Duration::min)
+        let proof = (self.membership == Membership::Doubtful).then_some(PROVE_AGAIN);
+        let others = [proof, self.next_gate(), self.next_batch_due(), self.next_look_at_parked()];
+        [timer, commit].into_iter().chain(others).flatten().fold(MAX_WAIT, Duration::min)
     }
 
     fn publish_gauges(&self) {
@@ -232,6 +288,10 @@ impl<T: ConsumerTransport> Engine<T> {
         counters.in_flight.store(self.in_flight as u64, Ordering::Relaxed);
         counters.buffered_bytes.store(self.buffered_bytes as u64, Ordering::Relaxed);
         counters.assigned.store(self.slots.len() as u64, Ordering::Relaxed);
+        let parked: usize = self.partitions.iter().flatten().map(|partition| partition.parked.len()).sum();
+        counters.parked_keys.store(parked as u64, Ordering::Relaxed);
+        let open = self.routes.iter().flatten().filter(|route| !route.gate.breaker.is_closed()).count();
+        counters.breakers_open.store(open as u64, Ordering::Relaxed);
     }
 
     /// Who handles the events of the partition in `slot`.

@@ -7,6 +7,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use metrics::Histogram;
 use tracing::Span;
 
@@ -16,7 +17,8 @@ use crate::consumer::error::StopReason;
 use crate::consumer::health::{
     ClientProblem, GroupHealth, HotKeys, PartitionHealth, Place, StuckCompletion, UnfinishedEvent, label,
 };
-use crate::consumer::key::{KeyId, KeyState, Work, WorkRoute};
+use crate::consumer::completions::RouteId;
+use crate::consumer::key::{Failure, KeyId, KeyState, Way, Work, WorkRoute};
 use crate::consumer::partition::Partition;
 use crate::consumer::stats::Counters;
 use crate::outcome::Outcome;
@@ -64,7 +66,7 @@ struct EndOnDrop(Arc<Counters>);
 
 impl Drop for EndOnDrop {
     fn drop(&mut self) {
-        self.0.pulse.end(None);
+        self.0.pulse.fail(&"its thread went without saying why");
     }
 }
 
@@ -97,7 +99,20 @@ struct SlotWatch {
 struct Holder {
     offset: i64,
     timestamp_ms: Option<i64>,
-    key: Option<KeyId>,
+    queue: Option<KeyId>,
+    key: Option<Bytes>,
+}
+
+impl Holder {
+    fn new(queue: &KeyId, record: &Record) -> Self {
+        Self {
+            offset: record.offset,
+            timestamp_ms: record.timestamp_ms,
+            queue: Some(queue.clone()),
+            // A record as it was read shares its memory with its neighbours.
+            key: record.key.as_deref().map(Bytes::copy_from_slice),
+        }
+    }
 }
 
 /// What runs beside the poll thread.
@@ -110,7 +125,7 @@ struct Runs {
 struct Run {
     slot: usize,
     epoch: u64,
-    key: KeyId,
+    key: Option<Bytes>,
     /// A handler's name, or what is done for it.
     running: &'static str,
     partition: TopicPartition,
@@ -255,11 +270,12 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// The engine has stopped.
     pub(super) fn observe_end(&mut self, result: &Result<(), StopReason>) {
-        let reason = match result {
-            Ok(()) => "it was stopped".to_owned(),
-            Err(reason) => reason.to_string(),
-        };
-        self.parts.counters.pulse.end(Some(reason));
+        let pulse = &self.parts.counters.pulse;
+        match result {
+            Ok(()) => pulse.end("it was stopped"),
+            // It may be started again.
+            Err(reason) => pulse.fail(reason),
+        }
     }
 
     pub(super) fn observe_group_event(&mut self, event: &GroupEvent) {
@@ -307,47 +323,50 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// An attempt at the route begins. Now and then one is measured: all of them while they are few, so that a handler's
     /// distribution is not that of its slow attempts.
-    pub(super) fn measure(&mut self, slot: usize, route: usize) -> Option<Measured> {
-        let partition = self.partitions[slot].as_ref()?;
-        let watch = self.observed.routes.get_mut(partition.plan)?.get_mut(route)?;
+    pub(super) fn measure(&mut self, route: RouteId) -> Option<Measured> {
+        let watch = self.observed.routes.get_mut(route.0)?.get_mut(route.1)?;
         watch.attempts = watch.attempts.saturating_add(1);
         watch.until_measured = watch.until_measured.saturating_sub(1);
         if watch.until_measured > 0 {
             return None;
         }
         watch.until_measured = watch.every;
-        let plan = &self.parts.plan.topics[partition.plan];
+        let plan = &self.parts.plan.topics[route.0];
         Some(Measured {
             clock: Arc::clone(&self.parts.clock),
             since: self.parts.clock.monotonic(),
             duration: watch.duration.clone(),
-            handler: plan.routes[route].handler,
+            handler: plan.routes[route.1].handler,
             topic: Arc::clone(&plan.topic),
             group: Arc::clone(&self.parts.plan.group),
         })
     }
 
     /// The route's handler is about to be polled on this thread.
-    pub(super) fn observe_here(&self, slot: usize, route: usize, offset: i64) {
-        let Some(Some(partition)) = self.partitions.get(slot) else { return };
-        if let Some(watch) = self.observed.routes.get(partition.plan).and_then(|routes| routes.get(route)) {
-            self.parts.counters.pulse.enter(watch.place, partition.name.partition, offset);
+    pub(super) fn observe_here(&self, route: RouteId, record: &Record) {
+        if let Some(watch) = self.observed.routes.get(route.0).and_then(|routes| routes.get(route.1)) {
+            self.parts.counters.pulse.enter(watch.place, record.partition, record.offset);
         }
     }
 
     /// Something is about to run as a task. The number is for [`observe_run_end`](Self::observe_run_end).
-    pub(super) fn observe_run(&mut self, slot: usize, key: &KeyId, work: &Work) -> usize {
+    pub(super) fn observe_run(&mut self, slot: usize, work: &Work) -> usize {
         let handler = self.handler_name(slot, work);
-        let (running, timeout) = match (work.route, self.plan_of(slot)) {
-            _ if work.failure.is_some() => ("the dead letter", self.parts.options.handler_timeout),
-            (WorkRoute::Route(index), Some(plan)) => (handler.unwrap_or_default(), plan.routes[index].policy.timeout),
-            _ => ("the schema's name", self.parts.options.handler_timeout),
+        let timeout = self.parts.options.handler_timeout;
+        let (running, timeout) = match (work.failure.as_deref(), work.route, self.plan_of(slot)) {
+            (Some(Failure { way: Way::DeadLetter, .. }), ..) => ("the dead letter", timeout),
+            (Some(Failure { way: Way::Park, .. }), ..) => ("parking", timeout),
+            (Some(Failure { way: Way::Unpark, .. }), ..) => ("unparking", timeout),
+            (None, WorkRoute::Route(index), Some(plan)) => {
+                (handler.unwrap_or_default(), plan.routes[index].policy.timeout)
+            }
+            _ => ("the schema's name", timeout),
         };
         let record = work.record();
         let partition = TopicPartition { topic: Arc::clone(&record.topic), partition: record.partition };
         let epoch = self.partitions[slot].as_ref().map_or(0, |partition| partition.epoch);
         let (offset, since) = (record.offset, self.now);
-        let key = key.clone();
+        let key = record.key.clone();
         self.observed.runs.begin(Run { slot, epoch, key, running, partition, offset, since, timeout, told: false })
     }
 
@@ -453,7 +472,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 topic: run.partition.topic.to_string(),
                 partition: run.partition.partition,
                 offset: run.offset,
-                key: label(&run.key, options.show_keys),
+                key: label(run.key.as_deref(), options.show_keys),
                 running_for,
                 timeout: run.timeout,
             };
@@ -494,8 +513,10 @@ impl<T: ConsumerTransport> Engine<T> {
             && age >= SEARCH_AFTER
             && watch.holder.is_none()
         {
-            watch.holder = Some(search(partition, offset));
+            let batched = self.batched(slot, partition.epoch, offset).map(|(queue, record)| Holder::new(queue, record));
+            self.observed.slots[slot].holder = Some(batched.unwrap_or_else(|| search(partition, offset)));
         }
+        let watch = &mut self.observed.slots[slot];
         // One behind the end may be a transaction's own mark, which nobody delivers.
         let waits = match (next, end) {
             (Some(next), Some(end)) => end > next.saturating_add(1),
@@ -520,6 +541,8 @@ impl<T: ConsumerTransport> Engine<T> {
         let waits_for = self.observed.slots[slot].holder.as_ref().map(|holder| self.describe(slot, holder));
         let timeout = self.parts.options.health.progress_timeout;
         let reason = match unmoved {
+            // Whoever asked for a pause knows.
+            _ if partition.paused => None,
             Some((offset, age)) if age > timeout => Some(format!(
                 "partition {} has not moved for {} s: offset {offset} {}",
                 partition.name,
@@ -538,6 +561,7 @@ impl<T: ConsumerTransport> Engine<T> {
             topic: partition.name.topic.to_string(),
             partition: partition.name.partition,
             giving_back: partition.draining,
+            paused: partition.paused,
             committed: partition.committed,
             watermark,
             next,
@@ -561,10 +585,11 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// What the event that holds the partition in `slot` waits for, in words.
     fn describe(&self, slot: usize, holder: &Holder) -> String {
-        let queue = self.partitions[slot].as_ref().zip(holder.key.as_ref());
-        let queue = queue.and_then(|(partition, key)| partition.keys.get(key).map(|queue| (queue, key)));
-        let Some((queue, key)) = queue else { return "is not done".to_owned() };
-        let of_key = match label(key, self.parts.options.health.show_keys) {
+        let queue = self.partitions[slot].as_ref().zip(holder.queue.as_ref());
+        let Some(queue) = queue.and_then(|(partition, queue)| partition.keys.get(queue)) else {
+            return "is not done".to_owned();
+        };
+        let of_key = match label(holder.key.as_deref(), self.parts.options.health.show_keys) {
             Some(key) => format!(", key {key}"),
             None => String::new(),
         };
@@ -577,7 +602,12 @@ impl<T: ConsumerTransport> Engine<T> {
             }
             KeyState::Pausing { work } if work.record().offset == holder.offset => match &work.failure {
                 Some(failure) => {
-                    format!("is to be a dead letter, which could not be written {} times{of_key}", failure.sends)
+                    let what = match failure.way {
+                        Way::DeadLetter => "is to be a dead letter, which could not be written",
+                        Way::Park => "is to be parked, which failed",
+                        Way::Unpark => "is to be taken out of the parked events, which failed",
+                    };
+                    format!("{what} {} times{of_key}", failure.tries)
                 }
                 None => format!(
                     "failed {} times in {} and waits for its next attempt{of_key}",
@@ -585,6 +615,10 @@ impl<T: ConsumerTransport> Engine<T> {
                     self.handler_name(slot, work).unwrap_or("decoding")
                 ),
             },
+            KeyState::AtGate => format!("waits for its handler's breaker, concurrency or rate to let it{of_key}"),
+            KeyState::Collecting { .. } => format!("waits for its batch to fill{of_key}"),
+            KeyState::InBatch => format!("is in a batch that runs{of_key}"),
+            KeyState::Unparking | KeyState::Resting => format!("waits for its key's parked events{of_key}"),
             _ => format!("waits for a place{of_key}"),
         }
     }
@@ -605,13 +639,13 @@ fn search(partition: &Partition, offset: i64) -> Holder {
     for (key, queue) in &partition.keys {
         let current = match &queue.state {
             KeyState::Running { work, .. } | KeyState::Pausing { work } => Some(work),
-            KeyState::Ready => None,
+            _ => None,
         };
         if let Some(work) = current.into_iter().chain(&queue.waiting).find(|work| of(work)) {
-            return Holder { offset, timestamp_ms: work.record().timestamp_ms, key: Some(key.clone()) };
+            return Holder::new(key, work.record());
         }
     }
-    Holder { offset, timestamp_ms: None, key: None }
+    Holder { offset, timestamp_ms: None, queue: None, key: None }
 }
 
 impl StuckCompletion {

@@ -1,4 +1,4 @@
-//! Running handlers, and what becomes of their outcomes.
+//! Running handlers.
 
 use std::cmp::Reverse;
 use std::future::Future;
@@ -7,21 +7,22 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::{Engine, Timer, TimerKey};
+use super::{Engine, Timer};
 use crate::consumer::attempt::Attempt;
-use crate::consumer::completions::{Completion, Finished, Place, Report};
-use crate::consumer::key::{KeyId, KeyState, Work, WorkRoute};
+use crate::consumer::completions::{Completion, Duty, Finished, Place, Report, RouteId};
+use crate::consumer::key::{KeyId, KeyState, Way, Work, WorkRoute};
+use crate::consumer::plan::BoundHandle;
 use crate::outcome::{ErrorClass, HandlerError};
 use crate::telemetry::spans;
 use crate::transport::{ConsumerTransport, ProduceError};
 
 #[derive(Debug, thiserror::Error)]
 #[error("the handler took longer than its timeout of {0:?}")]
-struct HandlerTimeout(Duration);
+pub(super) struct HandlerTimeout(pub(super) Duration);
 
 #[derive(Debug, thiserror::Error)]
 #[error("the handler's task was cancelled")]
-struct TaskVanished;
+pub(super) struct TaskVanished;
 
 /// Whether a key may go on to its next event.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,27 +32,43 @@ pub(super) enum Step {
 }
 
 impl<T: ConsumerTransport> Engine<T> {
-    pub(super) fn settle_completions(&mut self) -> bool {
-        let mut finished = mem::take(&mut self.finished);
-        self.completions.drain_into(&mut finished);
-        let busy = !finished.is_empty();
-        for completion in finished.drain(..) {
-            self.settle_completion(completion);
+    pub(super) fn settle_reports(&mut self) -> bool {
+        let mut reports = mem::take(&mut self.reports);
+        self.completions.drain_into(&mut reports);
+        let busy = !reports.is_empty();
+        for report in reports.drain(..) {
+            match report {
+                Report::Task(completion) => self.settle_completion(completion),
+                Report::Loaded { slot, epoch, keys } => self.settle_loaded(slot, epoch, keys),
+                Report::Requests(keys) => self.settle_requests(keys),
+                Report::Batch { id, outcomes } => self.settle_batch(id, outcomes),
+            }
         }
-        self.finished = finished;
+        self.reports = reports;
         busy
     }
 
     fn settle_completion(&mut self, completion: Completion) {
-        let Completion { slot, epoch, key, place, finished } = completion;
+        let Completion { slot, epoch, key, place, route, finished } = completion;
         if place == Place::Taken {
             self.in_flight -= 1;
         }
+        if let Some(route) = route {
+            self.leave_gate(route, !matches!(finished, Finished::Vanished));
+        }
         let Some(partition) = self.partition(slot, epoch) else { return };
         partition.running -= 1;
+        let draining = partition.draining;
         let Some(queue) = partition.keys.get_mut(&key) else { return };
-        let KeyState::Running { work, run, .. } = mem::take(&mut queue.state) else { return };
-        if matches!(finished, Finished::Vanished) && partition.draining {
+        let (work, run) = match mem::take(&mut queue.state) {
+            KeyState::Running { work, run, .. } => (work, run),
+            KeyState::Unparking => return self.settle_unparking(slot, key, finished),
+            other => {
+                queue.state = other;
+                return;
+            }
+        };
+        if matches!(finished, Finished::Vanished) && draining {
             // Cancelled while its partition is given back: no attempt of the event's, and it is delivered again elsewhere.
             queue.waiting.push_front(work);
             return self.observe_run_end(run);
@@ -60,12 +77,17 @@ impl<T: ConsumerTransport> Engine<T> {
         let step = match finished {
             Finished::Attempt(outcome) => self.settle(slot, &key, work, outcome),
             Finished::DeadLetter(result) => self.settle_dead_letter(slot, &key, work, result),
+            Finished::NotPassedOver(error) => self.try_again_to_give_up(slot, &key, work, &error),
+            Finished::Parked(result) => self.settle_parked(slot, &key, work, result),
+            Finished::Unparked(result) => self.settle_unparked(slot, &key, work, result),
             Finished::Named(name) => self.settle_name(slot, &key, work, name),
             Finished::Vanished if work.failure.is_some() => {
                 let topic = Arc::clone(&self.parts.plan.dead_letter_topic);
                 self.settle_dead_letter(slot, &key, work, Err(ProduceError::Purged { topic }))
             }
-            Finished::Vanished => self.settle(slot, &key, work, HandlerError::from(TaskVanished).into()),
+            Finished::Vanished | Finished::Fetched(_) | Finished::Forgotten(_) => {
+                self.settle(slot, &key, work, HandlerError::from(TaskVanished).into())
+            }
         };
         if step == Step::Free {
             self.go_on(slot, key);
@@ -79,11 +101,8 @@ impl<T: ConsumerTransport> Engine<T> {
         let mut slot = self.rotation;
         while idle < count && self.in_flight < self.parts.options.max_in_flight {
             slot = (slot + 1) % count;
-            let key = self.partitions[slot]
-                .as_mut()
-                .filter(|partition| !partition.draining)
-                .and_then(|partition| partition.ready.pop_front());
-            match key {
+            let partition = self.partitions[slot].as_mut().filter(|partition| partition.is_open());
+            match partition.and_then(|partition| partition.ready.pop_front()) {
                 Some(key) => {
                     idle = 0;
                     self.run_waiting(slot, key);
@@ -99,27 +118,45 @@ impl<T: ConsumerTransport> Engine<T> {
             if timer.due > self.now {
                 break;
             }
-            let Some(Reverse(Timer { slot, epoch, key: TimerKey(key), .. })) = self.timers.pop() else { break };
+            let Some(Reverse(Timer { slot, epoch, key, .. })) = self.timers.pop() else { break };
             busy = true;
             let Some(partition) = self.partition(slot, epoch).filter(|partition| !partition.draining) else { continue };
             let Some(queue) = partition.keys.get_mut(&key) else { continue };
-            if let KeyState::Pausing { work } = mem::take(&mut queue.state) {
-                queue.waiting.push_front(work);
-                // Behind the others that wait for a place, before its own successors.
-                partition.ready.push_back(key);
+            match mem::take(&mut queue.state) {
+                KeyState::Pausing { work } => {
+                    queue.waiting.push_front(work);
+                    // Behind the others that wait for a place, before its own successors.
+                    partition.ready.push_back(key);
+                }
+                KeyState::Resting => {
+                    self.fetch_parked(slot, &key);
+                }
+                other => queue.state = other,
             }
         }
         busy
     }
 
     /// `key` is free again: go on with its next event, behind the keys that already wait for a place.
-    fn go_on(&mut self, slot: usize, key: KeyId) {
+    pub(super) fn go_on(&mut self, slot: usize, key: KeyId) {
         let has_place = self.in_flight < self.parts.options.max_in_flight;
         let Some(partition) = self.partitions[slot].as_mut() else { return };
-        if partition.draining || !has_place || !partition.ready.is_empty() {
-            partition.rest(key);
+        if !partition.is_open() || !has_place || !partition.ready.is_empty() {
+            self.rest(slot, key);
         } else {
             self.run_waiting(slot, key);
+        }
+    }
+
+    /// `key` waits for a place, or is forgotten when it has nothing to do.
+    fn rest(&mut self, slot: usize, key: KeyId) {
+        let Some(partition) = self.partitions[slot].as_mut() else { return };
+        let asked = partition.parked(&key).is_some_and(|parked| parked.request.is_some());
+        let idle = partition.keys.get(&key).is_none_or(|queue| queue.waiting.is_empty());
+        if asked && idle && !partition.draining {
+            self.fetch_parked(slot, &key);
+        } else {
+            partition.rest(key);
         }
     }
 
@@ -128,52 +165,78 @@ impl<T: ConsumerTransport> Engine<T> {
         let Some(partition) = self.partitions[slot].as_mut() else { return };
         let next = partition.keys.get_mut(&key).and_then(|queue| queue.waiting.pop_front());
         match next {
-            Some(work) => self.run(slot, key, work),
-            None => partition.rest(key),
+            Some(work) => self.run(slot, key, work, None),
+            None => self.rest(slot, key),
         }
     }
 
-    /// Work on `key`'s events, beginning with `work`, until one of them has to wait.
-    pub(super) fn run(&mut self, slot: usize, key: KeyId, mut work: Work) {
+    /// Work on `key`'s events, beginning with `work`, until one of them has to wait. `passed` names the gate that let the first
+    /// one through.
+    pub(super) fn run(&mut self, slot: usize, key: KeyId, mut work: Work, mut passed: Option<RouteId>) {
         loop {
-            if self.attempt(slot, &key, work) == Step::Held {
+            if self.attempt(slot, &key, work, passed.take()) == Step::Held {
                 return;
             }
             let has_place = self.in_flight < self.parts.options.max_in_flight;
             let Some(partition) = self.partitions[slot].as_mut() else { return };
-            if partition.draining || !has_place {
-                return partition.rest(key);
+            if !partition.is_open() || !has_place {
+                return self.rest(slot, key);
             }
             match partition.keys.get_mut(&key).and_then(|queue| queue.waiting.pop_front()) {
                 Some(next) => work = next,
-                None => return partition.rest(key),
+                None => return self.rest(slot, key),
             }
         }
     }
 
-    pub(super) fn attempt(&mut self, slot: usize, key: &KeyId, mut work: Work) -> Step {
-        if work.failure.is_some() {
-            return self.send_dead_letter(slot, key, work);
+    pub(super) fn attempt(&mut self, slot: usize, key: &KeyId, work: Work, passed: Option<RouteId>) -> Step {
+        let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
+        let plan = partition.plan;
+        let parked = !work.parked && work.failure.is_none() && partition.parked(key).is_some();
+        let route = match work.route {
+            WorkRoute::Route(index) if work.failure.is_none() && !parked => (plan, index),
+            route => {
+                if let Some(passed) = passed {
+                    self.leave_gate(passed, false);
+                }
+                return match route {
+                    _ if work.failure.is_some() => self.give_up(slot, key, work),
+                    _ if parked => self.park_behind(slot, key, work),
+                    _ => self.find_name(slot, key, work),
+                };
+            }
+        };
+        if matches!(self.parts.plan.topics[route.0].routes[route.1].handle, BoundHandle::Batch(_)) {
+            return self.collect(slot, key, work, route);
         }
-        let WorkRoute::Route(index) = work.route else { return self.find_name(slot, key, work) };
-        let measured = self.measure(slot, index);
-        let Some(plan) = self.plan_of(slot) else { return Step::Held };
-        let route = &plan.routes[index];
+        if passed.is_none() && !self.routes[route.0][route.1].gate.pass(self.now) {
+            return self.wait_at_gate(slot, key, work, route);
+        }
+        self.begin(slot, key, work, route)
+    }
+
+    /// Run the handler; its gate has let the event through.
+    fn begin(&mut self, slot: usize, key: &KeyId, mut work: Work, route: RouteId) -> Step {
+        let measured = self.measure(route);
+        let bound = &self.parts.plan.topics[route.0].routes[route.1];
+        let BoundHandle::Single(handle) = &bound.handle else { return Step::Held };
         work.attempts += 1;
         work.first_attempt.get_or_insert(self.now);
-        work.delivery.begin_attempt(route.handler, work.attempts);
-        self.observe_here(slot, index, work.record().offset);
+        work.delivery.begin_attempt(bound.handler, work.attempts);
         let span = spans::process(&work.delivery);
-        let mut attempt = Attempt::new(work.delivery.clone(), |delivery| route.handle(delivery)).in_span(span.clone());
-        let outcome = route.pace.poll_here(&mut attempt);
+        self.observe_here(route, work.record());
+        let mut attempt = Attempt::new(work.delivery.clone(), handle).in_span(span.clone());
+        let state = &mut self.routes[route.0][route.1];
+        let outcome = state.pace.poll_here(&mut attempt);
         self.parts.counters.pulse.leave();
         if let Some(outcome) = outcome {
+            state.gate.leave();
             if let Some(measured) = measured {
                 measured.finish(&outcome);
             }
             return self.settle(slot, key, work, outcome);
         }
-        let limit = route.policy.timeout;
+        let limit = bound.policy.timeout;
         let future = async move {
             let outcome = tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| {
                 let outcome = HandlerError::new(ErrorClass::Timeout, HandlerTimeout(limit));
@@ -185,7 +248,7 @@ impl<T: ConsumerTransport> Engine<T> {
             }
             Finished::Attempt(outcome)
         };
-        self.spawn(slot, key, work, Place::Taken, future)
+        self.spawn(slot, key, work, Place::Taken, Some(route), future)
     }
 
     /// Ask for the name of the record's schema: the record does not say what event it is.
@@ -197,8 +260,24 @@ impl<T: ConsumerTransport> Engine<T> {
         });
         match naming.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(name) => self.settle_name(slot, key, work, name),
-            Poll::Pending => self.spawn(slot, key, work, Place::Taken, async move { Finished::Named(naming.await) }),
+            Poll::Pending => {
+                self.spawn(slot, key, work, Place::Taken, None, async move { Finished::Named(naming.await) })
+            }
         }
+    }
+
+    /// Send what is given up where it goes, for the first time or again.
+    pub(super) fn give_up(&mut self, slot: usize, key: &KeyId, work: Work) -> Step {
+        match work.failure.as_ref().map(|failure| failure.way) {
+            Some(Way::Park) => self.send_parked(slot, key, work),
+            Some(Way::Unpark) => self.unpark(slot, key, work),
+            Some(Way::DeadLetter) | None => self.send_dead_letter(slot, key, work),
+        }
+    }
+
+    pub(super) fn duty(&self, slot: usize, key: KeyId, place: Place) -> Option<Duty> {
+        let epoch = self.partitions[slot].as_ref()?.epoch;
+        Some(Duty::new(&self.completions, slot, epoch, key, place))
     }
 
     pub(super) fn spawn(
@@ -207,15 +286,16 @@ impl<T: ConsumerTransport> Engine<T> {
         key: &KeyId,
         work: Work,
         place: Place,
+        route: Option<RouteId>,
         future: impl Future<Output = Finished> + Send + 'static,
     ) -> Step {
-        let run = self.observe_run(slot, key, &work);
+        let run = self.observe_run(slot, &work);
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         if place == Place::Taken {
             self.in_flight += 1;
         }
-        let report = Report::new(&self.completions, slot, partition.epoch, key.clone(), place);
-        let task = self.parts.runtime.spawn(async move { report.finish(future.await) });
+        let duty = Duty::new(&self.completions, slot, partition.epoch, key.clone(), place).of_route(route);
+        let task = self.parts.runtime.spawn(async move { duty.finish(future.await) });
         partition.running += 1;
         let state = KeyState::Running { work, task: Some(task.abort_handle()), run };
         partition.keys.entry(key.clone()).or_default().state = state;

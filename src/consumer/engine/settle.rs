@@ -1,16 +1,20 @@
 //! What becomes of outcomes: done, tried again, given up.
 
 use std::cmp::Reverse;
+use std::error::Error;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::run::Step;
-use super::{Engine, Timer, TimerKey};
-use crate::consumer::completions::{Finished, Place};
+use super::{Engine, Timer};
+use crate::consumer::breaker::Tripped;
+use crate::consumer::completions::{Finished, Place, RouteId};
 use crate::consumer::dead_letter::{Circumstances, dead_letter};
 use crate::consumer::error::StopReason;
 use crate::consumer::error_text::ErrorText;
-use crate::consumer::key::{Failure, KeyId, KeyState, Work, WorkRoute};
+use crate::consumer::key::{Failure, KeyId, KeyState, Way, Work, WorkRoute};
+use crate::consumer::passed_over::pass_over;
 use crate::consumer::retry::{Decision, FailurePolicy, Tried, full_jitter};
 use crate::consumer::stats::Counters;
 use crate::dispatch::{RetryPolicy, RouteMatch};
@@ -36,11 +40,11 @@ impl<T: ConsumerTransport> Engine<T> {
         match found {
             Some(RouteMatch::Route(index)) => {
                 work.route = WorkRoute::Route(index);
-                self.attempt(slot, key, work)
+                self.attempt(slot, key, work, None)
             }
             _ => {
                 Counters::add(&self.parts.counters.skipped, 1);
-                self.forget(slot, &work)
+                self.forget(slot, key, work)
             }
         }
     }
@@ -50,13 +54,25 @@ impl<T: ConsumerTransport> Engine<T> {
         FailurePolicy { retry: options.retry, on_exhausted: options.on_exhausted, timeout: options.handler_timeout }
     }
 
+    fn route_of(&self, slot: usize, work: &Work) -> Option<RouteId> {
+        let WorkRoute::Route(index) = work.route else { return None };
+        self.partitions[slot].as_ref().map(|partition| (partition.plan, index))
+    }
+
     pub(super) fn settle(&mut self, slot: usize, key: &KeyId, work: Work, outcome: Outcome) -> Step {
+        let route = self.route_of(slot, &work);
         if matches!(outcome, Outcome::Done) {
-            return self.complete(slot, &work);
+            if let Some(route) = route
+                && self.routes[route.0][route.1].gate.breaker.succeeded()
+            {
+                let handler = self.parts.plan.topics[route.0].routes[route.1].handler;
+                tracing::warn!(group = &*self.parts.plan.group, handler, "the breaker closes: the handler goes on");
+            }
+            return self.complete(slot, key, work);
         }
-        let policy = match (work.route, self.plan_of(slot)) {
-            (WorkRoute::Route(index), Some(plan)) => plan.routes[index].policy,
-            _ => self.default_policy(),
+        let policy = match route {
+            Some(route) => self.parts.plan.topics[route.0].routes[route.1].policy,
+            None => self.default_policy(),
         };
         self.settle_with(slot, key, work, outcome, policy)
     }
@@ -73,9 +89,31 @@ impl<T: ConsumerTransport> Engine<T> {
         work.first_failure.get_or_insert_with(|| self.parts.clock.now());
         let age = work.first_attempt.map_or(Duration::ZERO, |first| self.now.saturating_sub(first));
         let tried = Tried { attempts: work.attempts, failures: work.failures, age };
-        match policy.decide(outcome, tried, full_jitter) {
-            Decision::Complete => self.complete(slot, &work),
-            Decision::RetryAfter(pause, error) => {
+        let reopens = self.trip_breaker(slot, key, &work, &outcome);
+        let failed = matches!(outcome, Outcome::Retry { .. });
+        match (policy.decide(outcome, tried, full_jitter), reopens) {
+            (Decision::Complete, _) => self.complete(slot, key, work),
+            // It may be the handler that is ill, not the event: that one is not given up for it.
+            (
+                Decision::RetryAfter(_, error)
+                | Decision::DeadLetter(error)
+                | Decision::Park(error)
+                | Decision::Stop(error),
+                Some(pause),
+            ) if failed => {
+                work.attempts = work.attempts.saturating_sub(1);
+                work.first_attempt = None;
+                self.log_failure(
+                    slot,
+                    &work,
+                    &error,
+                    "an event failed while the breaker is open, and waits",
+                    Some(pause),
+                );
+                Counters::add(&self.parts.counters.retried, 1);
+                self.pause(slot, key, work, pause)
+            }
+            (Decision::RetryAfter(pause, error), _) => {
                 if error.class() == ErrorClass::Unavailable {
                     work.attempts = work.attempts.saturating_sub(1);
                     work.first_attempt = None;
@@ -84,18 +122,19 @@ impl<T: ConsumerTransport> Engine<T> {
                 Counters::add(&self.parts.counters.retried, 1);
                 self.pause(slot, key, work, pause)
             }
-            Decision::DeadLetter(error) => {
-                self.log_failure(slot, &work, &error, "an event failed for good and goes to the dead letters", None);
-                self.give_up(slot, key, work, error)
+            (Decision::Park(error), _) if self.can_park(key) => {
+                self.log_failure(slot, &work, &error, "an event failed for good and its key is parked", None);
+                work.failure = Some(Box::new(Failure::new(Way::Park, Some(error))));
+                self.give_up(slot, key, work)
             }
-            Decision::Stop(error) => {
-                self.log_failure(
-                    slot,
-                    &work,
-                    &error,
-                    "an event failed for good; the consumer stops, as its policy says",
-                    None,
-                );
+            (Decision::DeadLetter(error) | Decision::Park(error), _) => {
+                self.log_failure(slot, &work, &error, "an event failed for good and goes to the dead letters", None);
+                work.failure = Some(Box::new(Failure::new(Way::DeadLetter, Some(error))));
+                self.give_up(slot, key, work)
+            }
+            (Decision::Stop(error), _) => {
+                let message = "an event failed for good; the consumer stops, as its policy says";
+                self.log_failure(slot, &work, &error, message, None);
                 let stop = Self::exhausted(&work, ErrorText::of(&error).chain);
                 self.stop(Err(stop));
                 let pause = self.parts.options.drain_timeout;
@@ -104,9 +143,28 @@ impl<T: ConsumerTransport> Engine<T> {
         }
     }
 
-    fn give_up(&mut self, slot: usize, key: &KeyId, mut work: Work, error: HandlerError) -> Step {
-        work.failure = Some(Box::new(Failure { error, sends: 0 }));
-        self.send_dead_letter(slot, key, work)
+    /// Tell the handler's breaker of a failure. How long it stays open, if it is.
+    fn trip_breaker(&mut self, slot: usize, key: &KeyId, work: &Work, outcome: &Outcome) -> Option<Duration> {
+        // What the handler decided is no failure of its own, and an outage waits anyway.
+        let Outcome::Retry { error, .. } = outcome else { return None };
+        if error.class() == ErrorClass::Unavailable {
+            return None;
+        }
+        let route = self.route_of(slot, work)?;
+        let key = self.hasher.hash_one((slot, key));
+        let breaker = &mut self.routes[route.0][route.1].gate.breaker;
+        if let Tripped::Opened(pause) = breaker.failed(key, error.class(), self.now) {
+            let handler = self.parts.plan.topics[route.0].routes[route.1].handler;
+            tracing::error!(
+                group = &*self.parts.plan.group,
+                handler,
+                class = error.class().as_str(),
+                error = ErrorText::of(error).chain,
+                pause_ms = pause.as_millis(),
+                "the breaker opens: the handler fails whatever it is given; its events wait"
+            );
+        }
+        self.routes[route.0][route.1].gate.breaker.opens_in(self.now)
     }
 
     pub(super) fn send_dead_letter(&mut self, slot: usize, key: &KeyId, mut work: Work) -> Step {
@@ -114,11 +172,21 @@ impl<T: ConsumerTransport> Engine<T> {
         let first_failure = *work.first_failure.get_or_insert(given_up);
         let handler = self.handler_name(slot, &work);
         let Some(failure) = &work.failure else { return Step::Held };
-        let error = ErrorText::of(&failure.error);
+        let error = match &failure.error {
+            Some(error) => ErrorText::of(error),
+            None => return self.finish(slot, &work),
+        };
         let why = Circumstances { error: &error, group: &self.parts.plan.group, handler, first_failure, given_up };
         let letter = dead_letter(&self.parts.plan.dead_letter_topic, &work, &why);
-        let written = self.parts.producer.send(letter);
-        self.spawn(slot, key, work, Place::None, async move { Finished::DeadLetter(written.await) })
+        let remembering = self.plan_of(slot).map(|plan| plan.remembering(work.route)).unwrap_or_default();
+        let passing = pass_over(self.parts.passed_over.clone(), remembering, work.record().clone());
+        let producer = Arc::clone(&self.parts.producer);
+        self.spawn(slot, key, work, Place::None, None, async move {
+            match passing.await {
+                Ok(()) => Finished::DeadLetter(producer.send(letter).await),
+                Err(error) => Finished::NotPassedOver(error),
+            }
+        })
     }
 
     /// The offset moves only once the dead letter is written; until then it is tried again and again.
@@ -126,13 +194,13 @@ impl<T: ConsumerTransport> Engine<T> {
         &mut self,
         slot: usize,
         key: &KeyId,
-        mut work: Work,
+        work: Work,
         result: Result<Written, ProduceError>,
     ) -> Step {
         match result {
             Ok(_) => {
                 Counters::add(&self.parts.counters.dead_lettered, 1);
-                self.forget(slot, &work)
+                self.forget(slot, key, work)
             }
             Err(error) if !error.is_retryable() && !matches!(error, ProduceError::Purged { .. }) => {
                 let record = work.record();
@@ -147,47 +215,84 @@ impl<T: ConsumerTransport> Engine<T> {
                 let pause = self.parts.options.drain_timeout;
                 self.pause(slot, key, work, pause)
             }
-            Err(error) => {
-                let sends = work.failure.as_mut().map_or(1, |failure| {
-                    failure.sends += 1;
-                    failure.sends
-                });
-                tracing::error!(
-                    group = &*self.parts.plan.group, topic = &*work.record().topic, partition = work.record().partition,
-                    offset = work.record().offset, dead_letter_topic = &*self.parts.plan.dead_letter_topic, error = %error, sends,
-                    "a dead letter could not be written; its key waits and it is tried again"
-                );
-                let pause = full_jitter(RetryPolicy::default().backoff_bound(sends));
-                self.pause(slot, key, work, pause)
-            }
+            Err(error) => self.try_again_to_give_up(slot, key, work, &error),
         }
     }
 
-    fn pause(&mut self, slot: usize, key: &KeyId, mut work: Work, pause: Duration) -> Step {
+    /// The offset holds until the event can be given up in order.
+    pub(super) fn try_again_to_give_up(
+        &mut self,
+        slot: usize,
+        key: &KeyId,
+        mut work: Work,
+        error: &(dyn Error + 'static),
+    ) -> Step {
+        let sends = work.failure.as_mut().map_or(1, |failure| {
+            failure.tries += 1;
+            failure.tries
+        });
+        tracing::error!(
+            group = &*self.parts.plan.group,
+            topic = &*work.record().topic,
+            partition = work.record().partition,
+            offset = work.record().offset,
+            dead_letter_topic = &*self.parts.plan.dead_letter_topic,
+            error,
+            sends,
+            "a dead letter could not be written; its key waits and it is tried again"
+        );
+        let pause = full_jitter(RetryPolicy::default().backoff_bound(sends));
+        self.pause(slot, key, work, pause)
+    }
+
+    pub(super) fn pause(&mut self, slot: usize, key: &KeyId, mut work: Work, pause: Duration) -> Step {
         work.delivery.detach();
-        let due = self.now.saturating_add(pause);
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
-        let epoch = partition.epoch;
         partition.keys.entry(key.clone()).or_default().state = KeyState::Pausing { work };
-        self.timers.push(Reverse(Timer { due, slot, epoch, key: TimerKey(key.clone()) }));
+        let (due, epoch) = (self.now.saturating_add(pause), partition.epoch);
+        self.timers.push(Reverse(Timer { due, slot, epoch, key: key.clone() }));
         Step::Held
     }
 
-    pub(super) fn complete(&mut self, slot: usize, work: &Work) -> Step {
-        Counters::add(&self.parts.counters.handled, 1);
-        self.forget(slot, work)
+    /// What `key` waits for failed, and is tried again after `pause`.
+    pub(super) fn rest_for(&mut self, slot: usize, key: KeyId, pause: Duration) {
+        let Some(partition) = self.partitions[slot].as_mut() else { return };
+        partition.keys.entry(key.clone()).or_default().state = KeyState::Resting;
+        let (due, epoch) = (self.now.saturating_add(pause), partition.epoch);
+        self.timers.push(Reverse(Timer { due, slot, epoch, key }));
     }
 
-    /// The event is done with, whichever way: its offset may be committed.
-    fn forget(&mut self, slot: usize, work: &Work) -> Step {
-        let bytes = work.record().size();
-        self.buffered_bytes -= bytes;
+    pub(super) fn complete(&mut self, slot: usize, key: &KeyId, work: Work) -> Step {
+        Counters::add(&self.parts.counters.handled, 1);
+        self.forget(slot, key, work)
+    }
+
+    /// The event is done with, whichever way: its offset may be committed, or the parked store forget it.
+    fn forget(&mut self, slot: usize, key: &KeyId, mut work: Work) -> Step {
+        if work.parked {
+            work.failure = Some(Box::new(Failure::new(Way::Unpark, None)));
+            return self.unpark(slot, key, work);
+        }
+        self.finish(slot, &work)
+    }
+
+    /// The event's offset may be committed.
+    pub(super) fn finish(&mut self, slot: usize, work: &Work) -> Step {
+        self.release_bytes(slot, work);
         self.uncommitted += 1;
         if let Some(partition) = self.partitions[slot].as_mut() {
-            partition.buffered_bytes -= bytes;
             partition.complete(work.record().offset);
         }
         Step::Free
+    }
+
+    /// The event is held no longer.
+    pub(super) fn release_bytes(&mut self, slot: usize, work: &Work) {
+        let bytes = work.record().size();
+        self.buffered_bytes -= bytes;
+        if let Some(partition) = self.partitions[slot].as_mut() {
+            partition.buffered_bytes -= bytes;
+        }
     }
 
     pub(super) fn handler_name(&self, slot: usize, work: &Work) -> Option<&'static str> {

@@ -3,8 +3,6 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 
-use crate::consumer::key::KeyId;
-
 /// The bytes of a key that are shown.
 const SHOWN: usize = 64;
 
@@ -27,29 +25,23 @@ pub(crate) fn shown(key: &[u8]) -> String {
     if key.len() > SHOWN { text + "…" } else { text }
 }
 
-/// What is told of a queue's key; `None` where the record has none.
-pub(crate) fn label(key: &KeyId, show: bool) -> Option<String> {
-    match key {
-        KeyId::Key(key) if show => Some(shown(key)),
-        KeyId::Key(key) => Some(fingerprint_text(fingerprint(key))),
-        KeyId::Alone(_) => None,
-    }
+/// What is told of a record's key; `None` where it has none.
+pub(crate) fn label(key: Option<&[u8]>, show: bool) -> Option<String> {
+    key.map(|key| if show { shown(key) } else { fingerprint_text(fingerprint(key)) })
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
     #[test]
     fn a_key_is_told_only_when_asked_for() {
-        let key = KeyId::Key(Bytes::from_static(b"player-42"));
-        let told = label(&key, false).unwrap();
+        let key = Some(&b"player-42"[..]);
+        let told = label(key, false).unwrap();
         assert!(told.starts_with('#') && !told.contains("42-") && !told.contains("player"), "{told}");
-        assert_eq!(Some(told), label(&key, false));
-        assert_eq!(label(&key, true).unwrap(), "player-42");
-        assert_eq!(label(&KeyId::Alone(3), true), None);
+        assert_eq!(Some(told), label(key, false));
+        assert_eq!(label(key, true).unwrap(), "player-42");
+        assert_eq!(label(None, true), None);
     }
 
     #[test]

@@ -76,6 +76,8 @@ pub struct PartitionHealth {
     pub partition: i32,
     /// Whether it is on its way back to the group: nothing new is started.
     pub giving_back: bool,
+    /// Whether somebody paused it. It is not expected to move then.
+    pub paused: bool,
     /// The committed offset, as far as this assignment knows.
     pub committed: Option<i64>,
     /// The first offset that is not done. `None` before the first record of a partition that nobody committed.

@@ -19,10 +19,16 @@ pub(super) struct Published {
 
 /// The counters: each with where its number stands.
 type Reading = fn(&ConsumerStats) -> u64;
-const COUNTERS: [(&str, Reading); 5] = [
+const COUNTERS: [(&str, Reading); 11] = [
     (names::CONSUMER_HANDLED, |stats| stats.handled),
     (names::CONSUMER_RETRIED, |stats| stats.retried),
     (names::CONSUMER_DEAD_LETTERED, |stats| stats.dead_lettered),
+    (names::CONSUMER_PARKED, |stats| stats.parked),
+    (names::CONSUMER_UNPARKED, |stats| stats.unparked),
+    (names::CONSUMER_REPEATS, |stats| stats.repeats),
+    (names::CONSUMER_GAPS, |stats| stats.gaps),
+    (names::CONSUMER_OUT_OF_ORDER, |stats| stats.out_of_order),
+    (names::CONSUMER_FORKS, |stats| stats.forks),
     (names::CONSUMER_SKIPPED, |stats| stats.skipped),
     (names::CONSUMER_COMPLETED_BEFORE, |stats| stats.completed_before),
 ];
@@ -53,6 +59,8 @@ impl Published {
             (names::CONSUMER_BUFFERED, health.buffered_bytes as f64),
             (names::CONSUMER_WAITING_KEYS, health.waiting_keys as f64),
             (names::CONSUMER_RETRYING_KEYS, health.retrying_keys as f64),
+            (names::CONSUMER_PARKED_KEYS, stats.parked_keys as f64),
+            (names::CONSUMER_BREAKERS_OPEN, stats.breakers_open as f64),
             (names::CONSUMER_STUCK, health.stuck.len() as f64),
             (names::CONSUMER_HOTTEST_KEY, health.hottest_keys.first().map_or(0.0, |hottest| hottest.share)),
         ];

@@ -1,6 +1,7 @@
 //! What a group's poll thread leaves for others to read.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::fmt;
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -13,9 +14,8 @@ use super::{GroupHealth, HealthOptions};
 pub(crate) struct Pulse {
     /// When the thread last turned, in milliseconds of the clock, plus 1; 0 before the first turn.
     turned: AtomicU64,
-    ended: AtomicBool,
-    /// Why the thread ended, where it said.
-    reason: Mutex<Option<String>>,
+    /// Whether the thread has ended, and for good.
+    end: Mutex<Option<End>>,
     /// The handler that runs on the thread itself now: its place, plus 1; 0 for none.
     handler: AtomicU32,
     partition: AtomicI32,
@@ -23,6 +23,13 @@ pub(crate) struct Pulse {
     /// Topics and handlers by place.
     places: OnceLock<Vec<Place>>,
     health: Mutex<Option<Arc<GroupHealth>>>,
+}
+
+/// How a thread ended.
+#[derive(Debug)]
+struct End {
+    reason: String,
+    for_good: bool,
 }
 
 /// A route.
@@ -33,10 +40,11 @@ pub(crate) struct Place {
 }
 
 impl Pulse {
-    /// Name the routes, once.
+    /// An engine begins, the first or another; it names the routes, which are the same for all.
     pub(crate) fn begin(&self, places: Vec<Place>) {
-        // A group has one engine.
-        let _ = self.places.set(places);
+        self.places.get_or_init(|| places);
+        self.leave();
+        *self.end.lock() = None;
     }
 
     /// The thread turns.
@@ -61,11 +69,15 @@ impl Pulse {
         *self.health.lock() = Some(Arc::new(health));
     }
 
-    /// The thread ends, for this reason where it knows one.
-    pub(crate) fn end(&self, reason: Option<String>) {
-        let mut known = self.reason.lock();
-        *known = known.take().or(reason);
-        self.ended.store(true, Ordering::Release);
+    /// The thread has failed; the group may have another one. The first reason is the one.
+    pub(crate) fn fail(&self, reason: &dyn fmt::Display) {
+        self.end.lock().get_or_insert_with(|| End { reason: reason.to_string(), for_good: false });
+    }
+
+    /// The group has ended for good.
+    pub(crate) fn end(&self, reason: &str) {
+        let mut end = self.end.lock();
+        end.get_or_insert_with(|| End { reason: reason.to_owned(), for_good: true }).for_good = true;
     }
 
     /// How healthy the group is at `now`.
@@ -74,19 +86,21 @@ impl Pulse {
         let mut health = known.map_or_else(GroupHealth::default, |known| GroupHealth::clone(&known));
         group.clone_into(&mut health.group);
         let turned = self.turned.load(Ordering::Relaxed);
-        let (live, reason) = if self.ended.load(Ordering::Acquire) {
-            let reason = self.reason.lock().clone();
-            let reason = reason.unwrap_or_else(|| "its thread ended without saying why".to_owned());
-            (false, Some(format!("the consumer has ended: {reason}")))
-        } else if turned == 0 {
-            (true, Some("the consumer has not begun: its run() is not awaited yet".to_owned()))
-        } else {
-            let age = now.saturating_sub(Duration::from_millis(turned - 1));
-            let hangs = age > options.poll_timeout;
-            (
+        let age = now.saturating_sub(Duration::from_millis(turned.saturating_sub(1)));
+        let hangs = age > options.poll_timeout;
+        let end = self.end.lock().as_ref().map(|end| (end.reason.clone(), end.for_good));
+        let (live, reason) = match end {
+            Some((reason, true)) => (false, Some(format!("the consumer has ended: {reason}"))),
+            Some((reason, false)) => {
+                (!hangs, Some(format!("the consumer has failed, and may be started again: {reason}")))
+            }
+            None if turned == 0 => {
+                (true, Some("the consumer has not begun: its run() is not awaited yet".to_owned()))
+            }
+            None => (
                 !hangs,
                 hangs.then(|| format!("the consumer's thread has not turned for {} s{}", age.as_secs(), self.inside())),
-            )
+            ),
         };
         health.live = live;
         if let Some(reason) = reason {

@@ -98,9 +98,17 @@ fn a_thread_that_hangs_is_not_live_and_what_it_hangs_in_is_named() {
     assert_eq!(pulse.health("g", at(80), &options).reasons[0], "the consumer's thread has not turned for 70 s");
     pulse.beat(at(81));
     assert!(pulse.health("g", at(82), &options).ready);
-    // The first to say why it ended is believed, and one that only vanished is not.
-    pulse.end(None);
-    pulse.end(Some("the disk is full".to_owned()));
-    pulse.end(Some("it was stopped".to_owned()));
-    assert_eq!(pulse.health("g", at(82), &options).reasons[0], "the consumer has ended: the disk is full");
+    // One that fails may be started again; meanwhile it is live for as long as one that hangs.
+    pulse.fail(&"the coordinator is away");
+    pulse.fail(&"its thread went without saying why");
+    let health = pulse.health("g", at(82), &options);
+    assert!(health.live && !health.ready && health.reasons[0].contains("the coordinator is away"), "{health:?}");
+    assert!(!pulse.health("g", at(200), &options).live);
+    pulse.begin(Vec::new());
+    pulse.beat(at(201));
+    assert!(pulse.health("g", at(202), &options).ready);
+    pulse.fail(&"the disk is full");
+    pulse.end("it was stopped");
+    let health = pulse.health("g", at(202), &options);
+    assert_eq!((health.live, health.reasons[0].as_str()), (false, "the consumer has ended: the disk is full"));
 }

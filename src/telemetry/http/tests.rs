@@ -20,10 +20,9 @@ struct Watched {
 
 /// A consumer's handle, whose poll thread the test plays.
 fn watched() -> Watched {
-    let (counters, clock) = (Arc::<Counters>::default(), Arc::new(SystemClock::new()));
-    let groups = [(Arc::from("leaderboards.Scores"), Arc::clone(&counters))];
-    let handle = ConsumerHandle::of(groups, Arc::clone(&clock) as _, HealthOptions::default());
-    Watched { counters, clock, handle }
+    let (clock, group) = (Arc::new(SystemClock::new()), Arc::from("leaderboards.Scores"));
+    let handle = ConsumerHandle::new([group].into_iter(), None, Arc::clone(&clock) as _, HealthOptions::default());
+    Watched { counters: handle.counters(0), clock, handle }
 }
 
 impl Watched {

@@ -1,5 +1,6 @@
 //! Reads a topic from chosen offsets, as a member of no group: for people who want to look at it.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -247,13 +248,20 @@ impl KafkaReader {
     }
 
     /// Resolves when there may be something to fetch.
-    pub(crate) async fn ready(&self) {
-        self.woken.notified().await;
+    pub(crate) fn ready(&self) -> impl Future<Output = ()> + Send + use<> {
+        let woken = Arc::clone(&self.woken);
+        // It borrows nothing: a reader may not be shared among threads, and whoever waits may move.
+        async move { woken.notified().await }
     }
 
     /// Why nothing comes, if the client knows: the brokers went away.
     pub(crate) fn trouble(&self) -> Option<String> {
         self.events().last_reason()
+    }
+
+    /// The error of a reader that waited long enough for records that are there.
+    pub(crate) fn silent(&self) -> ReadError {
+        self.unanswered()
     }
 
     /// Forget [`trouble`](Self::trouble): records come again.

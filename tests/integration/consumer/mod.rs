@@ -3,6 +3,7 @@
 mod failures;
 mod headers;
 mod offsets;
+pub(crate) mod once;
 mod order;
 mod rebalance;
 pub(crate) mod shutdown;

@@ -193,3 +193,31 @@ async fn a_client_that_fails_for_good_stops_the_consumer_and_says_why() {
     let reason = rig.task.await.unwrap().unwrap_err();
     assert!(matches!(&reason, StopReason::Consume(_)) && reason.to_string().contains("does not know us"), "{reason}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_was_away_for_longer_than_its_session_begins_nothing_before_a_commit_is_taken() {
+    let rig = Rig::start(options(), |_| async { Outcome::Done });
+    rig.publish(0, "1");
+    rig.until("it is committed", |rig| rig.broker.committed("accounts", 0) == Some(1)).await;
+    // Away: no turn for longer than a session. Somebody else is the owner now, so commits are refused.
+    rig.broker.fail_commits(usize::MAX);
+    tokio::time::advance(Duration::from_secs(46)).await;
+    rig.publish(0, "1");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(rig.stats().handled, 1);
+    rig.broker.lose("accounts", &[0, 1]);
+    rig.until("the loss is told", |rig| rig.stats().assigned == 0).await;
+    rig.broker.fail_commits(0);
+    rig.broker.assign("accounts", &[0, 1]);
+    rig.until("it goes on as a member", |rig| rig.stats().handled == 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_was_away_and_still_is_one_goes_on() {
+    let rig = Rig::start(options(), |_| async { Outcome::Done });
+    rig.publish(0, "1");
+    rig.until("it is committed", |rig| rig.broker.committed("accounts", 0) == Some(1)).await;
+    tokio::time::advance(Duration::from_secs(46)).await;
+    rig.publish(0, "1");
+    rig.until("a commit is taken, and it goes on", |rig| rig.stats().handled == 2).await;
+}

@@ -13,19 +13,22 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, SystemClock};
+use crate::consumer::commands::Commands;
 use crate::consumer::driver::turn_in_task;
 use crate::consumer::engine::{Engine, Parts};
 use crate::consumer::error::StopReason;
 use crate::consumer::health::{GroupHealth, HealthOptions};
 use crate::consumer::options::ConsumerOptions;
-use crate::consumer::plan::{BoundDispatcher, Filter, GroupPlan, bound_route};
+use crate::consumer::parked::MemoryParkedStore;
+use crate::consumer::passed_over::PassedOver;
+use crate::consumer::plan::{BoundDispatcher, BoundHandle, Filter, GroupPlan, bound_route};
 use crate::consumer::stats::{ConsumerStats, Counters};
 use crate::dispatch::{Delivery, Extensions, PayloadInfo, Policy, RouteInfo, Versions};
 use crate::envelope::header;
 use crate::outcome::Outcome;
 use crate::schema::Codec;
 use crate::transport::memory::{MemoryBroker, MemoryConsumer};
-use crate::transport::{ConsumerTransport as _, Headers, OutgoingRecord, ProduceError, Producer, Written};
+use crate::transport::{ConsumerTransport as _, Headers, OutgoingRecord, ProduceError, Producer, Record, Written};
 
 pub(super) const TOPIC: &str = "accounts";
 pub(super) const EVENT: &str = "accounts.UserUpdated";
@@ -71,9 +74,36 @@ impl Producer for Letters {
     fn purge(&self) {}
 }
 
+/// Notes what is passed over: the dispatcher, the offset, and how many dead letters there were by then. Refuses at first, as
+/// often as it is told.
+#[derive(Default)]
+pub(super) struct Passed {
+    pub(super) noted: Mutex<Vec<(&'static str, i64, usize)>>,
+    pub(super) refusals: Mutex<VecDeque<()>>,
+    letters: Arc<Letters>,
+}
+
+impl PassedOver for Passed {
+    fn pass_over(
+        &self,
+        dispatcher: &'static str,
+        record: Record,
+    ) -> BoxFuture<'static, Result<(), Box<dyn std::error::Error + Send + Sync>>> {
+        let refused = self.refusals.lock().pop_front().is_some();
+        let letters = self.letters.written.lock().len();
+        if !refused {
+            self.noted.lock().push((dispatcher, record.offset, letters));
+        }
+        async move { if refused { Err("told to".into()) } else { Ok(()) } }.boxed()
+    }
+}
+
 pub(super) struct Rig {
     pub(super) broker: MemoryBroker,
     pub(super) letters: Arc<Letters>,
+    pub(super) passed: Arc<Passed>,
+    pub(super) parked: MemoryParkedStore,
+    pub(super) commands: Arc<Commands>,
     pub(super) handled: Arc<Mutex<Vec<(String, i64)>>>,
     pub(super) counters: Arc<Counters>,
     clock: Arc<SystemClock>,
@@ -150,30 +180,37 @@ impl Rig {
             docs: "",
             policy,
             payload: PayloadInfo { event: EVENT, version: "1.0.0", schema: "" },
+            uses_transaction: true,
+            batch: None,
         };
-        let route = bound_route("Tests", info, &options, filter.as_ref(), handle);
+        let route = bound_route("Tests", info, &options, filter.as_ref(), BoundHandle::Single(Box::new(handle)));
         let dispatcher = BoundDispatcher { name: "Tests", source: TOPIC.to_owned(), routes: vec![route] };
         let letters = Arc::new(Letters::default());
+        let passed = Arc::new(Passed { letters: Arc::clone(&letters), ..Passed::default() });
         let counters = Arc::new(Counters::default());
         let shutdown = Arc::new(AtomicBool::new(false));
+        let (parked, commands) = (MemoryParkedStore::new(), Arc::new(Commands::default()));
         let transport = MemoryConsumer::new(&broker);
         let (bell, wake) = (transport.bell(), transport.wake());
         let (clock, limits) = (Arc::new(SystemClock::new()), options.health.clone());
         let parts = Parts {
-            plan: GroupPlan::new("tests.Tests", &options, vec![dispatcher]).unwrap(),
+            plan: Arc::new(GroupPlan::new("tests.Tests", &options, vec![dispatcher]).unwrap()),
             options,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             codec: Codec::default(),
             extensions: Extensions::new(),
             producer: Arc::clone(&letters) as Arc<dyn Producer>,
+            passed_over: Some(Arc::clone(&passed) as Arc<dyn PassedOver>),
+            parked: Some(Arc::new(parked.clone())),
             runtime: handler_runtime.clone(),
             counters: Arc::clone(&counters),
             shutdown: Arc::clone(&shutdown),
+            commands: Arc::clone(&commands),
         };
         let engine = Engine::new(transport, parts).unwrap();
         broker.assign(TOPIC, &[0, 1]);
         let task = engine_runtime.spawn(turn_in_task(engine, bell));
-        Self { broker, letters, handled, counters, clock, limits, shutdown, wake, task }
+        Self { broker, letters, passed, parked, commands, handled, counters, clock, limits, shutdown, wake, task }
     }
 
     /// Append an event of `key` to a partition.

@@ -144,7 +144,7 @@ async fn opentelemetry_shows_the_attempt_in_the_producers_trace_linked_and_passe
     rig.until("it is committed", |rig| rig.broker.committed(TOPIC, 1) == Some(1)).await;
     provider.force_flush().unwrap();
     let spans = exporter.get_finished_spans().unwrap();
-    let process = spans.iter().find(|span| span.name == "process accounts").unwrap();
+    let process = spans.iter().find(|span| span.name == "process accounts").unwrap_or_else(|| panic!("{spans:?}"));
     let trace = process.span_context.trace_id().to_string();
     assert_eq!(trace, "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_eq!(process.parent_span_id.to_string(), "00f067aa0ba902b7");

@@ -1,0 +1,76 @@
+//! What others ask for while the engine runs: pause, resume, seek.
+
+use std::time::Duration;
+
+use super::Engine;
+use crate::consumer::commands::{Command, Selection};
+use crate::consumer::offsets::OffsetTracker;
+use crate::consumer::partition::Partition;
+use crate::transport::{ConsumerTransport, TopicPartition};
+
+impl<T: ConsumerTransport> Engine<T> {
+    /// Do what was asked for.
+    pub(super) fn obey(&mut self) -> bool {
+        let commands = self.parts.commands.take();
+        let busy = !commands.is_empty();
+        for command in commands {
+            match command {
+                Command::Pause(selection) => self.pause_partitions(selection),
+                Command::Resume(selection) => self.resume_partitions(&selection),
+                Command::Seek { partition, offset, done } => {
+                    let assigned = self.seek(&partition, offset);
+                    // Nobody may wait for the answer.
+                    let _ = done.send(assigned);
+                }
+                Command::LookAtParked => self.next_look = Duration::ZERO,
+            }
+        }
+        busy
+    }
+
+    fn pause_partitions(&mut self, selection: Selection) {
+        if !self.paused.contains(&selection) {
+            self.paused.push(selection);
+        }
+        self.apply_pauses();
+    }
+
+    /// What a selection resumes, no other one holds any more.
+    fn resume_partitions(&mut self, selection: &Selection) {
+        self.paused.retain(|paused| {
+            let covered = selection.topic.is_none() || selection.topic == paused.topic;
+            !(covered && (selection.partition.is_none() || selection.partition == paused.partition))
+        });
+        self.apply_pauses();
+    }
+
+    /// Mark the partitions that are paused.
+    pub(super) fn apply_pauses(&mut self) {
+        for partition in self.partitions.iter_mut().flatten() {
+            partition.paused = self.paused.iter().any(|selection| selection.contains(&partition.name));
+        }
+    }
+
+    /// Read a partition from `offset` on. What of it is held is thrown away, and what runs is cancelled.
+    fn seek(&mut self, name: &TopicPartition, offset: i64) -> bool {
+        let Some(slot) = self.slots.get(name).copied().filter(|_| self.stopping.is_none()) else { return false };
+        let Some(mut old) = self.partitions[slot].take_if(|partition| !partition.draining) else { return false };
+        tracing::info!(group = &*self.parts.plan.group, partition = %name, offset, "a partition is read from another offset");
+        old.abort();
+        self.abort_batches(slot, old.epoch);
+        self.buffered_bytes -= old.buffered_bytes;
+        let epoch = self.next_epoch;
+        self.next_epoch += 1;
+        let mut partition = Partition::new(name.clone(), old.plan, epoch, OffsetTracker::restored(offset, []));
+        // Committed at once: a crash must not undo what was asked for.
+        partition.changed = true;
+        self.uncommitted += 1;
+        self.partitions[slot] = Some(partition);
+        self.apply_pauses();
+        self.load_parked(slot);
+        if let Err(error) = self.transport.seek(name, offset) {
+            self.stop(Err(error.into()));
+        }
+        true
+    }
+}

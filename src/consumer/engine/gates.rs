@@ -1,0 +1,83 @@
+//! Events that wait for their handler: its breaker, its concurrency, its rate.
+
+use std::time::Duration;
+
+use super::Engine;
+use super::run::Step;
+use crate::consumer::completions::RouteId;
+use crate::consumer::gate::WaitingKey;
+use crate::consumer::key::{Failure, KeyId, KeyState, Way, Work};
+use crate::dispatch::OnExhausted;
+use crate::outcome::{ErrorClass, HandlerError};
+use crate::transport::ConsumerTransport;
+
+#[derive(Debug, thiserror::Error)]
+#[error("more keys wait for {handler} than its max_waiting allows")]
+struct TooManyWait {
+    handler: &'static str,
+}
+
+impl<T: ConsumerTransport> Engine<T> {
+    /// `work` waits until its handler may take it; its key waits with it.
+    pub(super) fn wait_at_gate(&mut self, slot: usize, key: &KeyId, mut work: Work, route: RouteId) -> Step {
+        let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
+        let waiting = WaitingKey { slot, epoch: partition.epoch, key: key.clone() };
+        if self.routes[route.0][route.1].gate.queue(waiting) {
+            work.delivery.detach();
+            let queue = partition.keys.entry(key.clone()).or_default();
+            queue.waiting.push_front(work);
+            queue.state = KeyState::AtGate;
+            return Step::Held;
+        }
+        let bound = &self.parts.plan.topics[route.0].routes[route.1];
+        let error = HandlerError::new(ErrorClass::Rejected, TooManyWait { handler: bound.handler });
+        let way = match bound.policy.on_exhausted {
+            OnExhausted::ParkKey => Way::Park,
+            // Rejecting is what was asked for: it is no reason to stop.
+            OnExhausted::DeadLetter | OnExhausted::Stop => Way::DeadLetter,
+        };
+        work.failure = Some(Box::new(Failure::new(way, Some(error))));
+        self.give_up(slot, key, work)
+    }
+
+    /// Let events through that wait at gates.
+    pub(super) fn open_gates(&mut self) {
+        for plan in 0..self.routes.len() {
+            for index in 0..self.routes[plan].len() {
+                while self.in_flight < self.parts.options.max_in_flight
+                    && let Some(WaitingKey { slot, epoch, key }) = self.routes[plan][index].gate.next(self.now)
+                {
+                    self.pass_gate((plan, index), slot, epoch, key);
+                }
+            }
+        }
+    }
+
+    fn pass_gate(&mut self, route: RouteId, slot: usize, epoch: u64, key: KeyId) {
+        let partition = self.partition(slot, epoch).filter(|partition| !partition.draining);
+        let queue = partition.and_then(|partition| partition.keys.get_mut(&key));
+        let work = queue.filter(|queue| matches!(queue.state, KeyState::AtGate)).and_then(|queue| {
+            queue.state = KeyState::Ready;
+            queue.waiting.pop_front()
+        });
+        match work {
+            Some(work) => self.run(slot, key, work, Some(route)),
+            // Its partition has gone, or is going.
+            None => self.leave_gate(route, false),
+        }
+    }
+
+    /// An attempt at the handler of `route` has ended; `told` says whether with an outcome.
+    pub(super) fn leave_gate(&mut self, route: RouteId, told: bool) {
+        let gate = &mut self.routes[route.0][route.1].gate;
+        gate.leave();
+        if !told {
+            gate.breaker.vanished(self.now);
+        }
+    }
+
+    /// When the next gate opens by the clock.
+    pub(super) fn next_gate(&self) -> Option<Duration> {
+        self.routes.iter().flatten().filter_map(|route| route.gate.opens_in(self.now)).min()
+    }
+}

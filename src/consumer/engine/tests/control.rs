@@ -1,0 +1,81 @@
+//! Pause, resume and seek while the engine runs.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::rig::{Rig, options};
+use crate::consumer::commands::{Command, Selection};
+use crate::outcome::Outcome;
+use crate::transport::TopicPartition;
+
+fn selection(partition: Option<i32>) -> Selection {
+    Selection { topic: Some("accounts".into()), partition }
+}
+
+fn partition(number: i32) -> TopicPartition {
+    TopicPartition { topic: "accounts".into(), partition: number }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_partition_begins_nothing_until_it_is_resumed() {
+    let rig = Rig::start(options(), |_| async { Outcome::Done });
+    rig.publish(0, "1");
+    rig.until("it is handled", |rig| rig.stats().handled == 1).await;
+    rig.commands.send(Command::Pause(selection(Some(0))));
+    rig.until("the command is taken", |rig| rig.commands.is_idle()).await;
+    rig.publish(0, "1");
+    rig.publish(1, "2");
+    rig.until("the other partition goes on", |rig| rig.stats().handled == 2).await;
+    tokio::time::sleep(Duration::from_mins(10)).await;
+    assert_eq!(rig.stats().handled, 2);
+    // Also under another assignment.
+    rig.broker.lose("accounts", &[0]);
+    rig.until("it is gone", |rig| rig.stats().assigned == 1).await;
+    rig.broker.assign("accounts", &[0]);
+    tokio::time::sleep(Duration::from_mins(10)).await;
+    assert_eq!(rig.stats().handled, 2);
+    rig.commands.send(Command::Resume(selection(None)));
+    rig.until("it goes on", |rig| rig.stats().handled == 3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn seeking_back_handles_again_what_is_behind_and_commits_the_place() {
+    let rig = Rig::start(options(), |_| async { Outcome::Done });
+    for number in 0..10 {
+        rig.publish(0, &number.to_string());
+    }
+    rig.until("all is committed", |rig| rig.broker.committed("accounts", 0) == Some(10)).await;
+    let (done, answer) = oneshot::channel();
+    rig.commands.send(Command::Seek { partition: partition(0), offset: 4, done });
+    assert!(answer.await.unwrap());
+    rig.until("they are handled again", |rig| rig.stats().handled == 16).await;
+    rig.until("and committed", |rig| rig.broker.committed("accounts", 0) == Some(10)).await;
+    assert_eq!(rig.handled_of("3"), [3]);
+    assert_eq!(rig.handled_of("4"), [4, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn seeking_forward_leaves_out_what_is_in_between() {
+    let rig = Rig::start(options(), |_| async {
+        std::future::pending::<()>().await;
+        Outcome::Done
+    });
+    for number in 0..10 {
+        rig.publish(0, &number.to_string());
+    }
+    rig.until("they run", |rig| rig.stats().in_flight == 10).await;
+    let (done, answer) = oneshot::channel();
+    rig.commands.send(Command::Seek { partition: partition(0), offset: 8, done });
+    assert!(answer.await.unwrap());
+    rig.until("the place is committed", |rig| rig.broker.committed("accounts", 0) == Some(8)).await;
+    rig.until("what ran is cancelled and the rest runs", |rig| rig.stats().in_flight == 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_is_not_assigned_cannot_be_sought() {
+    let rig = Rig::start(options(), |_| async { Outcome::Done });
+    let (done, answer) = oneshot::channel();
+    rig.commands.send(Command::Seek { partition: partition(7), offset: 0, done });
+    assert!(!answer.await.unwrap());
+}

@@ -1,0 +1,96 @@
+//! What a handler's events pass before an attempt begins: its breaker, its concurrency, its rate.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::breaker::{Admission, Breaker};
+use super::key::KeyId;
+use super::rate::Rate;
+use crate::dispatch::{BreakerPolicy, Limits};
+
+/// A handler's gate.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    pub(crate) breaker: Breaker,
+    limits: Limits,
+    rate: Option<Rate>,
+    running: u32,
+    /// Keys whose next event is for this handler, in the order they came.
+    waiting: VecDeque<WaitingKey>,
+    /// When to look again, where the time is what is waited for.
+    look_again: Option<Duration>,
+}
+
+/// A key that waits at a gate, under an assignment.
+#[derive(Debug)]
+pub(crate) struct WaitingKey {
+    pub(crate) slot: usize,
+    pub(crate) epoch: u64,
+    pub(crate) key: KeyId,
+}
+
+impl Gate {
+    pub(crate) fn new(limits: Limits, breaker: BreakerPolicy) -> Self {
+        Self {
+            breaker: Breaker::new(breaker),
+            rate: limits.rate.map(Rate::new),
+            limits,
+            running: 0,
+            waiting: VecDeque::new(),
+            look_again: None,
+        }
+    }
+
+    /// Whether an attempt may begin now; if so it counts as running.
+    pub(crate) fn pass(&mut self, now: Duration) -> bool {
+        if self.limits.concurrency.is_some_and(|most| self.running >= most) {
+            return false;
+        }
+        match self.breaker.admit(now) {
+            Admission::Go => {}
+            Admission::Wait => return false,
+            Admission::WaitUntil(until) => {
+                self.look_again = Some(until);
+                return false;
+            }
+        }
+        if let Some(rate) = &mut self.rate
+            && let Err(until) = rate.admit(now)
+        {
+            // If this was to be the probe, the next one is.
+            self.breaker.vanished(now);
+            self.look_again = Some(until);
+            return false;
+        }
+        self.running += 1;
+        true
+    }
+
+    /// An attempt has ended.
+    pub(crate) fn leave(&mut self) {
+        self.running = self.running.saturating_sub(1);
+    }
+
+    /// Let `key` wait. `false` when more than allowed wait already.
+    pub(crate) fn queue(&mut self, key: WaitingKey) -> bool {
+        if self.limits.max_waiting.is_some_and(|most| self.waiting.len() >= most as usize) {
+            return false;
+        }
+        self.waiting.push_back(key);
+        true
+    }
+
+    /// The key that has waited longest, if an attempt may begin; it counts as running.
+    pub(crate) fn next(&mut self, now: Duration) -> Option<WaitingKey> {
+        if self.waiting.is_empty() || self.look_again.is_some_and(|again| now < again) {
+            return None;
+        }
+        self.look_again = None;
+        if self.pass(now) { self.waiting.pop_front() } else { None }
+    }
+
+    /// How long until [`next`](Self::next) may have a key, where only the time is waited for.
+    pub(crate) fn opens_in(&self, now: Duration) -> Option<Duration> {
+        self.look_again.filter(|_| !self.waiting.is_empty()).map(|again| again.saturating_sub(now))
+    }
+}

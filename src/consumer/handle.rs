@@ -1,0 +1,220 @@
+//! Watches, steers and stops a running consumer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::commands::{Command, Commands, Selection};
+use super::parked::{ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord, ParkedStore};
+use super::health::{ConsumerHealth, HealthOptions};
+use super::stats::{ConsumerStats, Counters};
+use crate::clock::Clock;
+use crate::transport::TopicPartition;
+
+/// Watches, steers and stops a running consumer. A cheap handle.
+#[derive(Debug, Clone)]
+pub struct ConsumerHandle {
+    shutdown: Arc<AtomicBool>,
+    groups: Arc<[GroupControls]>,
+    parked: Option<Arc<dyn ParkedStore>>,
+    clock: Arc<dyn Clock>,
+    health: HealthOptions,
+}
+
+/// What is shared with a group's poll thread.
+#[derive(Debug)]
+pub(super) struct GroupControls {
+    pub(super) group: Arc<str>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) commands: Arc<Commands>,
+}
+
+/// A running consumer could not be steered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// The partition is not assigned here.
+    #[error("{partition} is not assigned to this member of the group {group}; ask the member that has it")]
+    NotAssigned {
+        /// The group.
+        group: String,
+        /// The partition.
+        partition: TopicPartition,
+    },
+    /// The consumer has no such group.
+    #[error("this consumer has no group {group}")]
+    NoSuchGroup {
+        /// The group.
+        group: String,
+    },
+    /// The consumer has stopped.
+    #[error("the consumer has stopped")]
+    Stopped,
+    /// No key can be parked: no handler's policy parks keys.
+    #[error("nothing is parked here: no policy says `park_key`, and no store for parked events was given")]
+    NoParkedStore,
+    /// The key is not parked.
+    #[error("this key of {partition} is not parked in the group {group}")]
+    NotParked {
+        /// The group.
+        group: String,
+        /// The partition.
+        partition: TopicPartition,
+    },
+    /// The store of parked events failed.
+    #[error(transparent)]
+    Park(#[from] ParkError),
+}
+
+impl ConsumerHandle {
+    pub(crate) fn new(
+        groups: impl Iterator<Item = Arc<str>>,
+        parked: Option<Arc<dyn ParkedStore>>,
+        clock: Arc<dyn Clock>,
+        health: HealthOptions,
+    ) -> Self {
+        let controls = |group| GroupControls { group, counters: Arc::default(), commands: Arc::default() };
+        Self { shutdown: Arc::default(), groups: groups.map(controls).collect(), parked, clock, health }
+    }
+
+    pub(super) fn groups(&self) -> &[GroupControls] {
+        &self.groups
+    }
+
+    pub(super) fn shutdown(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.shutdown)
+    }
+
+    /// Begin an orderly stop: running handlers finish, and what they did is committed.
+    pub fn shut_down(&self) {
+        self.shutdown.store(true, Ordering::Release);
+        self.groups.iter().for_each(|group| group.commands.wake());
+    }
+
+    /// Whether an orderly stop has begun.
+    pub(super) fn is_shutting_down(&self) -> bool {
+        self.shutdown.load(Ordering::Acquire)
+    }
+
+    /// How healthy the consumer is: whether its threads turn, and whether it gets on with its partitions; and if not, why.
+    pub fn health(&self) -> ConsumerHealth {
+        let now = self.clock.monotonic();
+        let of_group = |group: &GroupControls| group.counters.pulse.health(&group.group, now, &self.health);
+        ConsumerHealth::of(self.groups.iter().map(of_group).collect())
+    }
+
+    /// What a group's poll thread tells, for tests that play it.
+    #[cfg(test)]
+    #[cfg(feature = "http")]
+    pub(crate) fn counters(&self, group: usize) -> Arc<Counters> {
+        Arc::clone(&self.groups[group].counters)
+    }
+
+    /// What all groups have done.
+    pub fn stats(&self) -> ConsumerStats {
+        self.groups.iter().map(|group| group.counters.read()).fold(ConsumerStats::default(), std::ops::Add::add)
+    }
+
+    /// What each group has done.
+    pub fn stats_by_group(&self) -> Vec<(Arc<str>, ConsumerStats)> {
+        self.groups.iter().map(|group| (Arc::clone(&group.group), group.counters.read())).collect()
+    }
+
+    /// Begin no new events of `topic`, of all its partitions or of one, in all groups; running handlers finish. What was fetched
+    /// is kept, the partitions stay assigned, and those that are assigned later are paused too.
+    pub fn pause(&self, topic: &str, partition: Option<i32>) {
+        self.all(|| Command::Pause(Selection { topic: Some(topic.into()), partition }));
+    }
+
+    /// Begin no new events at all; see [`pause`](Self::pause).
+    pub fn pause_all(&self) {
+        self.all(|| Command::Pause(Selection { topic: None, partition: None }));
+    }
+
+    /// Go on with `topic`, with all its partitions or with one.
+    pub fn resume(&self, topic: &str, partition: Option<i32>) {
+        self.all(|| Command::Resume(Selection { topic: Some(topic.into()), partition }));
+    }
+
+    /// Go on with everything that is paused.
+    pub fn resume_all(&self) {
+        self.all(|| Command::Resume(Selection { topic: None, partition: None }));
+    }
+
+    fn all(&self, command: impl Fn() -> Command) {
+        self.groups.iter().for_each(|group| group.commands.send(command()));
+    }
+
+    /// Read a partition of `group` from `offset` on, back or forward. Its running handlers are cancelled, what was fetched is
+    /// thrown away, and `offset` is committed at once. Events behind it are handled again.
+    ///
+    /// # Errors
+    /// The partition is not assigned to this member, or the consumer has stopped.
+    pub async fn seek(&self, group: &str, topic: &str, partition: i32, offset: i64) -> Result<(), ControlError> {
+        let controls = self.controls(group)?;
+        let partition = TopicPartition { topic: topic.into(), partition };
+        let (done, answer) = oneshot::channel();
+        controls.commands.send(Command::Seek { partition: partition.clone(), offset, done });
+        match answer.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(ControlError::NotAssigned { group: group.to_owned(), partition }),
+            Err(_) => Err(ControlError::Stopped),
+        }
+    }
+
+    /// The keys of `group` that are parked, wherever its partitions are assigned.
+    ///
+    /// # Errors
+    /// Nothing can be parked here, or the store failed.
+    pub async fn parked(&self, group: &str) -> Result<Vec<ParkedKey>, ControlError> {
+        let group = Arc::clone(&self.controls(group)?.group);
+        Ok(self.store()?.keys(group, Vec::new()).await?)
+    }
+
+    /// The first `limit` parked events of a key, in their order.
+    ///
+    /// # Errors
+    /// Nothing can be parked here, or the store failed.
+    pub async fn parked_records(
+        &self,
+        group: &str,
+        partition: TopicPartition,
+        key: Bytes,
+        limit: usize,
+    ) -> Result<Vec<ParkedRecord>, ControlError> {
+        let group = Arc::clone(&self.controls(group)?.group);
+        Ok(self.store()?.records(ParkedKeyId { group, partition, key }, limit).await?)
+    }
+
+    /// Ask for a parked key to be released, or its first event skipped, or all of it discarded. The member that has the partition
+    /// does it, within a second or so.
+    ///
+    /// # Errors
+    /// The key is not parked, nothing can be parked here, or the store failed.
+    pub async fn unpark(
+        &self,
+        group: &str,
+        partition: TopicPartition,
+        key: Bytes,
+        request: ParkRequest,
+    ) -> Result<(), ControlError> {
+        let controls = self.controls(group)?;
+        let id = ParkedKeyId { group: Arc::clone(&controls.group), partition: partition.clone(), key };
+        if !self.store()?.request(id, Some(request)).await? {
+            return Err(ControlError::NotParked { group: group.to_owned(), partition });
+        }
+        controls.commands.send(Command::LookAtParked);
+        Ok(())
+    }
+
+    fn store(&self) -> Result<&Arc<dyn ParkedStore>, ControlError> {
+        self.parked.as_ref().ok_or(ControlError::NoParkedStore)
+    }
+
+    fn controls(&self, group: &str) -> Result<&GroupControls, ControlError> {
+        let found = self.groups.iter().find(|controls| *controls.group == *group);
+        found.ok_or_else(|| ControlError::NoSuchGroup { group: group.to_owned() })
+    }
+}

@@ -1,0 +1,117 @@
+//! Parked events in memory: for tests, and for what may be lost with the process.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::{self, BoxFuture};
+use parking_lot::Mutex;
+
+use super::{ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord, ParkedStore};
+use crate::transport::TopicPartition;
+
+/// Keeps parked events in memory. They are gone with the process: for tests. A cheap handle.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryParkedStore {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    keys: BTreeMap<(Arc<str>, TopicPartition, Bytes), Parked>,
+    failures: usize,
+}
+
+#[derive(Debug, Default)]
+struct Parked {
+    records: BTreeMap<i64, ParkedRecord>,
+    request: Option<ParkRequest>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the store was told to fail")]
+struct ToldToFail;
+
+impl MemoryParkedStore {
+    /// Nothing parked.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Let the next `calls` calls fail.
+    pub fn fail_next(&self, calls: usize) {
+        self.state.lock().failures = calls;
+    }
+
+    fn call<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        change: impl FnOnce(&mut State) -> T,
+    ) -> BoxFuture<'static, Result<T, ParkError>> {
+        let mut state = self.state.lock();
+        let result = if state.failures > 0 {
+            state.failures -= 1;
+            Err(ParkError::new(operation, ToldToFail))
+        } else {
+            Ok(change(&mut state))
+        };
+        future::ready(result).boxed()
+    }
+}
+
+fn place(ParkedKeyId { group, partition, key }: ParkedKeyId) -> (Arc<str>, TopicPartition, Bytes) {
+    (group, partition, key)
+}
+
+impl ParkedStore for MemoryParkedStore {
+    fn keys(
+        &self,
+        group: Arc<str>,
+        partitions: Vec<TopicPartition>,
+    ) -> BoxFuture<'static, Result<Vec<ParkedKey>, ParkError>> {
+        self.call("list", |state| {
+            let wanted = |partition: &TopicPartition| partitions.is_empty() || partitions.contains(partition);
+            let keys = state.keys.iter().filter(|((of, partition, _), _)| *of == group && wanted(partition));
+            keys.map(|((_, partition, key), parked)| {
+                ParkedKey::new(partition.clone(), key.clone(), parked.records.len() as u64, parked.request)
+            })
+            .collect()
+        })
+    }
+
+    fn park(&self, group: Arc<str>, record: ParkedRecord) -> BoxFuture<'static, Result<(), ParkError>> {
+        self.call("keep", |state| {
+            let key = (group, record.partition.clone(), record.key.clone());
+            state.keys.entry(key).or_default().records.insert(record.offset, record);
+        })
+    }
+
+    fn records(&self, key: ParkedKeyId, limit: usize) -> BoxFuture<'static, Result<Vec<ParkedRecord>, ParkError>> {
+        self.call("read", |state| {
+            let records = state.keys.get(&place(key)).into_iter().flat_map(|parked| parked.records.values());
+            records.take(limit).cloned().collect()
+        })
+    }
+
+    fn remove(&self, key: ParkedKeyId, offset: i64) -> BoxFuture<'static, Result<(), ParkError>> {
+        self.call("remove", |state| {
+            if let Some(parked) = state.keys.get_mut(&place(key)) {
+                parked.records.remove(&offset);
+            }
+        })
+    }
+
+    fn forget(&self, key: ParkedKeyId) -> BoxFuture<'static, Result<(), ParkError>> {
+        self.call("remove", |state| {
+            state.keys.remove(&place(key));
+        })
+    }
+
+    fn request(&self, key: ParkedKeyId, request: Option<ParkRequest>) -> BoxFuture<'static, Result<bool, ParkError>> {
+        self.call("ask about", |state| {
+            let parked = state.keys.get_mut(&place(key));
+            parked.map(|parked| parked.request = request).is_some()
+        })
+    }
+}

@@ -1,0 +1,125 @@
+//! Parked keys: events that failed for good and what follows of their keys, kept in order until an operator decides.
+//!
+//! A parked event is out of its partition's way: its offset is committed once it is in the store, so a restart or a rebalance
+//! neither loses it nor delivers it again. While a key is parked, its new events go behind the parked ones. An operator releases
+//! the key (its events are handled in their order), skips its first event, or discards all of it.
+
+mod memory;
+mod record;
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+pub use memory::MemoryParkedStore;
+pub use record::{ParkCause, ParkedRecord};
+
+use crate::transport::TopicPartition;
+
+/// A key of a partition that is parked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParkedKey {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The key.
+    pub key: Bytes,
+    /// How many of its events wait.
+    pub records: u64,
+    /// What an operator has asked for, until it is done.
+    pub request: Option<ParkRequest>,
+}
+
+impl ParkedKey {
+    /// A key whose `records` events wait.
+    pub const fn new(partition: TopicPartition, key: Bytes, records: u64, request: Option<ParkRequest>) -> Self {
+        Self { partition, key, records, request }
+    }
+}
+
+/// What an operator asks of a parked key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ParkRequest {
+    /// Handle its events, in their order; if one fails for good again, it and the rest stay parked.
+    Release,
+    /// Forget its first event, then handle the rest.
+    Skip,
+    /// Forget all of its events; the key goes on with what comes next.
+    Discard,
+}
+
+impl ParkRequest {
+    /// The word for it on the command line and in stores.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Skip => "skip",
+            Self::Discard => "discard",
+        }
+    }
+
+    /// The request of this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Release, Self::Skip, Self::Discard].into_iter().find(|request| request.as_str() == word)
+    }
+}
+
+/// A parked store failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {operation} parked events")]
+pub struct ParkError {
+    /// What was tried: a verb.
+    pub operation: &'static str,
+    /// Why it failed.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl ParkError {
+    /// `operation`, a verb, failed because of `source`.
+    pub fn new(operation: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { operation, source: source.into() }
+    }
+}
+
+/// Which key of which group.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ParkedKeyId {
+    /// The consumer group.
+    pub group: Arc<str>,
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The key.
+    pub key: Bytes,
+}
+
+/// Keeps parked events. The group's member that owns a partition is the only one that writes its events; requests come from anyone.
+///
+/// Every call is done, durably, when its future resolves. A call may be made again after a failure whose effect is unknown, so all
+/// of them are idempotent.
+pub trait ParkedStore: Send + Sync + fmt::Debug + 'static {
+    /// The parked keys of these partitions; of all of the group's when there are none given.
+    fn keys(
+        &self,
+        group: Arc<str>,
+        partitions: Vec<TopicPartition>,
+    ) -> BoxFuture<'static, Result<Vec<ParkedKey>, ParkError>>;
+
+    /// Keep an event, behind those of its key with lower offsets. One of the same offset is replaced.
+    fn park(&self, group: Arc<str>, record: ParkedRecord) -> BoxFuture<'static, Result<(), ParkError>>;
+
+    /// The first `limit` events of a key, from the lowest offset on.
+    fn records(&self, key: ParkedKeyId, limit: usize) -> BoxFuture<'static, Result<Vec<ParkedRecord>, ParkError>>;
+
+    /// Forget one event of a key.
+    fn remove(&self, key: ParkedKeyId, offset: i64) -> BoxFuture<'static, Result<(), ParkError>>;
+
+    /// Forget a key: what is left of its events, and what was asked for.
+    fn forget(&self, key: ParkedKeyId) -> BoxFuture<'static, Result<(), ParkError>>;
+
+    /// Ask for something to be done with a key, or withdraw it. `false` when the key is not parked.
+    fn request(&self, key: ParkedKeyId, request: Option<ParkRequest>) -> BoxFuture<'static, Result<bool, ParkError>>;
+}

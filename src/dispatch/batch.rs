@@ -1,0 +1,132 @@
+//! Handlers of batches: many events at once, an outcome each.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::{Delivery, FromDelivery, State};
+use crate::outcome::{ErrorClass, HandlerError, IntoOutcome, Outcome};
+
+/// What a handler of batches is while it runs: an outcome for each delivery, in their order.
+pub type BatchFuture = Pin<Box<dyn Future<Output = Vec<Outcome>> + Send>>;
+
+/// A value a handler of batches can take behind its events: a `Vec` of what a handler of single events can take, or shared state.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be taken from a batch of deliveries",
+    label = "a handler of batches cannot take this behind its events",
+    note = "use `Vec<Message>` or another `Vec` of what `FromDelivery` is implemented for, or `State<T>`"
+)]
+pub trait FromDeliveries: Sized + Send {
+    /// Take the value.
+    fn from_deliveries(deliveries: &[Delivery]) -> impl Future<Output = Result<Self, HandlerError>> + Send;
+}
+
+impl<T: FromDelivery> FromDeliveries for Vec<T> {
+    async fn from_deliveries(deliveries: &[Delivery]) -> Result<Self, HandlerError> {
+        let mut values = Self::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            values.push(T::from_delivery(delivery).await?);
+        }
+        Ok(values)
+    }
+}
+
+impl<T: Send + Sync + 'static> FromDeliveries for State<T> {
+    async fn from_deliveries(deliveries: &[Delivery]) -> Result<Self, HandlerError> {
+        match deliveries.first() {
+            Some(delivery) => Self::from_delivery(delivery).await,
+            None => Err(HandlerError::new(ErrorClass::Terminal, "a batch without deliveries")),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the handler was given {events} events and returned {outcomes} outcomes; return one for each event, in their order"
+)]
+struct OutcomesMissing {
+    events: usize,
+    outcomes: usize,
+}
+
+/// An error that all events of a batch share.
+#[derive(Debug, Clone)]
+struct SharedError(Arc<HandlerError>);
+
+impl std::fmt::Display for SharedError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl std::error::Error for SharedError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source().source()
+    }
+}
+
+/// What a handler of batches may return: nothing or `Ok(())` when all events are done, an error when none is, or an outcome for
+/// each event, in their order.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an outcome of a batch",
+    label = "a handler of batches cannot return this",
+    note = "return `tidings::Result<()>`, `Result<(), E>`, `Vec<Outcome>`, `Result<Vec<Outcome>, E>` or `()`"
+)]
+pub trait IntoOutcomes {
+    /// What becomes of the `events` deliveries.
+    fn into_outcomes(self, events: usize) -> Vec<Outcome>;
+}
+
+impl IntoOutcomes for () {
+    fn into_outcomes(self, events: usize) -> Vec<Outcome> {
+        (0..events).map(|_| Outcome::Done).collect()
+    }
+}
+
+impl<T: IntoOutcome> IntoOutcomes for Vec<T> {
+    fn into_outcomes(self, events: usize) -> Vec<Outcome> {
+        let outcomes = self.len();
+        if outcomes == events {
+            return self.into_iter().map(IntoOutcome::into_outcome).collect();
+        }
+        failed(HandlerError::new(ErrorClass::Retryable, OutcomesMissing { events, outcomes }), events)
+    }
+}
+
+impl<T: IntoOutcomes, E: Into<HandlerError>> IntoOutcomes for Result<T, E> {
+    fn into_outcomes(self, events: usize) -> Vec<Outcome> {
+        match self {
+            Ok(value) => value.into_outcomes(events),
+            Err(error) => failed(error.into(), events),
+        }
+    }
+}
+
+/// The same error for each of the events.
+pub(crate) fn failed(error: HandlerError, events: usize) -> Vec<Outcome> {
+    let class = error.class();
+    let error = SharedError(Arc::new(error));
+    (0..events).map(|_| Outcome::from(HandlerError::new(class, error.clone()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_error_is_the_outcome_of_every_event_and_keeps_its_class() {
+        let error: Result<(), _> = Err(HandlerError::from("away").terminal());
+        let outcomes = error.into_outcomes(3);
+        assert_eq!(outcomes.len(), 3);
+        for outcome in outcomes {
+            assert!(matches!(outcome, Outcome::Retry { error, .. } if error.is_terminal() && error.chain() == "away"));
+        }
+    }
+
+    #[test]
+    fn outcomes_that_are_not_as_many_as_events_fail_all_of_them() {
+        let outcomes = vec![Outcome::Done].into_outcomes(2);
+        assert_eq!(outcomes.len(), 2);
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Retry { .. })));
+    }
+}
