@@ -88,7 +88,9 @@ impl Future for Attempt {
 
 /// Tell `span` what came of the attempt.
 fn told(span: &Span, outcome: Outcome) -> Outcome {
-    if !span.is_disabled() && let Some(error) = spans::error_type(&outcome) {
+    if !span.is_disabled()
+        && let Some(error) = spans::error_type(&outcome)
+    {
         spans::fail(span, error);
     }
     outcome

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::commands::{Command, Commands, Selection};
-use super::parked::{ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord, ParkedStore};
 use super::health::{ConsumerHealth, HealthOptions};
+use super::parked::{ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord, ParkedStore};
 use super::stats::{ConsumerStats, Counters};
 use crate::clock::Clock;
 use crate::transport::TopicPartition;

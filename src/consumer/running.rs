@@ -16,9 +16,9 @@ use super::driver::spawn_thread;
 use super::engine::{Engine, Parts};
 use super::error::{RunError, StopReason};
 use super::handle::ConsumerHandle;
+use super::health::watch;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 use super::inbox::ConsumerInbox;
-use super::health::watch;
 use super::options::ConsumerOptions;
 use super::parked::ParkedStore;
 use super::plan::GroupPlan;

@@ -111,3 +111,75 @@ pub fn describe() {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The metrics that `text` speaks of, as Prometheus writes them.
+    fn mentioned(text: &str) -> BTreeSet<&str> {
+        let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        let is_metric = |word: &&str| {
+            ["tidings_consumer_", "tidings_outbox_", "tidings_publisher_", "tidings_inbox_", "tidings_database_"]
+                .iter()
+                .chain(&["messaging_client_", "messaging_process_"])
+                .any(|prefix| word.starts_with(prefix))
+        };
+        words.filter(is_metric).collect()
+    }
+
+    fn unknown(text: &str) -> Vec<&str> {
+        let known: BTreeSet<_> = METRICS.iter().map(Metric::prometheus_name).collect();
+        // A table, and what Prometheus adds to histograms.
+        let is_known = |name: &&str| {
+            let base =
+                ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
+            known.contains(base) || *name == "tidings_outbox_parked"
+        };
+        mentioned(text).into_iter().filter(|name| !is_known(name)).collect()
+    }
+
+    #[test]
+    fn alert_rules_and_documents_speak_of_metrics_that_there_are() {
+        let rules = include_str!("../../docs/alerts/tidings.rules.yml");
+        assert!(mentioned(rules).len() > 10);
+        assert_eq!(unknown(rules), [""; 0]);
+        assert_eq!(unknown(include_str!("../../docs/operations.md")), [""; 0]);
+    }
+
+    #[test]
+    fn a_rule_about_a_metric_that_is_not_there_is_noticed() {
+        assert_eq!(unknown("expr: tidings_consumer_lag_secs > 3"), ["tidings_consumer_lag_secs"]);
+    }
+
+    #[test]
+    fn every_name_of_a_metric_is_in_the_catalogue_once() {
+        let names = include_str!("names.rs");
+        let mut described = Vec::new();
+        for line in names.lines() {
+            if let Some((_, value)) = line.strip_prefix("pub const ").and_then(|line| line.split_once("= ")) {
+                described.push(value.trim_matches(|letter| letter == '"' || letter == ';'));
+            }
+        }
+        let attributes = names.split("/// Attribute").next().unwrap_or_default();
+        let metrics: Vec<_> =
+            described.into_iter().filter(|name| attributes.contains(&format!("\"{name}\""))).collect();
+        let mut listed: Vec<_> = METRICS.iter().map(|metric| metric.name).collect();
+        assert_eq!(listed.len(), metrics.len(), "{listed:?} {metrics:?}");
+        for name in metrics {
+            let index = listed.iter().position(|listed| *listed == name);
+            listed.swap_remove(index.unwrap_or_else(|| panic!("{name} is not in the catalogue")));
+        }
+    }
+
+    #[test]
+    fn names_are_as_prometheus_has_them() {
+        let name = |of: &str| METRICS.iter().find(|metric| metric.name == of).map(Metric::prometheus_name);
+        assert_eq!(name(names::CONSUMER_LAG).as_deref(), Some("tidings_consumer_lag_seconds"));
+        assert_eq!(name(names::CONSUMER_BUFFERED).as_deref(), Some("tidings_consumer_buffered_bytes"));
+        assert_eq!(name(names::CONSUMED_MESSAGES).as_deref(), Some("messaging_client_consumed_messages_total"));
+        assert_eq!(name(names::PROCESS_DURATION).as_deref(), Some("messaging_process_duration_seconds"));
+    }
+}

@@ -185,7 +185,9 @@ impl<T: ConsumerTransport> Engine<T> {
                 }
             }
             if let Some(measured) = measured {
-                measured.finish(outcomes.iter().find(|outcome| !matches!(outcome, Outcome::Done)).unwrap_or(&Outcome::Done));
+                measured.finish(
+                    outcomes.iter().find(|outcome| !matches!(outcome, Outcome::Done)).unwrap_or(&Outcome::Done),
+                );
             }
             report.finish(outcomes);
         });
@@ -251,8 +253,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let running = self.batches.values().flat_map(|batch| &batch.items);
         let collecting = self.routes.iter().flatten().flat_map(|route| &route.collecting.items);
         let mut items = running.chain(collecting);
-        let found =
-            items.find(|item| item.slot == slot && item.epoch == epoch && item.work.record().offset == offset);
+        let found = items.find(|item| item.slot == slot && item.epoch == epoch && item.work.record().offset == offset);
         found.map(|item| (&item.key, item.work.record()))
     }
 

@@ -13,11 +13,11 @@ use tracing::Span;
 
 use super::{Engine, Parts};
 use crate::clock::Clock;
+use crate::consumer::completions::RouteId;
 use crate::consumer::error::StopReason;
 use crate::consumer::health::{
     ClientProblem, GroupHealth, HotKeys, PartitionHealth, Place, StuckCompletion, UnfinishedEvent, label,
 };
-use crate::consumer::completions::RouteId;
 use crate::consumer::key::{Failure, KeyId, KeyState, Way, Work, WorkRoute};
 use crate::consumer::partition::Partition;
 use crate::consumer::stats::Counters;
@@ -422,10 +422,11 @@ impl<T: ConsumerTransport> Engine<T> {
                 topics.get(topic).map(|plan| plan.topic.to_string()).unwrap_or_default()
             }),
             stuck,
-            client_problem: self.observed.problem.as_ref().map(|(problem, at)| ClientProblem {
-                problem: problem.clone(),
-                ago: self.now.saturating_sub(*at),
-            }),
+            client_problem: self
+                .observed
+                .problem
+                .as_ref()
+                .map(|(problem, at)| ClientProblem { problem: problem.clone(), ago: self.now.saturating_sub(*at) }),
             consumed: consumed.map(|(plan, consumed)| (plan.topic.to_string(), *consumed)).collect(),
             partitions,
         }
@@ -455,9 +456,10 @@ impl<T: ConsumerTransport> Engine<T> {
         let mut stuck = Vec::new();
         for index in 0..self.observed.runs.runs.len() {
             let Some(run) = &mut self.observed.runs.runs[index] else { continue };
-            let current = self.partitions.get(run.slot).is_some_and(|partition| {
-                partition.as_ref().is_some_and(|partition| partition.epoch == run.epoch)
-            });
+            let current = self
+                .partitions
+                .get(run.slot)
+                .is_some_and(|partition| partition.as_ref().is_some_and(|partition| partition.epoch == run.epoch));
             if !current {
                 // Its partition is somebody else's: what comes of it counts no more.
                 self.observed.runs.end(index);

@@ -1,7 +1,7 @@
 //! The keys that most events have, found in bounded memory and next to no time.
 
-use super::key_label::{fingerprint, fingerprint_text, shown};
 use super::HotKey;
+use super::key_label::{fingerprint, fingerprint_text, shown};
 use crate::transport::Record;
 
 /// Keys that are counted at once. A key with more than one in this many of the events is never missed.
@@ -33,13 +33,13 @@ impl HotKeys {
     /// Count the keys of a batch of the topic with this index.
     pub(crate) fn count(&mut self, topic: usize, batch: &[Record], show: bool) {
         let stride = batch.len().div_ceil(SAMPLES).max(1);
-        // Not always the same place: keys may come in turns.
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let start = usize::try_from(self.random >> 33).unwrap_or_default() % stride;
         self.total += batch.len() as u64;
-        for record in batch.iter().skip(start).step_by(stride) {
-            if let Some(key) = &record.key {
-                self.add(topic, key, stride as u64, show);
+        for block in batch.chunks(stride) {
+            // Not always the same place: keys may come in turns. Knuth's generator (MMIX) is good enough for that.
+            self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let index = usize::try_from(self.random >> 33).unwrap_or_default() % block.len();
+            if let Some(key) = &block[index].key {
+                self.add(topic, key, block.len() as u64, show);
             }
         }
     }

@@ -164,11 +164,7 @@ pub struct ClientProblem {
 impl ConsumerHealth {
     /// Of these groups.
     pub(crate) fn of(groups: Vec<GroupHealth>) -> Self {
-        Self {
-            live: groups.iter().all(|group| group.live),
-            ready: groups.iter().all(|group| group.ready),
-            groups,
-        }
+        Self { live: groups.iter().all(|group| group.live), ready: groups.iter().all(|group| group.ready), groups }
     }
 
     /// Why it is not live or not ready: `{group}: {reason}`.

@@ -94,9 +94,7 @@ impl Pulse {
             Some((reason, false)) => {
                 (!hangs, Some(format!("the consumer has failed, and may be started again: {reason}")))
             }
-            None if turned == 0 => {
-                (true, Some("the consumer has not begun: its run() is not awaited yet".to_owned()))
-            }
+            None if turned == 0 => (true, Some("the consumer has not begun: its run() is not awaited yet".to_owned())),
             None => (
                 !hangs,
                 hangs.then(|| format!("the consumer's thread has not turned for {} s{}", age.as_secs(), self.inside())),
@@ -113,8 +111,7 @@ impl Pulse {
     /// What the thread is in, where that is a handler.
     fn inside(&self) -> String {
         let handler = self.handler.load(Ordering::Relaxed);
-        let place =
-            handler.checked_sub(1).and_then(|place| self.places.get()?.get(usize::try_from(place).ok()?));
+        let place = handler.checked_sub(1).and_then(|place| self.places.get()?.get(usize::try_from(place).ok()?));
         place.map_or_else(String::new, |place| {
             format!(
                 ": {} keeps it, with offset {} of {}[{}]; a handler must not block its thread",

@@ -31,11 +31,7 @@ fn health() -> GroupHealth {
             partition: 3,
             lag_messages: Some(12),
             lag: Some(Duration::from_millis(1_500)),
-            oldest_unfinished: Some(UnfinishedEvent {
-                offset: 17,
-                unmoved: Duration::from_secs(312),
-                waits_for: None,
-            }),
+            oldest_unfinished: Some(UnfinishedEvent { offset: 17, unmoved: Duration::from_secs(312), waits_for: None }),
             ..PartitionHealth::default()
         }],
         ..GroupHealth::default()
@@ -55,14 +51,20 @@ fn counters_grow_by_what_is_new_and_gauges_of_partitions_that_are_gone_fall_to_z
     });
     let text = handle.render();
     let group = r#"messaging_consumer_group_name="leaderboards.Scores""#;
-    assert_eq!(line(&text, "tidings_consumer_handled_events_total"), format!("tidings_consumer_handled_events_total{{{group}}} 75"));
+    assert_eq!(
+        line(&text, "tidings_consumer_handled_events_total"),
+        format!("tidings_consumer_handled_events_total{{{group}}} 75")
+    );
     assert!(line(&text, "tidings_consumer_dead_lettered_events_total").ends_with(" 1"), "{text}");
     assert!(line(&text, "messaging_client_consumed_messages_total{").ends_with(" 70"), "{text}");
     assert!(line(&text, "tidings_consumer_live{").ends_with(" 1"), "{text}");
     assert!(line(&text, "tidings_consumer_ready{").ends_with(" 0"), "{text}");
     assert!(line(&text, "tidings_consumer_lag_messages{").ends_with(" 12"), "{text}");
     assert!(line(&text, "tidings_consumer_lag_seconds{").ends_with(" 1.5"), "{text}");
-    assert!(line(&text, "tidings_consumer_unmoved_seconds{").contains(r#"messaging_destination_partition_id="3""#), "{text}");
+    assert!(
+        line(&text, "tidings_consumer_unmoved_seconds{").contains(r#"messaging_destination_partition_id="3""#),
+        "{text}"
+    );
 
     let handle = published(|| {
         let mut published = Published::default();
@@ -70,7 +72,8 @@ fn counters_grow_by_what_is_new_and_gauges_of_partitions_that_are_gone_fall_to_z
         published.publish(&GroupHealth { partitions: Vec::new(), ..health() }, ConsumerStats::default());
     });
     let text = handle.render();
-    for name in ["tidings_consumer_lag_messages{", "tidings_consumer_lag_seconds{", "tidings_consumer_unmoved_seconds{"] {
+    for name in ["tidings_consumer_lag_messages{", "tidings_consumer_lag_seconds{", "tidings_consumer_unmoved_seconds{"]
+    {
         assert!(line(&text, name).ends_with(" 0"), "{text}");
     }
 }

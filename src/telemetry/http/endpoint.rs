@@ -70,10 +70,8 @@ impl Endpoint {
     /// The paths, to be mounted wherever the service wants them.
     pub fn router(self) -> Router {
         let metrics = self.prometheus.is_some();
-        let mut router = Router::new()
-            .route("/live", get(live))
-            .route("/ready", get(ready))
-            .route("/health", get(health));
+        let mut router =
+            Router::new().route("/live", get(live)).route("/ready", get(ready)).route("/health", get(health));
         if metrics {
             router = router.route("/metrics", get(prometheus_text));
         }

@@ -12,7 +12,8 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Buckets of durations, in seconds: those of OpenTelemetry's conventions, and finer ones for what is quick.
 const DURATIONS: [f64; 18] = [
-    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0,
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0,
+    10.0,
 ];
 
 /// A builder of a Prometheus recorder that writes names as OpenTelemetry translates them, as the alert rules of this project expect

@@ -2,6 +2,8 @@
 
 mod failures;
 mod headers;
+#[cfg(feature = "http")]
+mod health;
 mod offsets;
 pub(crate) mod once;
 mod order;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Level, Subscriber};
+use tracing::subscriber::DefaultGuard;
+use tracing::{Dispatch, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::{Layer, Registry};
@@ -56,6 +57,13 @@ impl Recorder {
     }
 }
 
+/// Make `subscriber` this thread's. A second one, kept beside it, makes `tracing` ask both what they want: while there is but one it
+/// believes whichever thread meets a span first, and other tests' threads have none.
+fn subscribe(subscriber: impl Subscriber + Send + Sync) -> (DefaultGuard, Dispatch) {
+    let second = Dispatch::new(Registry::default());
+    (tracing::subscriber::set_default(subscriber), second)
+}
+
 fn publish_traced(rig: &Rig, key: &str) {
     let mut headers = Headers::new();
     headers.push_str(header::TYPE, EVENT);
@@ -69,7 +77,7 @@ fn publish_traced(rig: &Rig, key: &str) {
 async fn the_way_of_an_event_is_seen_in_its_producers_trace() {
     let recorder = Recorder::default();
     let subscriber = Registry::default().with(recorder.clone().with_filter(LevelFilter::from_level(Level::DEBUG)));
-    let _subscribed = tracing::subscriber::set_default(subscriber);
+    let _subscribed = subscribe(subscriber);
     let rig = Rig::start(options(), |delivery| async move {
         if delivery.attempt() == 1 { HandlerError::from("away").into() } else { Outcome::Done }
     });
@@ -104,14 +112,17 @@ async fn the_way_of_an_event_is_seen_in_its_producers_trace() {
     // People's data stays out of traces.
     assert!(!format!("{process:?}").contains("\"42\""), "{process:?}");
     let poll = recorder.named("poll");
-    assert_eq!((of(&poll[0], "messaging.batch.message_count"), of(&poll[0], "otel.kind")), ("1".into(), "client".into()));
+    assert_eq!(
+        (of(&poll[0], "messaging.batch.message_count"), of(&poll[0], "otel.kind")),
+        ("1".into(), "client".into())
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_subscriber_that_wants_no_spans_has_none() {
     let recorder = Recorder::default();
     let subscriber = Registry::default().with(recorder.clone().with_filter(LevelFilter::INFO));
-    let _subscribed = tracing::subscriber::set_default(subscriber);
+    let _subscribed = subscribe(subscriber);
     let rig = Rig::start(options(), |_| async {
         assert!(tracing::Span::current().is_disabled());
         Outcome::Done
@@ -130,7 +141,7 @@ async fn opentelemetry_shows_the_attempt_in_the_producers_trace_linked_and_passe
     let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("tests"));
-    let _subscribed = tracing::subscriber::set_default(Registry::default().with(layer));
+    let _subscribed = subscribe(Registry::default().with(layer));
     let published = Arc::new(Mutex::new(String::new()));
     let caused = Arc::clone(&published);
     let rig = Rig::start(options(), move |_| {
