@@ -73,7 +73,7 @@ impl HotKeys {
     /// The `most` hottest keys, the hottest first.
     pub(crate) fn hottest(&self, most: usize, topic: impl Fn(usize) -> String) -> Vec<HotKey> {
         let mut order: Vec<_> = self.counts.iter().collect();
-        order.sort_unstable_by(|left, right| right.events.cmp(&left.events));
+        order.sort_unstable_by_key(|count| std::cmp::Reverse(count.events));
         let told = |count: &&Count| HotKey {
             topic: topic(count.topic),
             key: count.key.as_deref().map_or_else(|| fingerprint_text(count.fingerprint), shown),
