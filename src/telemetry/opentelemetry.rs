@@ -1,10 +1,7 @@
 //! Real OpenTelemetry parents and links, through `tracing-opentelemetry`. They show where the subscriber has its layer, of the same
 //! version that this crate uses.
 
-use std::str::FromStr as _;
-
-use opentelemetry::Context;
-use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState};
+use opentelemetry::trace::TraceContextExt as _;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
@@ -13,6 +10,11 @@ use crate::causality::TraceParent;
 /// Let `span` belong to the producer's trace, and link it to the producer's span.
 #[cfg(feature = "consumer")]
 pub(crate) fn follow(span: &Span, producer: TraceParent, state: Option<&str>) {
+    use std::str::FromStr as _;
+
+    use opentelemetry::Context;
+    use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+
     let state = state.and_then(|state| TraceState::from_str(state).ok()).unwrap_or_default();
     let producer = SpanContext::new(
         TraceId::from(producer.trace_id),

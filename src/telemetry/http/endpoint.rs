@@ -78,6 +78,10 @@ impl Endpoint {
         router.with_state(Arc::new(self))
     }
 
+    #[cfg_attr(
+        not(any(feature = "mysql", feature = "sqlite")),
+        expect(clippy::unused_async, reason = "without a database nothing is waited for")
+    )]
     async fn report(&self) -> Report {
         let consumers: Vec<_> = self.consumers.iter().map(ConsumerHandle::health).collect();
         let reasons = consumers.iter().flat_map(ConsumerHealth::reasons).collect();
