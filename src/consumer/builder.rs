@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::error::BuildError;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
-use super::inbox::InboxBuilder;
+use super::inbox::{ConsumerInbox, InboxBuilder};
 use super::listing::{self, RouteListing};
 use super::options::ConsumerOptions;
 use super::parked::ParkedStore;
@@ -13,7 +13,7 @@ use super::plan::{BoundDispatcher, BoundRoute, Filter, GroupPlan, bind};
 use super::running::{Consumer, Group};
 use super::startup;
 use crate::clock::{Clock, SystemClock};
-use crate::dispatch::{DeliveryOrder, Dispatcher, Extensions, OnExhausted};
+use crate::dispatch::{DeliveryOrder, Dispatcher, Extensions, OnExhausted, Policy};
 use crate::envelope::EnvelopeView;
 use crate::schema::Codec;
 use crate::transport::kafka::TopicSpec;
@@ -22,7 +22,7 @@ use crate::transport::kafka::TopicSpec;
 #[must_use]
 pub struct ConsumerBuilder {
     options: ConsumerOptions,
-    codec: Codec,
+    codec: Option<Codec>,
     clock: Arc<dyn Clock>,
     extensions: Extensions,
     parked: Option<Arc<dyn ParkedStore>>,
@@ -33,13 +33,28 @@ pub struct ConsumerBuilder {
     error: Option<BuildError>,
 }
 
-/// How one dispatcher takes part: its group, its filter.
+/// A consumer that is checked, before it has met a broker.
+pub(crate) struct Blueprint {
+    pub(crate) options: ConsumerOptions,
+    pub(crate) codec: Codec,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) extensions: Extensions,
+    pub(crate) parked: Option<Arc<dyn ParkedStore>>,
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub(crate) inbox: Option<ConsumerInbox>,
+    pub(crate) plans: Vec<GroupPlan>,
+    /// Declarations of the topics it reads.
+    pub(crate) topics: Vec<TopicSpec>,
+}
+
+/// How one dispatcher takes part: its group, its filter, its order and limits.
 #[derive(Default)]
 #[must_use]
 pub struct DispatchSettings {
     group: Option<String>,
     source: Option<String>,
     filter: Option<Filter>,
+    policy: Policy,
 }
 
 impl DispatchSettings {
@@ -62,6 +77,27 @@ impl DispatchSettings {
         self.filter = Some(Arc::new(wanted));
         self
     }
+
+    /// Which events wait for which, for all handlers of the dispatcher that do not say it themselves; it replaces what their block
+    /// says. Default: as the block says, else by key.
+    pub fn order(mut self, order: DeliveryOrder) -> Self {
+        self.policy = self.policy.order(order);
+        self
+    }
+
+    /// How many attempts run at once, at least 1, of each handler of the dispatcher that does not say it itself; it replaces what
+    /// their block says. Default: as the block says, else no limit but the consumer's.
+    pub fn concurrency(mut self, attempts: u32) -> Self {
+        self.policy = self.policy.concurrency(attempts);
+        self
+    }
+
+    /// How many attempts begin in a second, at least 1, of each handler of the dispatcher that does not say it itself; it replaces
+    /// what their block says. Default: as the block says, else no limit.
+    pub fn rate(mut self, attempts_per_second: u32) -> Self {
+        self.policy = self.policy.rate(attempts_per_second);
+        self
+    }
 }
 
 impl fmt::Debug for DispatchSettings {
@@ -71,6 +107,7 @@ impl fmt::Debug for DispatchSettings {
             .field("group", &self.group)
             .field("source", &self.source)
             .field("filter", &self.filter.is_some())
+            .field("policy", &self.policy)
             .finish()
     }
 }
@@ -79,7 +116,7 @@ impl ConsumerBuilder {
     pub(super) fn new(options: ConsumerOptions) -> Self {
         Self {
             options: options.bounded(),
-            codec: Codec::default(),
+            codec: None,
             clock: Arc::new(SystemClock::new()),
             extensions: Extensions::new(),
             parked: None,
@@ -93,7 +130,7 @@ impl ConsumerBuilder {
 
     /// How payloads are decoded: a codec of the schema registry. Default: schemas known in this process only.
     pub fn codec(mut self, codec: Codec) -> Self {
-        self.codec = codec;
+        self.codec = Some(codec);
         self
     }
 
@@ -144,7 +181,7 @@ impl ConsumerBuilder {
     ) -> Self {
         let settings = settings(DispatchSettings::default());
         let group = settings.group.unwrap_or_else(|| format!("{}.{}", self.options.service, D::NAME));
-        match bind(dispatcher, &self.options, settings.filter.as_ref()) {
+        match bind(dispatcher, &self.options, settings.filter.as_ref(), settings.policy) {
             Ok(mut bound) => {
                 bound.source = settings.source.unwrap_or(bound.source);
                 self.dispatchers.push((group, bound));
@@ -178,6 +215,24 @@ impl ConsumerBuilder {
     /// Two handlers take the same events, a topic is missing or has not as many partitions as its
     /// [declaration](Self::topic) says, or no broker answers.
     pub async fn build(self) -> Result<Consumer, BuildError> {
+        let blueprint = self.blueprint(Codec::default()).await?;
+        #[cfg(any(feature = "mysql", feature = "sqlite"))]
+        let inbox = blueprint.inbox;
+        let Blueprint { options, codec, clock, extensions, parked, plans, topics: declared, .. } = blueprint;
+        let mut groups = Vec::with_capacity(plans.len());
+        for plan in plans {
+            let topics = startup::check_topics(&plan, &options, &declared).await?;
+            let producer = startup::dead_letter_producer(&plan, &options, &topics)?;
+            groups.push(Group { plan, producer, partitions: topics.partitions });
+        }
+        let consumer = Consumer::new(options, codec, clock, extensions, parked, groups);
+        #[cfg(any(feature = "mysql", feature = "sqlite"))]
+        let consumer = consumer.with_inbox(inbox);
+        Ok(consumer)
+    }
+
+    /// Check what needs no broker. `codec` is used where none was given.
+    pub(crate) async fn blueprint(self, codec: Codec) -> Result<Blueprint, BuildError> {
         if let Some(error) = self.error {
             return Err(error);
         }
@@ -191,9 +246,10 @@ impl ConsumerBuilder {
         if let Some(path) = listing::requested() {
             return Err(listing::write(path, &self.routes()));
         }
+        let codec = self.codec.unwrap_or(codec);
         for (_, dispatcher) in &self.dispatchers {
             for route in &dispatcher.routes {
-                let learnt = self.codec.learn(route.info.payload.schema);
+                let learnt = codec.learn(route.info.payload.schema);
                 learnt.map_err(|source| BuildError::Schema { handler: route.info.handler, source })?;
             }
         }
@@ -204,16 +260,18 @@ impl ConsumerBuilder {
             check_parking(route, self.parked.is_some())?;
         }
         startup::check_declared(&self.topics, &plans)?;
-        let mut groups = Vec::with_capacity(plans.len());
-        for plan in plans {
-            let topics = startup::check_topics(&plan, &self.options, &self.topics).await?;
-            let producer = startup::dead_letter_producer(&plan, &self.options, &topics)?;
-            groups.push(Group { plan, producer, partitions: topics.partitions });
-        }
-        let consumer = Consumer::new(self.options, self.codec, self.clock, self.extensions, self.parked, groups);
-        #[cfg(any(feature = "mysql", feature = "sqlite"))]
-        let consumer = consumer.with_inbox(inbox);
-        Ok(consumer)
+        let Self { options, clock, extensions, parked, topics, .. } = self;
+        Ok(Blueprint {
+            options,
+            codec,
+            clock,
+            extensions,
+            parked,
+            #[cfg(any(feature = "mysql", feature = "sqlite"))]
+            inbox,
+            plans,
+            topics,
+        })
     }
 }
 

@@ -25,10 +25,10 @@ pub struct ConsumerHandle {
 
 /// What is shared with a group's poll thread.
 #[derive(Debug)]
-pub(super) struct GroupControls {
-    pub(super) group: Arc<str>,
-    pub(super) counters: Arc<Counters>,
-    pub(super) commands: Arc<Commands>,
+pub(crate) struct GroupControls {
+    pub(crate) group: Arc<str>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) commands: Arc<Commands>,
 }
 
 /// A running consumer could not be steered.
@@ -79,11 +79,11 @@ impl ConsumerHandle {
         Self { shutdown: Arc::default(), groups: groups.map(controls).collect(), parked, clock, health }
     }
 
-    pub(super) fn groups(&self) -> &[GroupControls] {
+    pub(crate) fn groups(&self) -> &[GroupControls] {
         &self.groups
     }
 
-    pub(super) fn shutdown(&self) -> Arc<AtomicBool> {
+    pub(crate) fn shutdown(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.shutdown)
     }
 

@@ -2,29 +2,30 @@
 
 mod attempt;
 mod breaker;
-mod builder;
+pub(crate) mod builder;
 mod commands;
-mod commit_metadata;
+pub(crate) mod commit_metadata;
 mod completions;
 mod dead_letter;
-mod driver;
-mod engine;
+pub(crate) mod driver;
+pub(crate) mod engine;
 mod error;
 mod error_text;
 mod gate;
-mod handle;
+pub(crate) mod handle;
 pub mod health;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
-mod inbox;
+pub(crate) mod inbox;
 mod key;
 mod listing;
-mod offsets;
+pub(crate) mod observer;
+pub(crate) mod offsets;
 mod options;
 mod pace;
 pub mod parked;
 mod partition;
 mod passed_over;
-mod plan;
+pub(crate) mod plan;
 mod rate;
 mod recent_streams;
 mod retry;
@@ -39,7 +40,7 @@ pub use builder::{ConsumerBuilder, DispatchSettings};
 pub use error::{BuildError, RunError, StopReason};
 pub use handle::{ConsumerHandle, ControlError};
 pub use health::{ConsumerHealth, HealthOptions};
-pub use listing::{ROUTES_VARIABLE, RouteListing};
+pub use listing::{BatchListing, ROUTES_VARIABLE, RouteListing};
 pub use options::ConsumerOptions;
 pub use running::Consumer;
 #[cfg(feature = "cli")]

@@ -183,6 +183,7 @@ impl Consumer {
                 counters: Arc::clone(&controls.counters),
                 shutdown: self.handle.shutdown(),
                 commands: Arc::clone(&controls.commands),
+                observer: None,
             };
             let (name, counters) = (Arc::clone(&controls.group), Arc::clone(&controls.counters));
             engines.push(async move {

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use futures_util::future::{self, Either};
+
 use super::{Engine, Timer};
 use crate::consumer::attempt::Attempt;
 use crate::consumer::completions::{Completion, Duty, Finished, Place, Report, RouteId};
@@ -209,7 +211,7 @@ impl<T: ConsumerTransport> Engine<T> {
         if matches!(self.parts.plan.topics[route.0].routes[route.1].handle, BoundHandle::Batch(_)) {
             return self.collect(slot, key, work, route);
         }
-        if passed.is_none() && !self.routes[route.0][route.1].gate.pass(self.now) {
+        if passed.is_none() && !self.routes[route.0][route.1].gate.pass_at_once(self.now) {
             return self.wait_at_gate(slot, key, work, route);
         }
         self.begin(slot, key, work, route)
@@ -222,10 +224,17 @@ impl<T: ConsumerTransport> Engine<T> {
         let BoundHandle::Single(handle) = &bound.handle else { return Step::Held };
         work.attempts += 1;
         work.first_attempt.get_or_insert(self.now);
-        work.delivery.begin_attempt(bound.handler, work.attempts);
+        work.delivery.begin_attempt(bound.handler, work.attempts, bound.order);
+        if let Some(observer) = &self.parts.observer {
+            observer.started(work.record(), bound.handler, work.attempts, false);
+            if let Some(error) = observer.intercept(bound.handler) {
+                self.leave_gate(route, true);
+                return self.settle(slot, key, work, error.into());
+            }
+        }
         let span = spans::process(&work.delivery);
         self.observe_here(route, work.record());
-        let mut attempt = Attempt::new(work.delivery.clone(), handle).in_span(span.clone());
+        let mut attempt = Attempt::new(work.delivery.clone(), |delivery| handle(delivery)).in_span(span.clone());
         let state = &mut self.routes[route.0][route.1];
         let outcome = state.pace.poll_here(&mut attempt);
         self.parts.counters.pulse.leave();
@@ -237,12 +246,16 @@ impl<T: ConsumerTransport> Engine<T> {
             return self.settle(slot, key, work, outcome);
         }
         let limit = bound.policy.timeout;
+        let timeout = self.parts.clock.sleep(limit);
         let future = async move {
-            let outcome = tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| {
-                let outcome = HandlerError::new(ErrorClass::Timeout, HandlerTimeout(limit));
-                spans::fail(&span, outcome.class().as_str());
-                outcome.into()
-            });
+            let outcome = match future::select(attempt, timeout).await {
+                Either::Left((outcome, _)) => outcome,
+                Either::Right(_) => {
+                    let error = HandlerError::new(ErrorClass::Timeout, HandlerTimeout(limit));
+                    spans::fail(&span, error.class().as_str());
+                    error.into()
+                }
+            };
             if let Some(measured) = measured {
                 measured.finish(&outcome);
             }

@@ -60,13 +60,14 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     pub(super) fn settle(&mut self, slot: usize, key: &KeyId, work: Work, outcome: Outcome) -> Step {
+        if let Some(observer) = &self.parts.observer {
+            observer.ended(work.record(), &outcome);
+        }
         let route = self.route_of(slot, &work);
         if matches!(outcome, Outcome::Done) {
-            if let Some(route) = route
-                && self.routes[route.0][route.1].gate.breaker.succeeded()
-            {
-                let handler = self.parts.plan.topics[route.0].routes[route.1].handler;
-                tracing::warn!(group = &*self.parts.plan.group, handler, "the breaker closes: the handler goes on");
+            // A batch has told it already.
+            if let Some(route) = route.filter(|route| !self.takes_batches(*route)) {
+                self.breaker_succeeded(route);
             }
             return self.complete(slot, key, work);
         }
@@ -91,7 +92,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let tried = Tried { attempts: work.attempts, failures: work.failures, age };
         let reopens = self.trip_breaker(slot, key, &work, &outcome);
         let failed = matches!(outcome, Outcome::Retry { .. });
-        match (policy.decide(outcome, tried, full_jitter), reopens) {
+        match (policy.decide(outcome, tried, self.jitter()), reopens) {
             (Decision::Complete, _) => self.complete(slot, key, work),
             // It may be the handler that is ill, not the event: that one is not given up for it.
             (
@@ -145,12 +146,29 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// Tell the handler's breaker of a failure. How long it stays open, if it is.
     fn trip_breaker(&mut self, slot: usize, key: &KeyId, work: &Work, outcome: &Outcome) -> Option<Duration> {
-        // What the handler decided is no failure of its own, and an outage waits anyway.
-        let Outcome::Retry { error, .. } = outcome else { return None };
-        if error.class() == ErrorClass::Unavailable {
-            return None;
-        }
         let route = self.route_of(slot, work)?;
+        let error = breaking(outcome);
+        // A batch has told it already.
+        if !self.takes_batches(route) {
+            match error {
+                Some(error) => self.breaker_failed(route, slot, key, error),
+                // If this was the probe, it has shown nothing: there is another.
+                None => self.routes[route.0][route.1].gate.breaker.vanished(self.now),
+            }
+        }
+        error.and_then(|_| self.routes[route.0][route.1].gate.breaker.opens_in(self.now))
+    }
+
+    /// Tell a handler's breaker that an attempt succeeded.
+    pub(super) fn breaker_succeeded(&mut self, route: RouteId) {
+        if self.routes[route.0][route.1].gate.breaker.succeeded() {
+            let handler = self.parts.plan.topics[route.0].routes[route.1].handler;
+            tracing::warn!(group = &*self.parts.plan.group, handler, "the breaker closes: the handler goes on");
+        }
+    }
+
+    /// Tell a handler's breaker that an attempt failed.
+    pub(super) fn breaker_failed(&mut self, route: RouteId, slot: usize, key: &KeyId, error: &HandlerError) {
         let key = self.hasher.hash_one((slot, key));
         let breaker = &mut self.routes[route.0][route.1].gate.breaker;
         if let Tripped::Opened(pause) = breaker.failed(key, error.class(), self.now) {
@@ -164,7 +182,6 @@ impl<T: ConsumerTransport> Engine<T> {
                 "the breaker opens: the handler fails whatever it is given; its events wait"
             );
         }
-        self.routes[route.0][route.1].gate.breaker.opens_in(self.now)
     }
 
     pub(super) fn send_dead_letter(&mut self, slot: usize, key: &KeyId, mut work: Work) -> Step {
@@ -199,6 +216,9 @@ impl<T: ConsumerTransport> Engine<T> {
     ) -> Step {
         match result {
             Ok(_) => {
+                if let Some(observer) = &self.parts.observer {
+                    observer.dead_lettered(work.record());
+                }
                 Counters::add(&self.parts.counters.dead_lettered, 1);
                 self.forget(slot, key, work)
             }
@@ -241,12 +261,20 @@ impl<T: ConsumerTransport> Engine<T> {
             sends,
             "a dead letter could not be written; its key waits and it is tried again"
         );
-        let pause = full_jitter(RetryPolicy::default().backoff_bound(sends));
+        let pause = self.jitter()(RetryPolicy::default().backoff_bound(sends));
         self.pause(slot, key, work, pause)
+    }
+
+    /// How a pause is drawn from its bound. An observed engine pauses as long as it may: tests need to know for how long.
+    pub(super) fn jitter(&self) -> fn(Duration) -> Duration {
+        if self.parts.observer.is_some() { |bound| bound } else { full_jitter }
     }
 
     pub(super) fn pause(&mut self, slot: usize, key: &KeyId, mut work: Work, pause: Duration) -> Step {
         work.delivery.detach();
+        if let Some(observer) = &self.parts.observer {
+            observer.pausing(work.record(), self.now.saturating_add(pause));
+        }
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         partition.keys.entry(key.clone()).or_default().state = KeyState::Pausing { work };
         let (due, epoch) = (self.now.saturating_add(pause), partition.epoch);
@@ -280,6 +308,9 @@ impl<T: ConsumerTransport> Engine<T> {
     pub(super) fn finish(&mut self, slot: usize, work: &Work) -> Step {
         self.release_bytes(slot, work);
         self.uncommitted += 1;
+        if let Some(observer) = &self.parts.observer {
+            observer.finished(work.record());
+        }
         if let Some(partition) = self.partitions[slot].as_mut() {
             partition.complete(work.record().offset);
         }
@@ -320,5 +351,13 @@ impl<T: ConsumerTransport> Engine<T> {
             pause_ms = pause.map(|pause| pause.as_millis()),
             "{message}"
         );
+    }
+}
+
+/// The error that counts against a handler: what the handler decided is no failure of its own, and an outage waits anyway.
+pub(super) fn breaking(outcome: &Outcome) -> Option<&HandlerError> {
+    match outcome {
+        Outcome::Retry { error, .. } if error.class() != ErrorClass::Unavailable => Some(error),
+        _ => None,
     }
 }

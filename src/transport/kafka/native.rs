@@ -5,7 +5,7 @@
 //! asynchronous commits reach nobody, and a partition's end costs a round trip. All matter: the first for speed, the second because
 //! anyone who may write to the topic could stop its consumers, the third because the next commit waits for the one before, the
 //! fourth because the poll thread may not block to measure lag.
-#![allow(unsafe_code, reason = "the one module that calls rdkafka-sys; see each SAFETY comment")]
+#![allow(unsafe_code, reason = "calls rdkafka-sys; see each SAFETY comment")]
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
