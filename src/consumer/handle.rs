@@ -7,8 +7,10 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::commands::{Command, Commands, Selection};
+use super::health::{ConsumerHealth, HealthOptions};
 use super::parked::{ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord, ParkedStore};
 use super::stats::{ConsumerStats, Counters};
+use crate::clock::Clock;
 use crate::transport::TopicPartition;
 
 /// Watches, steers and stops a running consumer. A cheap handle.
@@ -17,6 +19,8 @@ pub struct ConsumerHandle {
     shutdown: Arc<AtomicBool>,
     groups: Arc<[GroupControls]>,
     parked: Option<Arc<dyn ParkedStore>>,
+    clock: Arc<dyn Clock>,
+    health: HealthOptions,
 }
 
 /// What is shared with a group's poll thread.
@@ -65,9 +69,14 @@ pub enum ControlError {
 }
 
 impl ConsumerHandle {
-    pub(crate) fn new(groups: impl Iterator<Item = Arc<str>>, parked: Option<Arc<dyn ParkedStore>>) -> Self {
+    pub(crate) fn new(
+        groups: impl Iterator<Item = Arc<str>>,
+        parked: Option<Arc<dyn ParkedStore>>,
+        clock: Arc<dyn Clock>,
+        health: HealthOptions,
+    ) -> Self {
         let controls = |group| GroupControls { group, counters: Arc::default(), commands: Arc::default() };
-        Self { shutdown: Arc::default(), groups: groups.map(controls).collect(), parked }
+        Self { shutdown: Arc::default(), groups: groups.map(controls).collect(), parked, clock, health }
     }
 
     pub(crate) fn groups(&self) -> &[GroupControls] {
@@ -82,6 +91,25 @@ impl ConsumerHandle {
     pub fn shut_down(&self) {
         self.shutdown.store(true, Ordering::Release);
         self.groups.iter().for_each(|group| group.commands.wake());
+    }
+
+    /// Whether an orderly stop has begun.
+    pub(super) fn is_shutting_down(&self) -> bool {
+        self.shutdown.load(Ordering::Acquire)
+    }
+
+    /// How healthy the consumer is: whether its threads turn, and whether it gets on with its partitions; and if not, why.
+    pub fn health(&self) -> ConsumerHealth {
+        let now = self.clock.monotonic();
+        let of_group = |group: &GroupControls| group.counters.pulse.health(&group.group, now, &self.health);
+        ConsumerHealth::of(self.groups.iter().map(of_group).collect())
+    }
+
+    /// What a group's poll thread tells, for tests that play it.
+    #[cfg(test)]
+    #[cfg(feature = "http")]
+    pub(crate) fn counters(&self, group: usize) -> Arc<Counters> {
+        Arc::clone(&self.groups[group].counters)
     }
 
     /// What all groups have done.

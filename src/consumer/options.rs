@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::health::HealthOptions;
 use crate::dispatch::{BreakerPolicy, OnExhausted, RetryPolicy};
 use crate::transport::kafka::{KafkaOptions, StartFrom};
 
@@ -30,6 +31,7 @@ use crate::transport::kafka::{KafkaOptions, StartFrom};
 /// | `restart_window_ms` | 300,000 | milliseconds |
 /// | `dead_letter_topic` | the group's name and `.dead-letters` | |
 /// | `create_dead_letter_topic` | true | |
+/// | `health` | [`HealthOptions::default`] | |
 ///
 /// ```
 /// use std::time::Duration;
@@ -69,6 +71,7 @@ pub struct ConsumerOptions {
     pub(crate) restart_window: Duration,
     pub(crate) dead_letter_topic: Option<String>,
     pub(crate) create_dead_letter_topic: bool,
+    pub(crate) health: HealthOptions,
 }
 
 /// librdkafka's default of `session.timeout.ms`.
@@ -198,6 +201,12 @@ impl ConsumerOptions {
         self.create_dead_letter_topic = create;
         self
     }
+
+    /// When the consumer counts as live and ready, and what is told of it. Default: [`HealthOptions::default`].
+    pub fn health(mut self, health: HealthOptions) -> Self {
+        self.health = health;
+        self
+    }
 }
 
 impl ConsumerOptions {
@@ -242,6 +251,7 @@ impl Default for ConsumerOptions {
             restart_window: Duration::from_mins(5),
             dead_letter_topic: None,
             create_dead_letter_topic: true,
+            health: HealthOptions::default(),
         }
     }
 }

@@ -9,12 +9,14 @@ use futures_util::StreamExt as _;
 use futures_util::future::{self, Either};
 use futures_util::stream::FuturesUnordered;
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 
 use super::builder::ConsumerBuilder;
 use super::driver::spawn_thread;
 use super::engine::{Engine, Parts};
 use super::error::{RunError, StopReason};
 use super::handle::ConsumerHandle;
+use super::health::watch;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 use super::inbox::ConsumerInbox;
 use super::options::ConsumerOptions;
@@ -68,6 +70,15 @@ impl Drop for StopOnDrop {
     }
 }
 
+/// Ends a task when the future it serves ends.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 impl Consumer {
     /// Begin to build a consumer.
     pub fn builder(options: ConsumerOptions) -> ConsumerBuilder {
@@ -82,7 +93,8 @@ impl Consumer {
         parked: Option<Arc<dyn ParkedStore>>,
         groups: Vec<Group>,
     ) -> Self {
-        let handle = ConsumerHandle::new(groups.iter().map(|group| Arc::clone(&group.plan.group)), parked.clone());
+        let names = groups.iter().map(|group| Arc::clone(&group.plan.group));
+        let handle = ConsumerHandle::new(names, parked.clone(), Arc::clone(&clock), options.health.clone());
         Self {
             options,
             codec,
@@ -128,6 +140,7 @@ impl Consumer {
             let groups = self.groups.iter().map(|group| Arc::clone(&group.plan.group)).collect();
             inbox.keep_up(groups, &Handle::current())
         });
+        let _watch = AbortOnDrop(tokio::spawn(watch(handle.clone())).abort_handle());
         let mut engines = self.start();
         let mut result = Ok(());
         {
@@ -172,9 +185,11 @@ impl Consumer {
                 commands: Arc::clone(&controls.commands),
                 observer: None,
             };
-            let name = Arc::clone(&controls.group);
+            let (name, counters) = (Arc::clone(&controls.group), Arc::clone(&controls.counters));
             engines.push(async move {
                 let ended = supervise(parts, partitions).await;
+                // Also where it could not even begin.
+                counters.pulse.end(&ended.as_ref().err().map_or("it was stopped".to_owned(), ToString::to_string));
                 ended.map_err(|source| RunError { group: name.to_string(), source })
             });
         }

@@ -72,8 +72,10 @@ impl Service {
     /// # Errors
     /// An engine could not be made.
     pub(super) fn start(self: &Arc<Self>, kit: &Inner, number: u64) -> Result<Process, RunError> {
-        let Blueprint { plans, parked, .. } = &self.blueprint;
-        let handle = ConsumerHandle::new(plans.iter().map(|plan| kit.stage.real(&plan.group)), parked.clone());
+        let Blueprint { plans, parked, options, .. } = &self.blueprint;
+        let groups = plans.iter().map(|plan| kit.stage.real(&plan.group));
+        let clock = Arc::clone(&kit.clock) as Arc<dyn Clock>;
+        let handle = ConsumerHandle::new(groups, parked.clone(), clock, options.health.clone());
         let (mut engines, mut takers) = (Vec::new(), Vec::new());
         for (plan, controls) in plans.iter().zip(handle.groups()) {
             let topics: Vec<_> = plan.topics.iter().map(|topic| Arc::clone(&topic.topic)).collect();

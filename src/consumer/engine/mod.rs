@@ -12,6 +12,7 @@ mod control;
 mod gates;
 mod handover;
 mod membership;
+mod observe;
 mod park;
 mod run;
 mod settle;
@@ -47,6 +48,7 @@ use crate::transport::{ConsumerTransport, GroupEvent, Producer, Record, TopicPar
 use batch::{Collecting, RunningBatch};
 use handover::{Revocation, Stopping};
 use membership::Membership;
+use observe::Observed;
 
 /// The longest wait between two turns: the membership needs polling however quiet it is.
 const MAX_WAIT: Duration = Duration::from_millis(100);
@@ -121,6 +123,7 @@ pub(crate) struct Engine<T> {
     session_timeout: Duration,
     revocations: VecDeque<Revocation>,
     stopping: Option<Stopping>,
+    observed: Observed,
     /// What is known of each handler, as the plan has them: by topic, and by its place there.
     routes: Vec<Vec<RouteState>>,
     has_batches: bool,
@@ -178,6 +181,7 @@ impl<T: ConsumerTransport> Engine<T> {
             extensions: parts.extensions.clone(),
             group: Arc::clone(&parts.plan.group),
         };
+        let observed = Observed::new(&parts);
         Ok(Self {
             transport,
             parts,
@@ -201,6 +205,7 @@ impl<T: ConsumerTransport> Engine<T> {
             session_timeout,
             revocations: VecDeque::new(),
             stopping: None,
+            observed,
             routes,
             has_batches,
             batches: FxHashMap::default(),
@@ -243,7 +248,9 @@ impl<T: ConsumerTransport> Engine<T> {
         self.prove_membership();
         self.commit_if_due();
         self.publish_gauges();
+        self.observe();
         if let Some(result) = self.advance_handover() {
+            self.observe_end(&result);
             return Turn::Finished(result);
         }
         if busy {
@@ -271,6 +278,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let mut busy = false;
         while let Some(event) = self.transport.poll() {
             busy = true;
+            self.observe_group_event(&event);
             match event {
                 GroupEvent::Assigned(partitions) => self.on_assigned(partitions),
                 GroupEvent::Revoked(partitions) => self.on_revoked(partitions),

@@ -304,6 +304,10 @@ impl ConsumerTransport for KafkaConsumer {
         })
     }
 
+    fn end_offset(&self, partition: &TopicPartition) -> Option<i64> {
+        self.queues.get(partition)?.end_offset()
+    }
+
     fn commit(&mut self, offsets: &[CommitOffset]) -> Result<(), ConsumeError> {
         let mut list = TopicPartitionList::with_capacity(offsets.len());
         for CommitOffset { partition, offset, metadata } in offsets {

@@ -4,6 +4,8 @@ mod batches;
 mod failures;
 mod headers;
 mod noise;
+#[cfg(feature = "http")]
+mod health;
 mod offsets;
 pub(crate) mod once;
 mod order;
