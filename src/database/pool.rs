@@ -225,6 +225,10 @@ impl Row {
         integer -> i64
     );
     column!(
+        /// A number or `NULL`.
+        optional_integer -> Option<i64>
+    );
+    column!(
         /// Text.
         text -> String
     );
@@ -235,5 +239,9 @@ impl Row {
     column!(
         /// Bytes.
         bytes -> Vec<u8>
+    );
+    column!(
+        /// Bytes or `NULL`.
+        optional_bytes -> Option<Vec<u8>>
     );
 }

@@ -49,6 +49,8 @@ impl<T: ConsumerTransport> Engine<T> {
         let now = self.now;
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         work.delivery.detach();
+        // A released event goes alone: the store has to forget it before its successor's turn comes.
+        let alone = work.parked;
         let collecting = &mut self.routes[route.0][route.1].collecting;
         collecting.deadline.get_or_insert(now.saturating_add(policy.wait));
         collecting.items.push(Item { slot, epoch: partition.epoch, key: key.clone(), work });
@@ -57,7 +59,8 @@ impl<T: ConsumerTransport> Engine<T> {
         // What waits already goes with it, as far as it is for the same handler.
         let mut waiting = std::mem::take(&mut queue.waiting);
         while let Some(next) = waiting.pop_front() {
-            if next.route != crate::consumer::key::WorkRoute::Route(route.1)
+            if alone
+                || next.route != crate::consumer::key::WorkRoute::Route(route.1)
                 || next.failure.is_some()
                 || self.is_full(route)
             {
@@ -75,9 +78,10 @@ impl<T: ConsumerTransport> Engine<T> {
     /// Put an event into the batch that has others of its key, or let it wait.
     pub(super) fn collect_behind(&mut self, slot: usize, key: &KeyId, mut work: Work) {
         let Some(partition) = self.partitions[slot].as_mut() else { return };
+        let parked = partition.parked(key).is_some();
         let Some(queue) = partition.keys.get_mut(key) else { return };
         let KeyState::Collecting { route, .. } = queue.state else { return };
-        let same = work.route == crate::consumer::key::WorkRoute::Route(route.1) && work.failure.is_none();
+        let same = work.route == crate::consumer::key::WorkRoute::Route(route.1) && work.failure.is_none() && !parked;
         if same && !self.is_full(route) {
             return self.collect_item(slot, key, work, route);
         }

@@ -42,6 +42,7 @@ use crate::transport::{ConsumerTransport, GroupEvent, Producer, Record, TopicPar
 use batch::{Collecting, RunningBatch};
 use handover::{Revocation, Stopping};
 use membership::Membership;
+use park::Parking;
 
 /// The longest wait between two turns: the membership needs polling however quiet it is.
 const MAX_WAIT: Duration = Duration::from_millis(100);
@@ -117,10 +118,7 @@ pub(crate) struct Engine<T> {
     batches: FxHashMap<u64, RunningBatch>,
     next_batch: u64,
     hasher: RandomState,
-    /// Partitions whose parked keys have to be asked for again, and when.
-    loads: Vec<(Duration, usize, u64)>,
-    looking_at_requests: bool,
-    next_look: Duration,
+    parking: Parking,
     paused: Vec<Selection>,
     /// The time this turn began.
     now: Duration,
@@ -195,9 +193,7 @@ impl<T: ConsumerTransport> Engine<T> {
             batches: FxHashMap::default(),
             next_batch: 0,
             hasher: RandomState::default(),
-            loads: Vec::new(),
-            looking_at_requests: false,
-            next_look: Duration::ZERO,
+            parking: Parking::default(),
             paused: Vec::new(),
             now,
             records: Vec::new(),

@@ -20,7 +20,7 @@ mod options;
 mod produce_error;
 mod producer;
 mod producer_options;
-#[cfg(feature = "cli")]
+#[cfg(feature = "consumer")]
 pub(crate) mod reader;
 mod topic_error;
 pub(crate) mod topic_name;

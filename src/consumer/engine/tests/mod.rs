@@ -6,5 +6,6 @@ mod gates;
 mod handovers;
 mod limits;
 mod order;
+mod parking;
 mod restarts;
 mod rig;
