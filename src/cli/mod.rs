@@ -15,6 +15,7 @@ mod completions;
 mod database;
 mod migrate;
 mod output;
+mod parked;
 mod position;
 mod publish;
 mod record_line;
@@ -58,6 +59,7 @@ Examples:
   tidings tail accounts                     the last events of a topic, and what comes
   tidings routes -- cargo run               what a service handles
   tidings topics ensure                     create the topics declared in schemas/*/topic.toml
+  tidings parked ls --group GROUP           the keys that wait for somebody's decision
 
 tidings.toml:
   brokers  = \"broker-1:9093,broker-2:9093\"
@@ -83,6 +85,7 @@ enum Verb {
     Publish(Box<publish::PublishArguments>),
     Routes(routes::RoutesArguments),
     Topics(topics::TopicsArguments),
+    Parked(Box<parked::ParkedArguments>),
     Relay(relay::RelayArguments),
     Migrate(migrate::MigrateArguments),
     Completions(completions::CompletionsArguments),
@@ -128,6 +131,7 @@ fn run(arguments: Arguments, printer: &Printer) -> Result<(), CliError> {
             Verb::Tail(arguments) => tail::run(arguments, &settings, printer).await,
             Verb::Publish(arguments) => publish::run(*arguments, &settings, printer).await,
             Verb::Topics(arguments) => topics::run(arguments, &settings, printer).await,
+            Verb::Parked(arguments) => parked::run(*arguments, &settings, printer).await,
             Verb::Relay(arguments) => relay::run(arguments, &settings, printer).await,
             Verb::Migrate(arguments) => migrate::run(arguments, &settings, printer).await,
             // They ran above.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::header_map::{Bytes, HeaderMap};
 use crate::envelope::EnvelopeView;
+use crate::schema::Codec;
 use crate::transport::Record;
 
 /// A record as JSON.
@@ -62,6 +63,29 @@ pub(super) enum Payload {
     Decoded { record: String, schema_id: u32, value: Value },
     /// It could not.
     Undecodable { reason: String },
+}
+
+impl Payload {
+    /// What the payload of `record` is found to be.
+    pub(super) async fn of(record: &Record, codec: &Codec) -> Self {
+        let Some(payload) = &record.payload else { return Self::Tombstone };
+        match codec.decode_json(Some(payload)).await {
+            Ok(json) => Self::Decoded { record: json.record, schema_id: json.schema_id, value: json.value },
+            Err(error) => Self::Undecodable { reason: reason(&error) },
+        }
+    }
+}
+
+/// An error and its causes, on one line.
+fn reason(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }
 
 impl RecordLine {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use super::error::BuildError;
 use super::listing::{self, RouteListing};
 use super::options::ConsumerOptions;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+use super::parked::DatabaseParkedStore;
 use super::parked::ParkedStore;
 use super::plan::{BoundDispatcher, BoundRoute, Filter, GroupPlan, bind};
 use super::running::{Consumer, Group};
@@ -24,6 +26,8 @@ pub struct ConsumerBuilder {
     clock: Arc<dyn Clock>,
     extensions: Extensions,
     parked: Option<Arc<dyn ParkedStore>>,
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    database: Option<crate::database::Database>,
     dispatchers: Vec<(String, BoundDispatcher)>,
     topics: Vec<TopicSpec>,
     error: Option<BuildError>,
@@ -79,6 +83,8 @@ impl ConsumerBuilder {
             clock: Arc::new(SystemClock::new()),
             extensions: Extensions::new(),
             parked: None,
+            #[cfg(any(feature = "mysql", feature = "sqlite"))]
+            database: None,
             dispatchers: Vec::new(),
             topics: Vec::new(),
             error: None,
@@ -103,7 +109,15 @@ impl ConsumerBuilder {
         self
     }
 
-    /// Where events of parked keys are kept. Default: none is needed while no policy says `park_key`.
+    /// The database of this service: events of parked keys are kept there, unless a [`parked_store`](Self::parked_store) is given.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub fn database(mut self, database: crate::database::Database) -> Self {
+        self.database = Some(database);
+        self
+    }
+
+    /// Where events of parked keys are kept. Default: in the tables of the [`database`](Self::database), where one is given, else in
+    /// Kafka, in a compacted topic called after the group.
     pub fn parked_store(mut self, store: Arc<dyn ParkedStore>) -> Self {
         self.parked = Some(store);
         self
@@ -154,7 +168,7 @@ impl ConsumerBuilder {
     ///
     /// # Errors
     /// Two handlers take the same events, a topic is missing or has not as many partitions as its
-    /// [declaration](Self::topic) says, or no broker answers.
+    /// [declaration](Self::topic) says, keys are to be parked and there is nowhere to keep their events, or no broker answers.
     pub async fn build(self) -> Result<Consumer, BuildError> {
         if let Some(error) = self.error {
             return Err(error);
@@ -177,28 +191,32 @@ impl ConsumerBuilder {
         }
         let plans = plans(&self.options, self.dispatchers)?;
         for route in plans.iter().flat_map(GroupPlan::routes) {
-            check_parking(route, self.parked.is_some())?;
+            check_parking(route)?;
         }
+        let given = self.parked;
+        #[cfg(any(feature = "mysql", feature = "sqlite"))]
+        let given = given.or_else(|| Some(Arc::new(DatabaseParkedStore::new(&self.database?)) as Arc<dyn ParkedStore>));
         startup::check_declared(&self.topics, &plans)?;
         let mut groups = Vec::with_capacity(plans.len());
         for plan in plans {
             let topics = startup::check_topics(&plan, &self.options, &self.topics).await?;
             let producer = startup::dead_letter_producer(&plan, &self.options, &topics)?;
-            groups.push(Group { plan, producer, partitions: topics.partitions });
+            let parked = match &given {
+                Some(store) => Some(Arc::clone(store)),
+                None => startup::kafka_parked_store(&plan, &self.options, &topics).await?,
+            };
+            groups.push(Group { plan, producer, parked, partitions: topics.partitions });
         }
-        Ok(Consumer::new(self.options, self.codec, self.clock, self.extensions, self.parked, groups))
+        Ok(Consumer::new(self.options, self.codec, self.clock, self.extensions, groups))
     }
 }
 
-/// Whether a key can be parked where a policy says so.
-fn check_parking(route: &BoundRoute, has_store: bool) -> Result<(), BuildError> {
-    if route.policy.on_exhausted != OnExhausted::ParkKey {
-        return Ok(());
-    }
-    if route.order != DeliveryOrder::Key {
+/// Whether keys can be parked where a policy says so.
+fn check_parking(route: &BoundRoute) -> Result<(), BuildError> {
+    if route.policy.on_exhausted == OnExhausted::ParkKey && route.order != DeliveryOrder::Key {
         return Err(BuildError::ParkWithoutKeys { handler: route.handler });
     }
-    if has_store { Ok(()) } else { Err(BuildError::NoParkedStore { handler: route.handler }) }
+    Ok(())
 }
 
 /// One plan a group, in the order the groups were first named.

@@ -42,7 +42,6 @@ pub struct Consumer {
     codec: Codec,
     clock: Arc<dyn Clock>,
     extensions: Extensions,
-    parked: Option<Arc<dyn ParkedStore>>,
     groups: Vec<Group>,
     handle: ConsumerHandle,
 }
@@ -51,6 +50,7 @@ pub struct Consumer {
 pub(super) struct Group {
     pub(super) plan: GroupPlan,
     pub(super) producer: Arc<dyn Producer>,
+    pub(super) parked: Option<Arc<dyn ParkedStore>>,
     /// Of all its topics.
     pub(super) partitions: u32,
 }
@@ -75,11 +75,11 @@ impl Consumer {
         codec: Codec,
         clock: Arc<dyn Clock>,
         extensions: Extensions,
-        parked: Option<Arc<dyn ParkedStore>>,
         groups: Vec<Group>,
     ) -> Self {
-        let handle = ConsumerHandle::new(groups.iter().map(|group| Arc::clone(&group.plan.group)), parked.clone());
-        Self { options, codec, clock, extensions, parked, groups, handle }
+        let handle =
+            ConsumerHandle::new(groups.iter().map(|group| (Arc::clone(&group.plan.group), group.parked.clone())));
+        Self { options, codec, clock, extensions, groups, handle }
     }
 
     /// Watches and stops this consumer while it runs.
@@ -131,7 +131,7 @@ impl Consumer {
                 codec: self.codec.clone(),
                 extensions: self.extensions.clone(),
                 producer: group.producer,
-                parked: self.parked.clone(),
+                parked: group.parked,
                 runtime: runtime.clone(),
                 counters: Arc::clone(&controls.counters),
                 shutdown: self.handle.shutdown(),

@@ -16,6 +16,8 @@ mod kafka;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod kill;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod parked_stores;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod parts;
 #[cfg(feature = "mysql")]
 #[macro_use]

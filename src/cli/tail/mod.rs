@@ -220,13 +220,7 @@ impl Wanted {
         if named.is_some_and(|event| !self.takes(event)) {
             return None;
         }
-        let payload = match &record.payload {
-            None => Payload::Tombstone,
-            Some(payload) => match codec.decode_json(Some(payload)).await {
-                Ok(json) => Payload::Decoded { record: json.record, schema_id: json.schema_id, value: json.value },
-                Err(error) => Payload::Undecodable { reason: reason(&error) },
-            },
-        };
+        let payload = Payload::of(record, codec).await;
         // A record without the header is named by its schema.
         if named.is_none() && !self.events.is_empty() {
             match &payload {
@@ -244,18 +238,6 @@ impl Wanted {
         };
         self.events.is_empty() || self.events.iter().any(matches)
     }
-}
-
-/// An error and its causes, on one line.
-fn reason(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 impl From<ReadError> for CliError {

@@ -18,7 +18,6 @@ use futures_util::future::BoxFuture;
 
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub use database::DatabaseParkedStore;
-pub(crate) use kafka::largest_record;
 pub use kafka::{KafkaParkedOptions, KafkaParkedStore, ParkedTopicError, ensure_parked_topic, parked_topic};
 pub use memory::MemoryParkedStore;
 pub use record::{ParkCause, ParkedRecord};

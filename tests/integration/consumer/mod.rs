@@ -4,6 +4,8 @@ mod failures;
 mod headers;
 mod offsets;
 mod order;
+#[cfg(feature = "cli")]
+pub(crate) mod parking;
 mod rebalance;
 pub(crate) mod shutdown;
 mod startup;

@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::reading::{Answer, Question, Reading, Unread};
 use self::stored::Subject;
-pub(crate) use self::topic::largest_record;
+use self::topic::largest_record;
 pub use self::topic::{ParkedTopicError, ensure_parked_topic, parked_topic};
 use super::{ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord, ParkedStore};
 use crate::transport::kafka::{KafkaError, KafkaOptions, KafkaProducer, ProducerOptions};

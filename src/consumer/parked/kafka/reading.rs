@@ -253,7 +253,7 @@ impl Tail {
     fn take(&mut self, ignored: &AtomicU64) -> Result<(), ReadError> {
         loop {
             let fetched = self.reader.fetch(PARTITION, BATCH, &mut self.records);
-            let full = self.records.len() >= BATCH;
+            let idle = self.records.is_empty() && matches!(fetched, Ok(Fetched::More));
             for record in self.records.drain(..) {
                 self.next = record.offset + 1;
                 if !self.index.note(&record) && ignored.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -267,7 +267,8 @@ impl Tail {
                 // The last offsets may belong to no record.
                 self.next = self.reader.end_reached(PARTITION).map_or(self.next, |end| end.max(self.next));
             }
-            if !full {
+            // Whoever waits is woken only when the queue stops being empty.
+            if idle {
                 return Ok(());
             }
         }
@@ -298,9 +299,10 @@ impl Again {
             if let Some(last) = self.records.last() {
                 self.next = last.offset + 1;
                 self.fetched.extend(self.records.drain(..));
-            } else if fetched == Fetched::End && self.reader.end_reached(PARTITION).is_some_and(|end| end > position) {
+            } else if self.reader.end_reached(PARTITION).is_some_and(|end| end > position) {
                 return Ok(None);
-            } else if tokio::time::timeout(patience, ready).await.is_err() {
+            } else if fetched == Fetched::More
+                && tokio::time::timeout(patience, ready).await.is_err() {
                 return Err(self.reader.silent());
             }
         }
