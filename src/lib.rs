@@ -50,11 +50,14 @@
 //! | handle events | [`dispatcher`], [`on`], [`Message`], [`State`], [`FromDelivery`] |
 //! | say what became of one | [`Result`], [`Outcome`], [`HandlerError`]: errors are retried unless [terminal](ResultExt::terminal) |
 //! | run handlers | [`consumer`] |
+//! | look at what handlers gave up, and redrive it | [`dead_letters`] |
 //! | publish, straight to Kafka | [`publisher`] |
 //! | publish in a transaction | [`database`], [`outbox`] |
+//! | have effects once | [`database::inbox`] |
 //! | know what is on the topic | [`envelope`] |
 //! | encode, decode, use a registry | [`schema`] |
 //! | reach brokers, declare topics | [`transport::kafka`] |
+//! | test handlers, without a broker or on one | `testing`, a feature |
 //! | follow causes and traces | [`causality`], [`telemetry`] |
 //!
 //! # Words
@@ -69,6 +72,7 @@
 //!
 //! - Events of one key on one topic are handled in their order. A failing event holds its own key, and no other.
 //! - Delivery is at least once. An offset moves when everything before it is done, or is a dead letter that Kafka has.
+//! - A handler that takes a [`Transaction`](database::Transaction) has its effects in that database once for each event.
 //! - With [`DeliveryMode::Outbox`](publisher::DeliveryMode::Outbox), an event is published if and only if its transaction
 //!   commits, in the order of its stream, and numbered without gaps.
 //! - With [`DeliveryMode::Direct`](publisher::DeliveryMode::Direct), an event that is not acknowledged is lost, counted and
@@ -77,7 +81,7 @@
 //! # Features
 //!
 //! `macros`, `consumer`, `publisher`, `registry`, `mysql` and `tls` are on by default; `sqlite`, `embedded` (a Kafka cluster inside
-//! the process) and `cli` are not. `kafka`, the client, is part of `consumer` and `publisher`; `database`, what the databases
+//! the process), `testing` (a test kit) and `cli` are not. `kafka`, the client, is part of `consumer` and `publisher`; `database`, what the databases
 //! share, of `mysql` and `sqlite`. A consumer that needs no database says
 //! `default-features = false, features = ["macros", "consumer", "tls"]`.
 
@@ -89,6 +93,8 @@ pub mod clock;
 pub mod consumer;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub mod database;
+#[cfg(feature = "consumer")]
+pub mod dead_letters;
 pub mod dispatch;
 pub mod envelope;
 pub mod event;
@@ -101,6 +107,8 @@ pub mod prelude;
 pub mod publisher;
 pub mod schema;
 pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
 
 pub use dispatch::{Delivery, Dispatcher, FromDelivery, Message, State};
@@ -128,4 +136,9 @@ mod pages {
     struct Readme;
     #[doc = include_str!("../docs/getting-started.md")]
     struct GettingStarted;
+    #[cfg(feature = "testing")]
+    #[doc = include_str!("../docs/testing.md")]
+    struct Testing;
+    #[doc = include_str!("../docs/exactly-once.md")]
+    struct ExactlyOnce;
 }

@@ -14,15 +14,17 @@ pub fn versions(requirement: &str) -> Versions {
     Versions::Matching(requirement.parse().unwrap_or_else(|_| nothing()))
 }
 
-/// What is known of a route.
+/// What is known of a route. `uses_transaction` says of each of the handler's extractors whether it opens a transaction.
 pub fn route_info<E: Event>(
     event: &'static str,
     versions: Versions,
     handler: &'static str,
     docs: &'static str,
     policy: Policy,
+    uses_transaction: &[bool],
 ) -> RouteInfo {
-    RouteInfo { event, versions, handler, docs, policy, payload: PayloadInfo::of::<E>(), batch: None }
+    let uses_transaction = uses_transaction.contains(&true);
+    RouteInfo { event, versions, handler, docs, policy, payload: PayloadInfo::of::<E>(), uses_transaction, batch: None }
 }
 
 /// The payload of a delivery.

@@ -120,6 +120,13 @@ impl HandlerError {
         self
     }
 
+    /// The same error, treated otherwise.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub(crate) fn of_class(mut self, class: ErrorClass) -> Self {
+        self.class = class;
+        self
+    }
+
     /// How the engine treats it.
     pub const fn class(&self) -> ErrorClass {
         self.class

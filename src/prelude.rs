@@ -3,6 +3,8 @@
 //! [`Result`] takes the place of the standard library's: `Result<()>` is what a handler returns, and `Result<T, E>` means what
 //! it always means.
 
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+pub use crate::database::Transaction;
 // The trait, and with the feature `macros` the derive of the same name.
 pub use crate::Event;
 pub use crate::dispatch::{Delivery, Dispatcher, FromDelivery, Message, State};

@@ -1,6 +1,6 @@
 //! The service `accounts`: changes players, and publishes what happened in the same transaction.
 
-use tidings::database::{self, Database, Tx};
+use tidings::database::{self, Database, Transaction};
 
 use crate::events::ScoreChangedV1;
 use crate::player::Player;
@@ -42,7 +42,7 @@ impl Accounts {
 
     pub async fn register(&self, user_id: i64, nickname: &str) -> Result<Player, AccountsError> {
         self.database
-            .atomically(&user_id, async |tx: Tx, player: Option<Player>| {
+            .atomically(&user_id, async |tx: Transaction, player: Option<Player>| {
                 if player.is_some() {
                     return Err(AccountsError::Registered(user_id));
                 }
@@ -56,7 +56,7 @@ impl Accounts {
 
     pub async fn rename(&self, user_id: i64, nickname: &str) -> Result<Player, AccountsError> {
         self.database
-            .atomically(&user_id, async |tx: Tx, player: Option<Player>| {
+            .atomically(&user_id, async |tx: Transaction, player: Option<Player>| {
                 let player = player.ok_or(AccountsError::UnknownPlayer(user_id))?;
                 let (player, event) = player.rename(nickname.to_owned());
                 tx.save(&player);
@@ -68,7 +68,7 @@ impl Accounts {
 
     pub async fn award(&self, user_id: i64, points: i64) -> Result<Player, AccountsError> {
         self.database
-            .atomically(&user_id, async |tx: Tx, player: Option<Player>| {
+            .atomically(&user_id, async |tx: Transaction, player: Option<Player>| {
                 let player = player.ok_or(AccountsError::UnknownPlayer(user_id))?;
                 let (player, event) = player.award(points, SEASON);
                 tx.save(&player);

@@ -13,6 +13,8 @@ mod terminal_text;
 
 mod completions;
 mod database;
+mod dead_letters;
+mod inbox;
 mod migrate;
 mod output;
 mod parked;
@@ -59,6 +61,7 @@ Examples:
   tidings tail accounts                     the last events of a topic, and what comes
   tidings routes -- cargo run               what a service handles
   tidings topics ensure                     create the topics declared in schemas/*/topic.toml
+  tidings dead-letters ls --group GROUP     what a group gave up, and why
   tidings parked ls --group GROUP           the keys that wait for somebody's decision
 
 tidings.toml:
@@ -85,9 +88,11 @@ enum Verb {
     Publish(Box<publish::PublishArguments>),
     Routes(routes::RoutesArguments),
     Topics(topics::TopicsArguments),
+    DeadLetters(Box<dead_letters::DeadLettersArguments>),
     Parked(Box<parked::ParkedArguments>),
     Relay(relay::RelayArguments),
     Migrate(migrate::MigrateArguments),
+    Inbox(inbox::InboxArguments),
     Completions(completions::CompletionsArguments),
 }
 
@@ -131,9 +136,11 @@ fn run(arguments: Arguments, printer: &Printer) -> Result<(), CliError> {
             Verb::Tail(arguments) => tail::run(arguments, &settings, printer).await,
             Verb::Publish(arguments) => publish::run(*arguments, &settings, printer).await,
             Verb::Topics(arguments) => topics::run(arguments, &settings, printer).await,
+            Verb::DeadLetters(arguments) => dead_letters::run(*arguments, &settings, printer).await,
             Verb::Parked(arguments) => parked::run(*arguments, &settings, printer).await,
             Verb::Relay(arguments) => relay::run(arguments, &settings, printer).await,
             Verb::Migrate(arguments) => migrate::run(arguments, &settings, printer).await,
+            Verb::Inbox(arguments) => inbox::run(arguments, &settings, printer).await,
             // They ran above.
             Verb::Routes(_) | Verb::Completions(_) => Ok(()),
         }

@@ -41,6 +41,13 @@ impl Attempt {
     }
 }
 
+impl Drop for Attempt {
+    /// Hooks hold on to what they complete. A handler that is cancelled must let go of it, whoever still has its delivery.
+    fn drop(&mut self) {
+        drop(self.delivery.take_completion_hooks());
+    }
+}
+
 impl Future for Attempt {
     type Output = Outcome;
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::error::BuildError;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+use super::inbox::{ConsumerInbox, InboxBuilder};
 use super::listing::{self, RouteListing};
 use super::options::ConsumerOptions;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -22,15 +24,29 @@ use crate::transport::kafka::TopicSpec;
 #[must_use]
 pub struct ConsumerBuilder {
     options: ConsumerOptions,
-    codec: Codec,
+    codec: Option<Codec>,
     clock: Arc<dyn Clock>,
     extensions: Extensions,
     parked: Option<Arc<dyn ParkedStore>>,
-    #[cfg(any(feature = "mysql", feature = "sqlite"))]
-    database: Option<crate::database::Database>,
     dispatchers: Vec<(String, BoundDispatcher)>,
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    inbox: InboxBuilder,
     topics: Vec<TopicSpec>,
     error: Option<BuildError>,
+}
+
+/// A consumer that is checked, before it has met a broker.
+pub(crate) struct Blueprint {
+    pub(crate) options: ConsumerOptions,
+    pub(crate) codec: Codec,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) extensions: Extensions,
+    pub(crate) parked: Option<Arc<dyn ParkedStore>>,
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub(crate) inbox: Option<ConsumerInbox>,
+    pub(crate) plans: Vec<GroupPlan>,
+    /// Declarations of the topics it reads.
+    pub(crate) topics: Vec<TopicSpec>,
 }
 
 /// How one dispatcher takes part: its group, its filter.
@@ -79,13 +95,13 @@ impl ConsumerBuilder {
     pub(super) fn new(options: ConsumerOptions) -> Self {
         Self {
             options: options.bounded(),
-            codec: Codec::default(),
+            codec: None,
             clock: Arc::new(SystemClock::new()),
             extensions: Extensions::new(),
             parked: None,
-            #[cfg(any(feature = "mysql", feature = "sqlite"))]
-            database: None,
             dispatchers: Vec::new(),
+            #[cfg(any(feature = "mysql", feature = "sqlite"))]
+            inbox: InboxBuilder::default(),
             topics: Vec::new(),
             error: None,
         }
@@ -93,7 +109,7 @@ impl ConsumerBuilder {
 
     /// How payloads are decoded: a codec of the schema registry. Default: schemas known in this process only.
     pub fn codec(mut self, codec: Codec) -> Self {
-        self.codec = codec;
+        self.codec = Some(codec);
         self
     }
 
@@ -109,10 +125,20 @@ impl ConsumerBuilder {
         self
     }
 
-    /// The database of this service: events of parked keys are kept there, unless a [`parked_store`](Self::parked_store) is given.
+    /// The database of this service. Events of parked keys are kept there, unless a [`parked_store`](Self::parked_store) is given, and
+    /// handlers that take a [`Transaction`](crate::database::Transaction) work in it: it keeps their
+    /// [inbox](crate::database::inbox). Give it a publisher first if they publish. A handler holds one of its connections while
+    /// it runs, so as many handlers run at once as it has connections.
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
     pub fn database(mut self, database: crate::database::Database) -> Self {
-        self.database = Some(database);
+        self.inbox.database = Some(database);
+        self
+    }
+
+    /// How the inbox forgets. Default: [`InboxOptions::default`](crate::database::inbox::InboxOptions).
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub fn inbox(mut self, options: crate::database::inbox::InboxOptions) -> Self {
+        self.inbox.options = options;
         self
     }
 
@@ -170,6 +196,28 @@ impl ConsumerBuilder {
     /// Two handlers take the same events, a topic is missing or has not as many partitions as its
     /// [declaration](Self::topic) says, keys are to be parked and there is nowhere to keep their events, or no broker answers.
     pub async fn build(self) -> Result<Consumer, BuildError> {
+        let blueprint = self.blueprint(Codec::default()).await?;
+        #[cfg(any(feature = "mysql", feature = "sqlite"))]
+        let inbox = blueprint.inbox;
+        let Blueprint { options, codec, clock, extensions, parked, plans, topics: declared, .. } = blueprint;
+        let mut groups = Vec::with_capacity(plans.len());
+        for plan in plans {
+            let topics = startup::check_topics(&plan, &options, &declared).await?;
+            let producer = startup::dead_letter_producer(&plan, &options, &topics)?;
+            let parked = match &parked {
+                Some(store) => Some(Arc::clone(store)),
+                None => startup::kafka_parked_store(&plan, &options, &topics).await?,
+            };
+            groups.push(Group { plan, producer, parked, partitions: topics.partitions });
+        }
+        let consumer = Consumer::new(options, codec, clock, extensions, groups);
+        #[cfg(any(feature = "mysql", feature = "sqlite"))]
+        let consumer = consumer.with_inbox(inbox);
+        Ok(consumer)
+    }
+
+    /// Check what needs no broker. `codec` is used where none was given.
+    pub(crate) async fn blueprint(self, codec: Codec) -> Result<Blueprint, BuildError> {
         if let Some(error) = self.error {
             return Err(error);
         }
@@ -183,31 +231,38 @@ impl ConsumerBuilder {
         if let Some(path) = listing::requested() {
             return Err(listing::write(path, &self.routes()));
         }
+        let codec = self.codec.unwrap_or(codec);
         for (_, dispatcher) in &self.dispatchers {
             for route in &dispatcher.routes {
-                let learnt = self.codec.learn(route.info.payload.schema);
+                let learnt = codec.learn(route.info.payload.schema);
                 learnt.map_err(|source| BuildError::Schema { handler: route.info.handler, source })?;
             }
         }
         let plans = plans(&self.options, self.dispatchers)?;
+        let given = self.parked;
+        #[cfg(any(feature = "mysql", feature = "sqlite"))]
+        let given = given.or_else(|| {
+            let database = self.inbox.database.as_ref()?;
+            Some(Arc::new(DatabaseParkedStore::new(database)) as Arc<dyn ParkedStore>)
+        });
+        #[cfg(any(feature = "mysql", feature = "sqlite"))]
+        let inbox = self.inbox.check(&plans).await?;
         for route in plans.iter().flat_map(GroupPlan::routes) {
             check_parking(route)?;
         }
-        let given = self.parked;
-        #[cfg(any(feature = "mysql", feature = "sqlite"))]
-        let given = given.or_else(|| Some(Arc::new(DatabaseParkedStore::new(&self.database?)) as Arc<dyn ParkedStore>));
         startup::check_declared(&self.topics, &plans)?;
-        let mut groups = Vec::with_capacity(plans.len());
-        for plan in plans {
-            let topics = startup::check_topics(&plan, &self.options, &self.topics).await?;
-            let producer = startup::dead_letter_producer(&plan, &self.options, &topics)?;
-            let parked = match &given {
-                Some(store) => Some(Arc::clone(store)),
-                None => startup::kafka_parked_store(&plan, &self.options, &topics).await?,
-            };
-            groups.push(Group { plan, producer, parked, partitions: topics.partitions });
-        }
-        Ok(Consumer::new(self.options, self.codec, self.clock, self.extensions, groups))
+        let Self { options, clock, extensions, topics, .. } = self;
+        Ok(Blueprint {
+            options,
+            codec,
+            clock,
+            extensions,
+            parked: given,
+            #[cfg(any(feature = "mysql", feature = "sqlite"))]
+            inbox,
+            plans,
+            topics,
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::key::KeyId;
 use super::parked::{ParkError, ParkedKey, ParkedRecord};
+use super::passed_over::NotRemembered;
 use crate::outcome::{HandlerError, Outcome};
 use crate::transport::{ProduceError, Wake, Written};
 
@@ -19,6 +20,8 @@ pub(crate) enum Finished {
     Named(Result<Arc<str>, HandlerError>),
     /// Writing a dead letter.
     DeadLetter(Result<Written, ProduceError>),
+    /// Remembering that an event is passed over, which failed.
+    NotPassedOver(NotRemembered),
     /// Writing to the parked store.
     Parked(Result<(), ParkError>),
     /// Taking an event out of the parked store.

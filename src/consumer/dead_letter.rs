@@ -6,38 +6,9 @@ use chrono::{DateTime, Utc};
 
 use super::error_text::ErrorText;
 use super::key::Work;
+use crate::dead_letters::header;
 use crate::envelope::rfc3339;
 use crate::transport::OutgoingRecord;
-
-/// Headers a dead letter carries beside the record's own. The first six are those of KIP-1191.
-pub mod header {
-    /// The topic the record was read from.
-    pub const TOPIC: &str = "__dlq.errors.topic";
-    /// The partition it was read from.
-    pub const PARTITION: &str = "__dlq.errors.partition";
-    /// Its offset there.
-    pub const OFFSET: &str = "__dlq.errors.offset";
-    /// The consumer group that gave it up.
-    pub const GROUP: &str = "__dlq.errors.group";
-    /// How often it was delivered.
-    pub const DELIVERY_COUNT: &str = "__dlq.errors.delivery.count";
-    /// The error's text.
-    pub const MESSAGE: &str = "__dlq.errors.message";
-    /// The handler that failed; absent when the record reached none.
-    pub const HANDLER: &str = "__dlq.tidings.handler";
-    /// The error's class: `terminal`, `undecodable`, `panic`, `timeout` or `retryable`.
-    pub const CLASS: &str = "__dlq.tidings.error.class";
-    /// The error and its causes.
-    pub const CHAIN: &str = "__dlq.tidings.error.chain";
-    /// Attempts made.
-    pub const ATTEMPTS: &str = "__dlq.tidings.attempts";
-    /// The record's own timestamp, in milliseconds since 1970; the letter's is when it was written.
-    pub const TIMESTAMP: &str = "__dlq.tidings.timestamp";
-    /// When it first failed, RFC 3339.
-    pub const FIRST_FAILURE: &str = "__dlq.tidings.first.failure";
-    /// When it was given up, RFC 3339.
-    pub const GIVEN_UP: &str = "__dlq.tidings.given.up";
-}
 
 /// The longest error text kept, in bytes: an error may quote a payload of any size.
 const MAX_ERROR_BYTES: usize = 4_096;

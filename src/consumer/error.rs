@@ -63,6 +63,18 @@ pub enum BuildError {
         #[source]
         source: RegistryError,
     },
+    /// A handler takes a `Transaction`, and there is no database.
+    #[error(
+        "the handler {handler} takes a Transaction, and the consumer has no database: give it one with `.database(…)`"
+    )]
+    NoDatabase {
+        /// The handler.
+        handler: &'static str,
+    },
+    /// The database cannot keep the inbox.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    #[error("the consumer's database cannot keep the inbox")]
+    Database(#[source] crate::database::Error),
     /// A topic is missing, differs from what was declared, or no broker answers.
     #[error("cannot start the consumer group {group}")]
     Topics {

@@ -20,11 +20,11 @@ pub struct ConsumerHandle {
 
 /// What is shared with a group's poll thread.
 #[derive(Debug)]
-pub(super) struct GroupControls {
-    pub(super) group: Arc<str>,
-    pub(super) counters: Arc<Counters>,
-    pub(super) commands: Arc<Commands>,
-    pub(super) parked: Option<Arc<dyn ParkedStore>>,
+pub(crate) struct GroupControls {
+    pub(crate) group: Arc<str>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) commands: Arc<Commands>,
+    pub(crate) parked: Option<Arc<dyn ParkedStore>>,
 }
 
 /// A running consumer could not be steered.
@@ -74,17 +74,17 @@ impl GroupControls {
 }
 
 impl ConsumerHandle {
-    pub(super) fn new(groups: impl Iterator<Item = (Arc<str>, Option<Arc<dyn ParkedStore>>)>) -> Self {
+    pub(crate) fn new(groups: impl Iterator<Item = (Arc<str>, Option<Arc<dyn ParkedStore>>)>) -> Self {
         let controls =
             |(group, parked)| GroupControls { group, counters: Arc::default(), commands: Arc::default(), parked };
         Self { shutdown: Arc::default(), groups: groups.map(controls).collect() }
     }
 
-    pub(super) fn groups(&self) -> &[GroupControls] {
+    pub(crate) fn groups(&self) -> &[GroupControls] {
         &self.groups
     }
 
-    pub(super) fn shutdown(&self) -> Arc<AtomicBool> {
+    pub(crate) fn shutdown(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.shutdown)
     }
 

@@ -71,8 +71,8 @@ pub(crate) enum Way {
 }
 
 impl Failure {
-    pub(crate) fn new(way: Way, error: Option<HandlerError>) -> Box<Self> {
-        Box::new(Self { error, way, tries: 0 })
+    pub(crate) fn new(way: Way, error: Option<HandlerError>) -> Self {
+        Self { error, way, tries: 0 }
     }
 }
 

@@ -2,34 +2,40 @@
 
 mod attempt;
 mod breaker;
-mod builder;
+pub(crate) mod builder;
 mod commands;
-mod commit_metadata;
+pub(crate) mod commit_metadata;
 mod completions;
 mod dead_letter;
-mod driver;
-mod engine;
+pub(crate) mod driver;
+pub(crate) mod engine;
 mod error;
 mod error_text;
 mod gate;
-mod handle;
+pub(crate) mod handle;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+pub(crate) mod inbox;
 mod key;
 mod listing;
-mod offsets;
+pub(crate) mod observer;
+pub(crate) mod offsets;
 mod options;
 mod pace;
 pub mod parked;
 mod partition;
-mod plan;
+mod passed_over;
+pub(crate) mod plan;
 mod rate;
+mod recent_streams;
 mod retry;
 mod running;
+mod sequences;
 mod startup;
 mod stats;
 mod supervision;
 
+pub use crate::dead_letters::header as dead_letter_header;
 pub use builder::{ConsumerBuilder, DispatchSettings};
-pub use dead_letter::header as dead_letter_header;
 pub use error::{BuildError, RunError, StopReason};
 pub use handle::{ConsumerHandle, ControlError};
 pub use listing::{ROUTES_VARIABLE, RouteListing};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::key::WorkRoute;
 use super::options::ConsumerOptions;
 use super::retry::FailurePolicy;
 use crate::dispatch::{
@@ -17,12 +18,15 @@ use crate::envelope::EnvelopeView;
 pub(crate) type Filter = Arc<dyn Fn(EnvelopeView<'_>) -> bool + Send + Sync>;
 
 /// A route whose dispatcher's type is erased.
+#[derive(Clone)]
 pub(crate) struct BoundRoute {
     pub(crate) info: RouteInfo,
     pub(crate) policy: FailurePolicy,
     pub(crate) filter: Option<Filter>,
     /// `{Dispatcher}::{handler}`, for logs, headers and metrics.
     pub(crate) handler: &'static str,
+    /// The dispatcher's name.
+    pub(crate) dispatcher: &'static str,
     pub(crate) order: DeliveryOrder,
     pub(crate) limits: Limits,
     pub(crate) breaker: BreakerPolicy,
@@ -30,9 +34,10 @@ pub(crate) struct BoundRoute {
 }
 
 /// Runs a handler.
+#[derive(Clone)]
 pub(crate) enum BoundHandle {
-    Single(Box<dyn Fn(Delivery) -> HandlerFuture + Send + Sync>),
-    Batch(Box<dyn Fn(Vec<Delivery>) -> BatchFuture + Send + Sync>),
+    Single(Arc<dyn Fn(Delivery) -> HandlerFuture + Send + Sync>),
+    Batch(Arc<dyn Fn(Vec<Delivery>) -> BatchFuture + Send + Sync>),
 }
 
 impl fmt::Debug for BoundRoute {
@@ -51,9 +56,30 @@ pub(crate) struct TopicPlan {
     pub(crate) topic: Arc<str>,
     router: Router,
     pub(crate) routes: Vec<BoundRoute>,
+    /// The dispatchers that handle events in transactions: what they pass over is remembered.
+    transactional: Vec<&'static str>,
 }
 
 impl TopicPlan {
+    fn new(topic: Arc<str>, routes: Vec<BoundRoute>) -> Self {
+        let router = Router::new(routes.iter().map(|route| &route.info));
+        let mut transactional: Vec<_> =
+            routes.iter().filter(|route| route.info.uses_transaction).map(|route| route.dispatcher).collect();
+        transactional.sort_unstable();
+        transactional.dedup();
+        Self { topic, router, routes, transactional }
+    }
+
+    /// The dispatchers that must remember an event of `route` when it is passed over; of none, when it reached no handler.
+    pub(crate) fn remembering(&self, route: WorkRoute) -> Vec<&'static str> {
+        let of_route = match route {
+            WorkRoute::Route(index) => Some(self.routes[index].dispatcher),
+            WorkRoute::Unrouted => None,
+        };
+        let remembers = |dispatcher: &&'static str| of_route.is_none_or(|of_route| of_route == *dispatcher);
+        self.transactional.iter().copied().filter(remembers).collect()
+    }
+
     pub(crate) fn route(&self, event: &str, version: Option<&str>) -> RouteMatch {
         self.router.route(event, version)
     }
@@ -93,10 +119,10 @@ pub(crate) fn bind<D: Dispatcher>(
         let dispatcher = Arc::clone(&dispatcher);
         let handle = match route.handle {
             RouteHandle::Single(handle) => {
-                BoundHandle::Single(Box::new(move |delivery| handle(Arc::clone(&dispatcher), delivery)))
+                BoundHandle::Single(Arc::new(move |delivery| handle(Arc::clone(&dispatcher), delivery)))
             }
             RouteHandle::Batch(handle) => {
-                BoundHandle::Batch(Box::new(move |deliveries| handle(Arc::clone(&dispatcher), deliveries)))
+                BoundHandle::Batch(Arc::new(move |deliveries| handle(Arc::clone(&dispatcher), deliveries)))
             }
         };
         bound_route(D::NAME, route.info, options, filter, handle)
@@ -106,7 +132,7 @@ pub(crate) fn bind<D: Dispatcher>(
 
 /// A route of `dispatcher` that `handle` runs.
 pub(crate) fn bound_route(
-    dispatcher: &str,
+    dispatcher: &'static str,
     info: RouteInfo,
     options: &ConsumerOptions,
     filter: Option<&Filter>,
@@ -120,6 +146,7 @@ pub(crate) fn bound_route(
         },
         filter: filter.cloned(),
         handler: handler_name(dispatcher, info.handler),
+        dispatcher,
         order: info.policy.order.unwrap_or_default(),
         limits: info.policy.limits,
         breaker: options.breaker.with(info.policy.breaker),
@@ -161,15 +188,41 @@ impl GroupPlan {
             check_disjoint(routes)?;
         }
         let fingerprint = fingerprint(&by_topic);
-        let topic_plan = |(topic, routes): (_, Vec<BoundRoute>)| TopicPlan {
-            topic,
-            router: Router::new(routes.iter().map(|route| &route.info)),
-            routes,
-        };
-        let mut topics: Vec<_> = by_topic.into_iter().map(topic_plan).collect();
+        let mut topics: Vec<_> = by_topic.into_iter().map(|(topic, routes)| TopicPlan::new(topic, routes)).collect();
         topics.sort_unstable_by(|left, right| left.topic.cmp(&right.topic));
         let dead_letter_topic = options.dead_letter_topic.clone().unwrap_or_else(|| format!("{group}.dead-letters"));
         Ok(Self { group: group.into(), dead_letter_topic: dead_letter_topic.into(), topics, fingerprint })
+    }
+
+    /// The same plan for another member of the group, with the group and its topics called what `name` says.
+    #[cfg(feature = "testing")]
+    pub(crate) fn another(&self, name: impl Fn(&str) -> Arc<str>) -> Self {
+        let mut topics: Vec<_> = self
+            .topics
+            .iter()
+            .map(|plan| TopicPlan {
+                topic: name(&plan.topic),
+                router: Router::new(plan.routes.iter().map(|route| &route.info)),
+                routes: plan.routes.clone(),
+                transactional: plan.transactional.clone(),
+            })
+            .collect();
+        // A suffix may change what comes first.
+        topics.sort_unstable_by(|left, right| left.topic.cmp(&right.topic));
+        Self {
+            group: name(&self.group),
+            dead_letter_topic: name(&self.dead_letter_topic),
+            topics,
+            fingerprint: self.fingerprint,
+        }
+    }
+}
+
+impl GroupPlan {
+    /// Its routes whose handlers work in transactions.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub(crate) fn transactional(&self) -> impl Iterator<Item = &BoundRoute> {
+        self.topics.iter().flat_map(|topic| &topic.routes).filter(|route| route.info.uses_transaction)
     }
 }
 

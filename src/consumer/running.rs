@@ -15,6 +15,8 @@ use super::driver::spawn_thread;
 use super::engine::{Engine, Parts};
 use super::error::{RunError, StopReason};
 use super::handle::ConsumerHandle;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+use super::inbox::ConsumerInbox;
 use super::options::ConsumerOptions;
 use super::parked::ParkedStore;
 use super::plan::GroupPlan;
@@ -44,6 +46,8 @@ pub struct Consumer {
     extensions: Extensions,
     groups: Vec<Group>,
     handle: ConsumerHandle,
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    inbox: Option<ConsumerInbox>,
 }
 
 /// A group that is ready to run.
@@ -79,7 +83,23 @@ impl Consumer {
     ) -> Self {
         let handle =
             ConsumerHandle::new(groups.iter().map(|group| (Arc::clone(&group.plan.group), group.parked.clone())));
-        Self { options, codec, clock, extensions, groups, handle }
+        Self {
+            options,
+            codec,
+            clock,
+            extensions,
+            groups,
+            handle,
+            #[cfg(any(feature = "mysql", feature = "sqlite"))]
+            inbox: None,
+        }
+    }
+
+    /// The same consumer, with the inbox of its groups.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub(super) fn with_inbox(mut self, inbox: Option<ConsumerInbox>) -> Self {
+        self.inbox = inbox;
+        self
     }
 
     /// Watches and stops this consumer while it runs.
@@ -102,6 +122,11 @@ impl Consumer {
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
         let handle = self.handle.clone();
         let _stop_on_drop = StopOnDrop(handle.clone());
+        #[cfg(any(feature = "mysql", feature = "sqlite"))]
+        let _upkeep = self.inbox.as_ref().map(|inbox| {
+            let groups = self.groups.iter().map(|group| Arc::clone(&group.plan.group)).collect();
+            inbox.keep_up(groups, &Handle::current())
+        });
         let mut engines = self.start();
         let mut result = Ok(());
         {
@@ -124,18 +149,27 @@ impl Consumer {
         let engines = FuturesUnordered::new();
         for (group, controls) in self.groups.into_iter().zip(self.handle.groups()) {
             let partitions = group.partitions;
+            #[cfg(any(feature = "mysql", feature = "sqlite"))]
+            let (extensions, passed_over) = match &self.inbox {
+                Some(inbox) => inbox.join(&group.plan, &controls.counters, &self.extensions),
+                None => (self.extensions.clone(), None),
+            };
+            #[cfg(not(any(feature = "mysql", feature = "sqlite")))]
+            let (extensions, passed_over) = (self.extensions.clone(), None);
             let parts = Parts {
                 plan: Arc::new(group.plan),
                 options: self.options.clone(),
                 clock: Arc::clone(&self.clock),
                 codec: self.codec.clone(),
-                extensions: self.extensions.clone(),
+                extensions,
                 producer: group.producer,
+                passed_over,
                 parked: group.parked,
                 runtime: runtime.clone(),
                 counters: Arc::clone(&controls.counters),
                 shutdown: self.handle.shutdown(),
                 commands: Arc::clone(&controls.commands),
+                observer: None,
             };
             let name = Arc::clone(&controls.group);
             engines.push(async move {

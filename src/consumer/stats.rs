@@ -13,6 +13,13 @@ pub(crate) struct Counters {
     pub(crate) parked_keys: AtomicU64,
     pub(crate) breakers_open: AtomicU64,
     pub(crate) skipped: AtomicU64,
+    pub(crate) repeats: AtomicU64,
+    pub(crate) gaps: AtomicU64,
+    pub(crate) out_of_order: AtomicU64,
+    pub(crate) forks: AtomicU64,
+    /// Counted by handlers' tasks.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub(crate) inbox: std::sync::Arc<crate::database::inbox::InboxCounters>,
     pub(crate) completed_before: AtomicU64,
     pub(crate) assigned: AtomicU64,
     pub(crate) in_flight: AtomicU64,
@@ -37,8 +44,21 @@ pub struct ConsumerStats {
     pub parked_keys: u64,
     /// Handlers that are paused now, because they fail whatever they are given.
     pub breakers_open: u64,
-    /// Events nobody handles, filtered ones and tombstones.
+    /// Events nobody handles, filtered ones, those redriven for another group, and tombstones.
     pub skipped: u64,
+    /// Events that came again, as their streams' sequences show; each is handled as any other.
+    pub repeats: u64,
+    /// Events that are missing between two of their stream. What retention, compaction and other members of the group have is
+    /// not missed.
+    pub gaps: u64,
+    /// Events that came behind later ones of their stream, for the first time. They were counted in `gaps` before.
+    pub out_of_order: u64,
+    /// Events that have the sequence of another one of their stream.
+    pub forks: u64,
+    /// Events that the inbox knew as handled: the handlers, which take a `Transaction`, did not run. Counted in `handled` too.
+    pub inbox_repeats: u64,
+    /// Events whose place in their stream the inbox knows as another event's. None is dropped.
+    pub inbox_forks: u64,
     /// Events read again after a restart or a rebalance that were complete already, and not handled again.
     pub completed_before: u64,
     /// Partitions assigned now.
@@ -57,6 +77,10 @@ impl Counters {
 
     pub(crate) fn read(&self) -> ConsumerStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        #[cfg(any(feature = "mysql", feature = "sqlite"))]
+        let (inbox_repeats, inbox_forks) = (self.inbox.repeats(), self.inbox.forks());
+        #[cfg(not(any(feature = "mysql", feature = "sqlite")))]
+        let (inbox_repeats, inbox_forks) = (0, 0);
         ConsumerStats {
             handled: read(&self.handled),
             retried: read(&self.retried),
@@ -66,6 +90,12 @@ impl Counters {
             parked_keys: read(&self.parked_keys),
             breakers_open: read(&self.breakers_open),
             skipped: read(&self.skipped),
+            repeats: read(&self.repeats),
+            gaps: read(&self.gaps),
+            out_of_order: read(&self.out_of_order),
+            forks: read(&self.forks),
+            inbox_repeats,
+            inbox_forks,
             completed_before: read(&self.completed_before),
             assigned: read(&self.assigned),
             in_flight: read(&self.in_flight),
@@ -87,6 +117,12 @@ impl std::ops::Add for ConsumerStats {
             parked_keys: self.parked_keys + other.parked_keys,
             breakers_open: self.breakers_open + other.breakers_open,
             skipped: self.skipped + other.skipped,
+            repeats: self.repeats + other.repeats,
+            gaps: self.gaps + other.gaps,
+            out_of_order: self.out_of_order + other.out_of_order,
+            forks: self.forks + other.forks,
+            inbox_repeats: self.inbox_repeats + other.inbox_repeats,
+            inbox_forks: self.inbox_forks + other.inbox_forks,
             completed_before: self.completed_before + other.completed_before,
             assigned: self.assigned + other.assigned,
             in_flight: self.in_flight + other.in_flight,

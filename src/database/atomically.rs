@@ -8,7 +8,7 @@ use rand::RngExt as _;
 use super::commit::commit;
 use super::error::Failure;
 use super::transaction::Ended;
-use super::{Database, Entity, Error, Tx};
+use super::{Database, Entity, Error, Transaction};
 
 /// The longest pause before another attempt.
 const MAX_PAUSE: Duration = Duration::from_millis(100);
@@ -74,14 +74,14 @@ impl Database {
     pub async fn atomically<A, F, Fut, R, E>(&self, key: &A::Key, closure: F) -> Result<R, E>
     where
         A: Entity,
-        F: Fn(Tx, Option<A>) -> Fut,
+        F: Fn(Transaction, Option<A>) -> Fut,
         Fut: Future<Output = Result<R, E>> + Send,
         E: From<Error>,
     {
         let lock = self.options.locking == Locking::ForUpdate;
         let mut attempts = Attempts::new(self.options.max_attempts);
         loop {
-            let tx = Tx::new(self);
+            let tx = Transaction::new(self);
             let overtaken = match tx.read::<A>(key, lock).await {
                 Ok(entity) => {
                     let result = closure(tx.clone(), entity).await;
@@ -100,19 +100,19 @@ impl Database {
     }
 
     /// Run `closure` and write what it saves and publishes, in one short transaction. As [`atomically`](Self::atomically),
-    /// without an entity to begin with; [`Tx::load`] reads them.
+    /// without an entity to begin with; [`Transaction::load`] reads them.
     ///
     /// # Errors
     /// As [`atomically`](Self::atomically).
     pub async fn transaction<F, Fut, R, E>(&self, closure: F) -> Result<R, E>
     where
-        F: Fn(Tx) -> Fut,
+        F: Fn(Transaction) -> Fut,
         Fut: Future<Output = Result<R, E>> + Send,
         E: From<Error>,
     {
         let mut attempts = Attempts::new(self.options.max_attempts);
         loop {
-            let tx = Tx::new(self);
+            let tx = Transaction::new(self);
             let result = closure(tx.clone()).await;
             match self.finish(&tx, result).await {
                 Ok(result) => return result,
@@ -122,11 +122,11 @@ impl Database {
     }
 
     /// End `tx`, whose closure has returned `result`: commit or roll back.
-    async fn finish<R, E>(&self, tx: &Tx, result: Result<R, E>) -> Result<Result<R, E>, Error> {
+    async fn finish<R, E>(&self, tx: &Transaction, result: Result<R, E>) -> Result<Result<R, E>, Error> {
         let Ended { buffer, open } = tx.end();
         let failure = match (buffer, result) {
             (Ok(buffer), Ok(value)) => {
-                commit(self, buffer, open).await?;
+                commit(self, buffer, open, Vec::new()).await?;
                 return Ok(Ok(value));
             }
             (Ok(_), Err(error)) => Ok(Err(error)),
@@ -141,7 +141,7 @@ impl Database {
     }
 }
 
-async fn roll_back(tx: &Tx) {
+async fn roll_back(tx: &Transaction) {
     if let Some(open) = tx.end().open
         && let Err(error) = open.roll_back().await
     {

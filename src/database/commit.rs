@@ -6,15 +6,28 @@ use super::open::{CommitFailure, OpenTransaction};
 use super::transaction::{Buffer, sql_error};
 use super::{Database, Error, Saved};
 
-/// Write `buffer` and commit, opening a transaction if none is open yet.
-pub(super) async fn commit(database: &Database, buffer: Buffer, open: Option<OpenTransaction>) -> Result<(), Error> {
+/// Write `buffer` and commit, opening a transaction if none is open yet. `statements` run behind the saves.
+pub(super) async fn commit(
+    database: &Database,
+    buffer: Buffer,
+    open: Option<OpenTransaction>,
+    mut statements: Vec<String>,
+) -> Result<(), Error> {
     let Buffer { saves, events, .. } = buffer;
     if saves.is_empty() && events.is_empty() && open.is_none() {
         return Ok(());
     }
-    // The registry may be asked here: before the transaction opens, unless the caller's own SQL opened it.
-    let events = Events::of(database, events).await?;
-    let statements = events.statements(database);
+    // The registry may be asked here: before the transaction opens, unless it is a handler's, or the caller's own SQL opened it.
+    let events = match Events::of(database, events).await {
+        Ok(events) => events,
+        Err(error) => {
+            if let Some(open) = open {
+                let _ = open.roll_back().await;
+            }
+            return Err(error);
+        }
+    };
+    statements.extend(events.statements(database));
 
     let mut open = match open {
         Some(open) => open,
@@ -53,15 +66,23 @@ pub(super) async fn record(database: &Database, events: Events) -> Result<(), Er
 async fn end(database: &Database, open: OpenTransaction, events: Events, statements: Vec<String>) -> Result<(), Error> {
     match open.commit(statements).await {
         Ok(()) => {}
-        Err(CommitFailure::Unknown(source)) => return Err(Error::CommitUnknown { source }),
         Err(CommitFailure::Statement(error)) if Failure::of(&error) == Failure::Check => {
             return Err(match events.disagreement(database).await {
                 Some(disagreement) => disagreement,
                 None => sql_error("committing", error),
             });
         }
-        Err(CommitFailure::Statement(error)) => return Err(sql_error("committing", error)),
+        Err(failure) => return Err(failure.into()),
     }
     events.after_commit(database).await;
     Ok(())
+}
+
+impl From<CommitFailure> for Error {
+    fn from(failure: CommitFailure) -> Self {
+        match failure {
+            CommitFailure::Unknown(source) => Self::CommitUnknown { source },
+            CommitFailure::Statement(error) => sql_error("committing", error),
+        }
+    }
 }

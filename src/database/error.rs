@@ -205,8 +205,8 @@ impl Failure {
         #[cfg(feature = "mysql")]
         if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
             match error.number() {
-                // Deadlock; lock wait timeout; MariaDB's "record has changed since last read".
-                1213 | 1205 | 1020 => return Self::Conflict,
+                // Deadlock; lock wait timeout; a lock that is not waited for; MariaDB's "record has changed since last read".
+                1213 | 1205 | 3572 | 1020 => return Self::Conflict,
                 // Shutdown in progress; connection killed, in MySQL's and MariaDB's words.
                 1053 | 3169 | 1927 | 4031 => return Self::ConnectionLost,
                 // Something does not exist, as the message says in the server's language: a function, say, or a savepoint.

@@ -4,7 +4,7 @@
 //! short transaction**. Nothing is open while the logic runs, unless it asks for the connection.
 //!
 //! ```no_run
-//! # use tidings::database::{Database, Connection, Entity, Saved, Tx, Versioned};
+//! # use tidings::database::{Database, Connection, Entity, Saved, Transaction, Versioned};
 //! # #[derive(Clone)]
 //! # struct Account { id: i64, nickname: String }
 //! # impl Entity for Account {
@@ -14,7 +14,7 @@
 //! #     async fn save(&self, _: Connection<'_>, _: Option<u64>) -> Result<Saved, sqlx::Error> { Ok(Saved::Done) }
 //! # }
 //! # async fn rename<U: tidings::Event>(db: &Database, user_id: i64, event: U) -> Result<(), tidings::database::Error> {
-//! db.atomically(&user_id, async |tx: Tx, account: Option<Account>| {
+//! db.atomically(&user_id, async |tx: Transaction, account: Option<Account>| {
 //!     let account = Account { nickname: "Kim".into(), ..account.unwrap_or(Account { id: user_id, nickname: String::new() }) };
 //!     tx.save(&account);
 //!     tx.publish(&event);
@@ -30,6 +30,9 @@ mod connection;
 mod entity;
 mod error;
 mod events;
+#[cfg(feature = "mysql")]
+mod held;
+pub mod inbox;
 mod migrate;
 #[cfg(feature = "mysql")]
 mod mysql;
@@ -48,8 +51,9 @@ pub use entity::{Entity, Saved, Versioned};
 pub use error::Error;
 #[cfg(all(feature = "consumer", any(feature = "mysql", feature = "sqlite")))]
 pub(crate) use error::{check_name, may_run_again};
+pub use inbox::Inbox;
 pub use options::DatabaseOptions;
 pub use pool::Database;
-pub use transaction::{Tx, TxConnection};
+pub use transaction::{Transaction, TransactionConnection};
 
 pub use sqlx;

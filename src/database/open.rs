@@ -2,11 +2,14 @@
 
 #[cfg(feature = "mysql")]
 use futures_util::StreamExt as _;
+use futures_util::TryStreamExt as _;
 use sqlx::AssertSqlSafe;
 
 use super::Connection;
 use super::error::Failure;
-use super::pool::Pool;
+#[cfg(feature = "mysql")]
+use super::held::HeldConnection;
+use super::pool::{Pool, Row};
 
 /// Set when a transaction opens and released first of all when it ends: if it is gone by then, a statement or a deadlock
 /// ended the transaction from within, and what follows would run outside of it.
@@ -17,10 +20,10 @@ const RELEASE_SAVEPOINT: &str = "RELEASE SAVEPOINT tidings_open";
 #[cfg(feature = "mysql")]
 const PACKET_BYTES: usize = 4 * 1_024 * 1_024;
 
-/// An open transaction. Rolled back when dropped.
+/// An open transaction. Rolled back when dropped; a server's connection is closed then.
 pub(crate) enum OpenTransaction {
     #[cfg(feature = "mysql")]
-    MySql(sqlx::Transaction<'static, sqlx::MySql>),
+    MySql(HeldConnection<sqlx::MySql>),
     #[cfg(feature = "sqlite")]
     Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
 }
@@ -34,13 +37,21 @@ pub(crate) enum CommitFailure {
     Unknown(sqlx::Error),
 }
 
+impl CommitFailure {
+    pub(crate) fn into_source(self) -> sqlx::Error {
+        match self {
+            Self::Statement(error) | Self::Unknown(error) => error,
+        }
+    }
+}
+
 impl OpenTransaction {
     pub(crate) async fn begin(pool: &Pool) -> Result<Self, sqlx::Error> {
         match pool {
             #[cfg(feature = "mysql")]
             Pool::MySql(pool) => {
-                let begin = AssertSqlSafe(format!("START TRANSACTION;{SET_SAVEPOINT}"));
-                Ok(Self::MySql(pool.begin_with(begin).await?))
+                let begin = format!("START TRANSACTION;{SET_SAVEPOINT}");
+                Ok(Self::MySql(HeldConnection::begin(pool.acquire().await?, begin).await?))
             }
             #[cfg(feature = "sqlite")]
             Pool::Sqlite(pool) => {
@@ -57,6 +68,17 @@ impl OpenTransaction {
             Self::MySql(transaction) => Connection::MySql(transaction),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(transaction) => Connection::Sqlite(transaction),
+        }
+    }
+
+    /// Run `sql`, each statement by itself; the rows of all of them.
+    pub(crate) async fn query(&mut self, sql: String) -> Result<Vec<Row>, sqlx::Error> {
+        let sql = sqlx::raw_sql(AssertSqlSafe(sql));
+        match self {
+            #[cfg(feature = "mysql")]
+            Self::MySql(transaction) => sql.fetch(&mut **transaction).map_ok(Row::MySql).try_collect().await,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(transaction) => sql.fetch(&mut **transaction).map_ok(Row::Sqlite).try_collect().await,
         }
     }
 
@@ -91,7 +113,7 @@ impl OpenTransaction {
             #[cfg(feature = "mysql")]
             Self::MySql(mut transaction) => {
                 let released = sqlx::raw_sql(RELEASE_SAVEPOINT).execute(&mut *transaction).await;
-                transaction.rollback().await?;
+                transaction.roll_back().await?;
                 match released {
                     Ok(_) => Ok(false),
                     Err(error) if Failure::of(&error) == Failure::EndedFromWithin => Ok(true),
@@ -133,37 +155,54 @@ fn packets(statements: impl IntoIterator<Item = String>, limit: usize) -> Vec<(S
 
 #[cfg(feature = "mysql")]
 async fn commit_mysql(
-    mut transaction: sqlx::Transaction<'static, sqlx::MySql>,
+    mut transaction: HeldConnection<sqlx::MySql>,
     statements: Vec<String>,
 ) -> Result<(), CommitFailure> {
     let statements = std::iter::once(RELEASE_SAVEPOINT.to_owned()).chain(statements);
     let mut packets = packets(statements, PACKET_BYTES);
     let Some((mut last, count)) = packets.pop() else { return Ok(()) };
     for (packet, _) in packets {
-        let run = sqlx::raw_sql(AssertSqlSafe(packet)).execute(&mut *transaction).await;
-        run.map_err(CommitFailure::Statement)?;
+        if let Err(error) = sqlx::raw_sql(AssertSqlSafe(packet)).execute(&mut *transaction).await {
+            return Err(failed(transaction, error));
+        }
     }
 
     last.push_str(";COMMIT");
     let mut done = 0;
+    let mut failure = None;
     {
         let mut results = sqlx::raw_sql(AssertSqlSafe(last)).fetch_many(&mut *transaction);
         while let Some(result) = results.next().await {
             match result {
                 Ok(sqlx::Either::Left(_)) => done += 1,
                 Ok(sqlx::Either::Right(_)) => {}
-                // The server stops at the first statement that fails, so it did not come to COMMIT.
-                Err(error @ sqlx::Error::Database(_)) if done < count => return Err(CommitFailure::Statement(error)),
-                // A cluster certifies at COMMIT, and refuses a transaction that another node has overtaken.
-                Err(error) if Failure::of(&error) == Failure::Conflict => return Err(CommitFailure::Statement(error)),
-                Err(error) => return Err(CommitFailure::Unknown(error)),
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
             }
         }
     }
-    // Dropping the handle queues a ROLLBACK, which finds nothing to do and travels with the ping of the connection's return:
-    // a commit through the handle would be a round trip more.
-    drop(transaction);
-    Ok(())
+    match failure {
+        None => {
+            transaction.release();
+            Ok(())
+        }
+        // The server stops at the first statement that fails, so it did not come to COMMIT.
+        Some(error @ sqlx::Error::Database(_)) if done < count => Err(failed(transaction, error)),
+        // A cluster certifies at COMMIT, and refuses a transaction that another node has overtaken.
+        Some(error) if Failure::of(&error) == Failure::Conflict => Err(failed(transaction, error)),
+        Some(error) => Err(CommitFailure::Unknown(error)),
+    }
+}
+
+/// A statement failed: roll back. Only a server that still answers says what failed; else the connection is closed.
+#[cfg(feature = "mysql")]
+fn failed(transaction: HeldConnection<sqlx::MySql>, error: sqlx::Error) -> CommitFailure {
+    if matches!(error, sqlx::Error::Database(_)) {
+        transaction.release();
+    }
+    CommitFailure::Statement(error)
 }
 
 #[cfg(test)]

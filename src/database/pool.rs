@@ -174,9 +174,7 @@ impl Pool {
     /// Run `statements` in a transaction.
     pub(crate) async fn run_transaction(&self, statements: Vec<String>) -> Result<(), sqlx::Error> {
         let open = OpenTransaction::begin(self).await?;
-        open.commit(statements).await.map_err(|failure| match failure {
-            CommitFailure::Statement(error) | CommitFailure::Unknown(error) => error,
-        })
+        open.commit(statements).await.map_err(CommitFailure::into_source)
     }
 
     /// Run `sql`, each statement by itself; how many rows all of them changed.

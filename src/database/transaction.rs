@@ -13,7 +13,7 @@ use super::entity::SaveEntity;
 use super::error::Failure;
 use super::open::OpenTransaction;
 use super::pool::Pool;
-use super::{Connection, Database, Entity, Error, Versioned};
+use super::{Connection, Database, Entity, Error, Locking, Versioned};
 use crate::event::{Event, Key as _};
 use crate::publisher::PreparedEvent;
 
@@ -21,8 +21,12 @@ use crate::publisher::PreparedEvent;
 ///
 /// [`save`](Self::save) and [`publish`](Self::publish) only take note: everything is written in one short transaction once the
 /// closure returns `Ok`. What goes wrong with them is returned by [`atomically`](Database::atomically).
+///
+/// A handler takes one behind its payload, `tx: Transaction`. It is open from before the handler begins, and commits once the
+/// handler has said that it is done; what goes wrong then has the event delivered again. The event is remembered as handled in
+/// it, so its effects happen once: see [`inbox`](super::inbox).
 #[derive(Clone)]
-pub struct Tx {
+pub struct Transaction {
     shared: Arc<Shared>,
 }
 
@@ -30,6 +34,8 @@ struct Shared {
     database: Database,
     buffer: Mutex<Buffer>,
     open: Arc<AsyncMutex<Option<OpenTransaction>>>,
+    /// Whether [`Transaction::load`] locks what it reads.
+    locks_reads: bool,
 }
 
 /// An entity, whatever its type: the type and the key.
@@ -58,9 +64,21 @@ pub(super) struct Ended {
     pub(super) open: Option<OpenTransaction>,
 }
 
-impl Tx {
+impl Transaction {
     pub(super) fn new(database: &Database) -> Self {
-        let shared = Shared { database: database.clone(), buffer: Mutex::default(), open: Arc::default() };
+        let database = database.clone();
+        let shared = Shared { database, buffer: Mutex::default(), open: Arc::default(), locks_reads: false };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// A transaction that is open already, a handler's.
+    pub(super) fn opened(database: &Database, open: OpenTransaction) -> Self {
+        let shared = Shared {
+            database: database.clone(),
+            buffer: Mutex::default(),
+            open: Arc::new(AsyncMutex::new(Some(open))),
+            locks_reads: database.options.locking == Locking::ForUpdate,
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -96,12 +114,13 @@ impl Tx {
         });
     }
 
-    /// Read another entity, and remember its version for [`save`](Self::save). Only what is saved is checked for changes.
+    /// Read another entity, and remember its version for [`save`](Self::save). Only what is saved is checked for changes. In a
+    /// handler's transaction it is locked too, where the database's options say [`Locking::ForUpdate`].
     ///
     /// # Errors
     /// [`Error::Doomed`]: the transaction cannot go on; its cause is returned by the call that runs it.
     pub async fn load<A: Entity>(&self, key: &A::Key) -> Result<Option<A>, Error> {
-        let loaded = self.read::<A>(key, false).await;
+        let loaded = self.read::<A>(key, self.shared.locks_reads).await;
         self.keep(loaded)
     }
 
@@ -114,14 +133,14 @@ impl Tx {
     /// # Errors
     /// [`Error::Doomed`], as for [`load`](Self::load).
     #[cfg(feature = "mysql")]
-    pub async fn mysql(&self) -> Result<TxConnection<sqlx::MySqlConnection>, Error> {
+    pub async fn mysql(&self) -> Result<TransactionConnection<sqlx::MySqlConnection>, Error> {
         let opened = self.open("MySQL").await;
         let guard = self.keep(opened)?;
         let connection = OwnedMutexGuard::try_map(guard, |open| match open {
             Some(OpenTransaction::MySql(transaction)) => Some(&mut **transaction),
             _ => None,
         });
-        connection.map(TxConnection).map_err(|_| Error::Doomed)
+        connection.map(TransactionConnection).map_err(|_| Error::Doomed)
     }
 
     /// The transaction's connection, for the caller's own SQL. The transaction opens now, and stays open until the closure
@@ -130,14 +149,14 @@ impl Tx {
     /// # Errors
     /// [`Error::Doomed`], as for [`load`](Self::load).
     #[cfg(feature = "sqlite")]
-    pub async fn sqlite(&self) -> Result<TxConnection<sqlx::SqliteConnection>, Error> {
+    pub async fn sqlite(&self) -> Result<TransactionConnection<sqlx::SqliteConnection>, Error> {
         let opened = self.open("SQLite").await;
         let guard = self.keep(opened)?;
         let connection = OwnedMutexGuard::try_map(guard, |open| match open {
             Some(OpenTransaction::Sqlite(transaction)) => Some(&mut **transaction),
             _ => None,
         });
-        connection.map(TxConnection).map_err(|_| Error::Doomed)
+        connection.map(TransactionConnection).map_err(|_| Error::Doomed)
     }
 
     /// Read the entity this transaction is about, and lock it first if `lock`.
@@ -250,11 +269,11 @@ pub(super) fn sql_error(doing: &'static str, source: sqlx::Error) -> Error {
     }
 }
 
-impl fmt::Debug for Tx {
+impl fmt::Debug for Transaction {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let buffer = self.shared.buffer.lock();
         formatter
-            .debug_struct("Tx")
+            .debug_struct("Transaction")
             .field("saves", &buffer.saves.len())
             .field("events", &buffer.events.len())
             .field("ended", &buffer.ended)
@@ -263,9 +282,9 @@ impl fmt::Debug for Tx {
 }
 
 /// The connection of an open transaction; dereferences to sqlx's, so `&mut *connection` is an executor.
-pub struct TxConnection<C>(OwnedMappedMutexGuard<Option<OpenTransaction>, C>);
+pub struct TransactionConnection<C>(OwnedMappedMutexGuard<Option<OpenTransaction>, C>);
 
-impl<C> Deref for TxConnection<C> {
+impl<C> Deref for TransactionConnection<C> {
     type Target = C;
 
     fn deref(&self) -> &C {
@@ -273,14 +292,14 @@ impl<C> Deref for TxConnection<C> {
     }
 }
 
-impl<C> DerefMut for TxConnection<C> {
+impl<C> DerefMut for TransactionConnection<C> {
     fn deref_mut(&mut self) -> &mut C {
         &mut self.0
     }
 }
 
-impl<C> fmt::Debug for TxConnection<C> {
+impl<C> fmt::Debug for TransactionConnection<C> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("TxConnection").finish_non_exhaustive()
+        formatter.debug_struct("TransactionConnection").finish_non_exhaustive()
     }
 }

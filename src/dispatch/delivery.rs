@@ -46,6 +46,9 @@ pub struct DeliveryContext {
 struct Shared {
     parts: DeliveryParts,
     hooks: Mutex<Vec<CompletionHook>>,
+    /// What extractors keep for each other, one value a type: few, so a list will do.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    kept: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
 }
 
 /// Runs between a handler's return and the event's completion; may change the outcome. A handler's transaction commits here.
@@ -54,7 +57,14 @@ pub type CompletionHook = Box<dyn FnOnce(Outcome) -> BoxFuture<'static, Outcome>
 impl Delivery {
     /// A delivery of these parts.
     pub fn new(parts: DeliveryParts) -> Self {
-        Self { shared: Arc::new(Shared { parts, hooks: Mutex::new(Vec::new()) }) }
+        Self {
+            shared: Arc::new(Shared {
+                parts,
+                hooks: Mutex::default(),
+                #[cfg(any(feature = "mysql", feature = "sqlite"))]
+                kept: Mutex::default(),
+            }),
+        }
     }
 
     /// The record.
@@ -97,6 +107,28 @@ impl Delivery {
         self.shared.hooks.lock().push(hook);
     }
 
+    /// Run the hooks registered, the last one first, as a consumer does when the handler has returned `outcome`; what becomes of
+    /// the delivery. For whoever runs handlers without a consumer.
+    pub async fn complete(&self, mut outcome: Outcome) -> Outcome {
+        for hook in self.take_completion_hooks().into_iter().rev() {
+            outcome = hook(outcome).await;
+        }
+        outcome
+    }
+
+    /// What an extractor keeps for the others of this attempt.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub(crate) fn shared_value<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let values = self.shared.kept.lock();
+        values.iter().find_map(|value| Arc::clone(value).downcast().ok())
+    }
+
+    /// Keep `value` for the other extractors of this attempt.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub(crate) fn share_value<T: Send + Sync + 'static>(&self, value: Arc<T>) {
+        self.shared.kept.lock().push(value);
+    }
+
     /// Become the delivery of attempt `attempt` at `handler`. Where somebody still holds an earlier attempt's, that one stays as it is.
     #[cfg(feature = "consumer")]
     pub(crate) fn begin_attempt(&mut self, handler: &'static str, attempt: u32) {
@@ -104,6 +136,9 @@ impl Delivery {
             Some(shared) => {
                 shared.parts.handler = handler;
                 shared.parts.attempt = attempt;
+                shared.hooks.get_mut().clear();
+                #[cfg(any(feature = "mysql", feature = "sqlite"))]
+                shared.kept.get_mut().clear();
             }
             None => self.replace(self.record().clone(), handler, attempt),
         }
@@ -126,7 +161,6 @@ impl Delivery {
     }
 
     /// The hooks registered, first one first; each is handed out once.
-    #[cfg(feature = "consumer")]
     pub(crate) fn take_completion_hooks(&self) -> Vec<CompletionHook> {
         std::mem::take(&mut *self.shared.hooks.lock())
     }

@@ -31,9 +31,13 @@ use crate::transport::Headers;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be taken from a delivery",
     label = "a handler cannot take this behind its payload",
-    note = "use `Message`, `RecordHeaders`, `State<T>` or `Delivery`, or implement `tidings::dispatch::FromDelivery` for your type"
+    note = "use `Message`, `Transaction`, `RecordHeaders`, `State<T>` or `Delivery`, or implement `tidings::dispatch::FromDelivery` for your type"
 )]
 pub trait FromDelivery: Sized + Send {
+    /// Whether taking it opens the handler's `Transaction`. Default: `false`. Set it for a type of yours that takes one from the
+    /// delivery: the consumer then keeps an inbox for the handlers that take your type.
+    const USES_TRANSACTION: bool = false;
+
     /// Take the value.
     fn from_delivery(delivery: &Delivery) -> impl Future<Output = Result<Self, HandlerError>> + Send;
 }

@@ -44,6 +44,8 @@ pub struct RouteInfo {
     pub policy: Policy,
     /// The type the payload becomes.
     pub payload: PayloadInfo,
+    /// Whether the handler takes a `Transaction`, or something that opens one.
+    pub uses_transaction: bool,
     /// How events are put together, for a handler of batches.
     pub batch: Option<BatchPolicy>,
 }

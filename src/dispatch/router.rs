@@ -88,6 +88,7 @@ mod tests {
             docs: "",
             policy: Policy::INHERIT,
             payload: PayloadInfo { event, version: "1.0.0", schema: "" },
+            uses_transaction: false,
             batch: None,
         }
     }

@@ -8,6 +8,10 @@ pub const OPERATION_DURATION: &str = "messaging.client.operation.duration";
 pub const DROPPED_EVENTS: &str = "tidings.publisher.dropped.events";
 /// Counter: transactions that were run again after a conflict. Unit: attempts.
 pub const TRANSACTION_RETRIES: &str = "tidings.database.transaction.retries";
+/// Counter: events that an inbox knew, and whose handlers did not run. Unit: events.
+pub const INBOX_REPEATS: &str = "tidings.inbox.repeats";
+/// Counter: events whose place in their stream an inbox knows as another event's. Unit: events.
+pub const INBOX_FORKS: &str = "tidings.inbox.forks";
 /// Counter: events that a relay wrote and Kafka acknowledged. Unit: events.
 pub const OUTBOX_PUBLISHED: &str = "tidings.outbox.published.events";
 /// Counter: events that Kafka refused and a relay parked. Unit: events.

@@ -133,7 +133,9 @@ impl Headers {
 
     /// The last value under `name`, as Kafka's own clients choose among repeated names.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.spans.iter().rev().map(|span| self.header(*span)).find(|header| header.name == name.as_bytes())?.value
+        // A header asked for need not be there, and most names differ in length.
+        let as_long = self.spans.iter().rev().filter(|span| span.name_bytes as usize == name.len());
+        as_long.map(|span| self.header(*span)).find(|header| header.name == name.as_bytes())?.value
     }
 
     /// The last value under `name`, if it is UTF-8.

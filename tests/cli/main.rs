@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod command;
+mod inbox;
 mod migrate;
 mod publish;
 mod routes;

@@ -23,6 +23,9 @@ fn help_is_data_and_every_verb_has_examples() {
     for verb in ["ensure", "show"] {
         assert!(tidings(["topics", verb, "--help"]).run().succeeded().stdout.contains("Examples:"));
     }
+    for verb in ["ls", "show", "redrive"] {
+        assert!(tidings(["dead-letters", verb, "--help"]).run().succeeded().stdout.contains("Examples:"));
+    }
 }
 
 #[test]
@@ -35,12 +38,24 @@ fn a_question_that_cannot_be_understood_ends_with_2() {
     tidings(["publish", "accounts", "--acks", "2", "{}"]).run().failed(2, &["`2`", "none, leader or all"]);
     tidings(["publish", "accounts", "--event-version", "one", "{}"]).run().failed(2, &["one", "--event-version"]);
     tidings(["routes"]).run().failed(2, &["FILE"]);
+    tidings(["dead-letters"]).run().failed(2, &["redrive"]);
+    tidings(["dead-letters", "ls"]).run().failed(2, &["--group"]);
+    tidings(["dead-letters", "ls", "-g", "a.A", "-t", "b"]).run().failed(2, &["--topic", "--group"]);
+    tidings(["dead-letters", "ls", "-g", "a.A", "--from", "1200"]).run().failed(2, &["--from", "@-1h", "--at"]);
+    tidings(["dead-letters", "show", "17", "-g", "a.A"]).run().failed(2, &["`17`", "3:17"]);
+    for rate in ["0", "-1", "inf", "fast"] {
+        let rate = format!("--rate={rate}");
+        tidings(["dead-letters", "redrive", "-g", "a.A", &rate]).run().failed(2, &["--rate", "above 0"]);
+    }
     tidings(["topics", "ensure", "--partitions", "3"]).run().failed(2, &["<TOPIC>"]);
 }
 
 #[test]
 fn no_broker_ends_with_1_and_names_the_address() {
-    let asked: [&[&str]; 3] = [
+    let asked: [&[&str]; 6] = [
+        &["dead-letters", "ls", "-g", "boards.Board", "--timeout", "1"],
+        &["dead-letters", "show", "0:0", "-g", "boards.Board", "--timeout", "1"],
+        &["dead-letters", "redrive", "-g", "boards.Board", "--timeout", "1", "--execute"],
         &["tail", "accounts", "--timeout", "1"],
         &["topics", "show", "accounts", "--timeout", "1"],
         &["publish", "accounts", "--timeout", "1", "--event", "a.B", "--key", "1", "{}"],

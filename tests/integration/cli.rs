@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tidings::Event as _;
-use tidings::database::{Database, DatabaseOptions, Error, Tx};
+use tidings::database::{Database, DatabaseOptions, Error, Transaction};
 use tidings::publisher::{DeliveryMode, Publisher, PublisherOptions};
 use tidings::transport::kafka::{KafkaProducer, ProducerOptions};
 use tidings::transport::{Headers, OutgoingRecord, Producer as _};
@@ -316,7 +316,7 @@ async fn a_relay_of_its_own_publishes_what_was_committed_and_ends_when_it_is_tol
     let commit = async |users: std::ops::Range<i64>| {
         for user in users {
             let event = NicknameChanged::of(user);
-            let publish = |tx: Tx| {
+            let publish = |tx: Transaction| {
                 tx.publish(&event);
                 async { Ok::<_, Error>(()) }
             };

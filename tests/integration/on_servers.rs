@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join;
 use tidings::database::sqlx::{self, AssertSqlSafe};
-use tidings::database::{Database, DatabaseOptions, Error, Tx};
+use tidings::database::{Database, DatabaseOptions, Error, Transaction};
 use tidings::outbox::bucket_of;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -58,7 +58,7 @@ async fn two_accounts(stage: &Stage) {
     stage.execute("INSERT INTO account (id, nickname, version) VALUES ('1', 'one', 1), ('2', 'two', 1)").await;
 }
 
-async fn touch(tx: &Tx, id: &str) -> Result<(), ServiceError> {
+async fn touch(tx: &Transaction, id: &str) -> Result<(), ServiceError> {
     let mut connection = tx.mysql().await?;
     sqlx::query("UPDATE account SET version = version + 1 WHERE id = ?").bind(id).execute(&mut *connection).await?;
     Ok(())
@@ -130,7 +130,7 @@ pub(crate) async fn a_lock_wait_that_times_out_runs_the_closure_again(stage: &St
             Ok(())
         }
     };
-    let write = stage.database.atomically("1", async |tx: Tx, account: Option<Account>| {
+    let write = stage.database.atomically("1", async |tx: Transaction, account: Option<Account>| {
         if runs.fetch_add(1, Ordering::Relaxed) > 0 {
             again.notify_one();
         }
@@ -149,7 +149,7 @@ pub(crate) async fn a_lock_wait_that_times_out_runs_the_closure_again(stage: &St
 pub(crate) async fn a_connection_killed_before_the_commit_runs_the_closure_again(stage: &Stage) {
     two_accounts(stage).await;
     let runs = AtomicU32::new(0);
-    let write = stage.database.atomically("1", async |tx: Tx, account: Option<Account>| {
+    let write = stage.database.atomically("1", async |tx: Transaction, account: Option<Account>| {
         let first = runs.fetch_add(1, Ordering::Relaxed) == 0;
         let mut connection = tx.mysql().await?;
         let id: u64 = sqlx::query_scalar("SELECT CONNECTION_ID()").fetch_one(&mut *connection).await?;
@@ -169,7 +169,7 @@ pub(crate) async fn a_connection_killed_before_the_commit_runs_the_closure_again
 
 /// Passes everything on between clients and the server of `address`, until a client sends `COMMIT`: that still reaches the
 /// server, but the answer does not come back.
-async fn a_line_that_breaks_after_commit(address: String) -> std::net::SocketAddr {
+pub(crate) async fn a_line_that_breaks_after_commit(address: String) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let here = listener.local_addr().unwrap();
     tokio::spawn(async move {

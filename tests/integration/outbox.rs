@@ -1,8 +1,8 @@
-//! Transactions and the relay on real MySQL and MariaDB.
+//! Transactions, the inbox and the relay on real MySQL and MariaDB.
 
 mod scenarios {
-    pub(super) use crate::on_servers;
-    pub(super) use crate::scenarios::{relaying, transactions};
+    pub(super) use crate::scenarios::{inbox, relaying, transactions};
+    pub(super) use crate::{inbox_on_servers, on_servers};
 }
 
 /// A test for each scenario that only a server with many connections can show.
@@ -18,6 +18,15 @@ macro_rules! server_scenarios {
                 a_connection_lost_after_commit_was_sent_is_unknown,
                 what_is_wrong_with_the_address_is_named,
                 a_statement_that_commits_implicitly_is_noticed,
+            }
+            inbox_on_servers {
+                a_deadlock_in_a_handler_is_no_attempt_of_its_event,
+                a_lock_that_does_not_come_is_no_attempt_of_its_event,
+                a_commit_that_nobody_knows_of_is_decided_by_the_inbox,
+                a_cancelled_handler_closes_its_connection_and_leaves_nothing,
+                a_handler_that_ends_in_order_keeps_its_connection,
+                a_purge_neither_waits_for_a_handler_nor_forgets_its_stream,
+                a_transaction_that_nothing_is_heard_from_is_ended_by_the_server,
             }
         }
     };

@@ -8,6 +8,7 @@ pub(crate) async fn play(part: &str) {
         #[cfg(feature = "cli")]
         "parking service" => consumer::parking::serve().await,
         "slow service" => consumer::shutdown::serve().await,
+        "totals" => consumer::once::keep_totals().await,
         "commit" => kill::commit().await,
         "relay" => kill::relay().await,
         _ => panic!("there is no part called {part}"),

@@ -10,7 +10,7 @@ use tidings::causality::Causality;
 use tidings::clock::{Clock as _, SystemClock};
 use tidings::consumer::{Consumer, ConsumerOptions};
 use tidings::database::sqlx;
-use tidings::database::{Database, Tx};
+use tidings::database::{Database, Transaction};
 use tidings::outbox::{KafkaProducers, Relay, RelayHandle};
 use tidings::prelude::*;
 use tidings::publisher::{Acks, DeliveryMode, Publisher, PublisherOptions};
@@ -84,7 +84,7 @@ impl Ranking {
             self.publisher.publish(&changed).await?;
             return Ok(());
         };
-        let rank = async |tx: Tx, _: Option<Player>| {
+        let rank = async |tx: Transaction, _: Option<Player>| {
             tx.save(&Player { id: score.player, scores: score.serial });
             tx.publish(&changed);
             Ok(())
@@ -345,7 +345,7 @@ async fn a_transaction_that_does_not_commit_publishes_nothing() {
     // One that is rolled back by its own error …
     let refused: Result<()> = service
         .database
-        .atomically(&1, async |tx: Tx, _: Option<Player>| {
+        .atomically(&1, async |tx: Transaction, _: Option<Player>| {
             tx.save(&Player { id: 1, scores: 1 });
             tx.publish(&ScorePosted::new(1, 1));
             Err("the business logic says no".into())
@@ -354,7 +354,7 @@ async fn a_transaction_that_does_not_commit_publishes_nothing() {
     assert_eq!(refused.unwrap_err().to_string(), "the business logic says no");
     // … one whose caller goes away while a statement of its own is not committed …
     let began = tokio::sync::Notify::new();
-    let abandoned = service.database.atomically(&1, async |tx: Tx, _: Option<Player>| -> Result<()> {
+    let abandoned = service.database.atomically(&1, async |tx: Transaction, _: Option<Player>| -> Result<()> {
         tx.save(&Player { id: 1, scores: 1 });
         tx.publish(&ScorePosted::new(1, 1));
         let mut connection = tx.mysql().await?;
@@ -369,7 +369,7 @@ async fn a_transaction_that_does_not_commit_publishes_nothing() {
     // … and one that panics.
     let database = service.database.clone();
     let panicked = tokio::spawn(async move {
-        let post = async |tx: Tx, _: Option<Player>| -> Result<()> {
+        let post = async |tx: Transaction, _: Option<Player>| -> Result<()> {
             tx.save(&Player { id: 1, scores: 1 });
             tx.publish(&ScorePosted::new(1, 1));
             panic!("in the middle of it");

@@ -1,6 +1,7 @@
 //! What must hold on every database: the same scenarios run on SQLite, MySQL and MariaDB.
 
 pub(crate) mod account;
+pub(crate) mod inbox;
 #[cfg(feature = "consumer")]
 pub(crate) mod parked;
 pub(crate) mod relaying;
@@ -51,6 +52,23 @@ macro_rules! all_scenarios {
                 any_text_survives_the_outbox,
                 processes_that_migrate_at_once_wait_for_each_other,
                 a_publisher_records_in_the_outbox,
+            }
+            inbox {
+                an_event_that_is_delivered_again_takes_effect_once,
+                a_handler_that_fails_leaves_nothing_behind,
+                what_filters_leave_out_is_not_waited_for,
+                streams_dispatchers_groups_and_sources_are_apart,
+                a_dead_letter_is_handled_once_when_it_is_redriven,
+                the_latest_event_is_handled_when_it_comes_again_after_it_was_passed_over,
+                what_was_handled_is_not_passed_over,
+                a_fork_is_never_dropped,
+                a_higher_epoch_begins_anew_and_a_lower_one_is_over,
+                an_event_without_a_sequence_is_remembered_by_its_id_for_a_while,
+                idle_streams_and_old_holes_are_purged_when_that_is_asked_for,
+                two_processes_do_not_handle_one_stream_at_once,
+                extractors_of_one_handler_share_its_transaction,
+                a_save_that_was_overtaken_has_the_event_delivered_again,
+                many_deliveries_of_many_events_take_effect_once_each,
             }
             relaying {
                 records_are_those_of_the_direct_mode_with_a_sequence,

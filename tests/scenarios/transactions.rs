@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::future::{join_all, try_join};
-use tidings::database::{Database, Error, Locking, TransactionOptions, Tx};
+use tidings::database::{Database, Error, Locking, Transaction, TransactionOptions};
 use tidings::publisher::{Acks, DeliveryMode, Publisher, PublisherOptions};
 use tokio::sync::Barrier;
 
@@ -23,7 +23,7 @@ pub(crate) enum ServiceError {
 
 async fn rename(database: &Database, id: &str, nickname: &str) -> Result<Account, Error> {
     database
-        .atomically(id, async |tx: Tx, _: Option<Account>| {
+        .atomically(id, async |tx: Transaction, _: Option<Account>| {
             let account = Account::new(id, nickname);
             tx.save(&account);
             tx.publish(&AccountRenamed::of(&account));
@@ -33,7 +33,7 @@ async fn rename(database: &Database, id: &str, nickname: &str) -> Result<Account
 }
 
 pub(crate) async fn a_rolled_back_transaction_publishes_nothing(stage: &Stage) {
-    let refused = stage.database.atomically("7", async |tx: Tx, account: Option<Account>| {
+    let refused = stage.database.atomically("7", async |tx: Transaction, account: Option<Account>| {
         assert_eq!(account, None);
         let account = Account::new("7", "Kim");
         tx.save(&account);
@@ -77,7 +77,7 @@ pub(crate) async fn a_conflict_runs_the_closure_again(stage: &Stage) {
     let (runs, both_have_read) = (AtomicU32::new(0), Barrier::new(2));
     let append = |letter: &'static str| {
         let (runs, both_have_read) = (&runs, &both_have_read);
-        stage.database.atomically("7", async move |tx: Tx, account: Option<Account>| {
+        stage.database.atomically("7", async move |tx: Transaction, account: Option<Account>| {
             if runs.fetch_add(1, Ordering::Relaxed) < 2 {
                 both_have_read.wait().await;
             }
@@ -100,7 +100,7 @@ pub(crate) async fn two_creators_of_one_entity_both_succeed(stage: &Stage) {
     let runs = AtomicU32::new(0);
     let create = |nickname: &'static str| {
         let (runs, both_have_read) = (&runs, &both_have_read);
-        stage.database.atomically("7", async move |tx: Tx, _: Option<Account>| {
+        stage.database.atomically("7", async move |tx: Transaction, _: Option<Account>| {
             if runs.fetch_add(1, Ordering::Relaxed) < 2 {
                 both_have_read.wait().await;
             }
@@ -123,7 +123,7 @@ pub(crate) async fn a_conflict_without_end_is_given_up(stage: &Stage) {
     rename(&stage.database, "7", "Kim").await.unwrap();
     let database = stage.database.clone().with_options(TransactionOptions::default().max_attempts(3));
     let runs = AtomicU32::new(0);
-    let result = database.atomically("7", async |tx: Tx, account: Option<Account>| {
+    let result = database.atomically("7", async |tx: Transaction, account: Option<Account>| {
         let run = runs.fetch_add(1, Ordering::Relaxed);
         rename(&stage.database, "7", &format!("other-{run}")).await?;
         tx.save(&account.unwrap());
@@ -138,7 +138,7 @@ pub(crate) async fn locking_first_makes_writers_wait_and_not_run_again(stage: &S
     let database = stage.database.clone().with_options(TransactionOptions::default().locking(Locking::ForUpdate));
     let runs = AtomicU32::new(0);
     let append = async || {
-        let append = database.atomically("7", async |tx: Tx, account: Option<Account>| {
+        let append = database.atomically("7", async |tx: Transaction, account: Option<Account>| {
             runs.fetch_add(1, Ordering::Relaxed);
             tokio::task::yield_now().await;
             let account = account.unwrap();
@@ -167,7 +167,7 @@ pub(crate) async fn the_callers_own_sql_is_part_of_the_transaction(stage: &Stage
     }
 }
 
-async fn own_sql(tx: &Tx, sql: &'static str) -> Result<(), ServiceError> {
+async fn own_sql(tx: &Transaction, sql: &'static str) -> Result<(), ServiceError> {
     use tidings::database::sqlx::raw_sql;
     if tx.database().kind() == "MySQL" {
         #[cfg(feature = "mysql")]
@@ -277,7 +277,7 @@ pub(crate) async fn the_direct_mode_sends_after_the_commit(stage: &Stage) {
 }
 
 pub(crate) async fn an_event_too_large_for_its_topic_is_refused_before_the_commit(stage: &Stage) {
-    let result = stage.database.atomically("7", async |tx: Tx, _: Option<Account>| {
+    let result = stage.database.atomically("7", async |tx: Transaction, _: Option<Account>| {
         tx.save(&Account::new("7", "Kim"));
         tx.publish(&AccountRenamed::new("7", &"x".repeat(1_048_600)));
         Ok(())

@@ -1,6 +1,6 @@
 //! What the compiler must accept: handlers borrow themselves and their locals inside a transaction, and stay `Send`.
 
-use tidings::database::{Database, Tx};
+use tidings::database::{Database, Transaction};
 
 use super::scenarios::account::{Account, AccountRenamed};
 use super::scenarios::stage::Stage;
@@ -38,7 +38,7 @@ impl Handlers {
 
     async fn on_something_else(&self, ids: &[&str]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         self.database
-            .transaction(async |tx: Tx| -> Result<(), tidings::database::Error> {
+            .transaction(async |tx: Transaction| -> Result<(), tidings::database::Error> {
                 for id in ids {
                     if let Some(account) = tx.load::<Account>(id).await? {
                         let seen = self.other_data().await;

@@ -89,6 +89,12 @@ fn route(block: &Block, handler: &Handler) -> TokenStream {
     let name = handler.name();
     let docs = &handler.docs;
     let policy = handler.options.policy.or(&block.options.policy).to_tokens(krate);
+    let uses_transaction = handler.parameters().skip(1).map(|parameter| {
+        let (ty, conditions) = (&parameter.ty, conditions::of(&parameter.attrs));
+        let here = path_at(krate, ty.span());
+        let uses_it = quote_spanned!(ty.span()=> <#ty as #here::FromDelivery>::USES_TRANSACTION);
+        quote!(#(#conditions)* #uses_it)
+    });
     let run = run(krate, handler, payload);
     let here = path_at(krate, payload.span());
     let info = quote_spanned!(payload.span()=> #here::__private::route_info::<#payload>);
@@ -97,7 +103,7 @@ fn route(block: &Block, handler: &Handler) -> TokenStream {
         {
             #assertion
             #krate::dispatch::Route {
-                info: #info(#event, #versions, #name, #docs, #policy),
+                info: #info(#event, #versions, #name, #docs, #policy, &[#(#uses_transaction),*]),
                 handle: #krate::dispatch::RouteHandle::Single(#run),
             }
         }

@@ -39,8 +39,12 @@ impl ::tidings::Dispatcher for Leaderboards {
                             .max_attempts(8u32)
                             .max(::core::time::Duration::new(60u64, 0u32))
                             .timeout(::core::time::Duration::new(10u64, 0u32)),
+                        &[<Message as ::tidings::FromDelivery>::USES_TRANSACTION],
                     ),
-                    handle: |__this, __delivery| ::std::boxed::Box::pin(async move {
+                    handle: ::tidings::dispatch::RouteHandle::Single(|
+                        __this,
+                        __delivery|
+                    ::std::boxed::Box::pin(async move {
                         let __payload = match ::tidings::__private::decode::<
                             UserUpdated,
                         >(&__delivery)
@@ -64,7 +68,7 @@ impl ::tidings::Dispatcher for Leaderboards {
                         <Answer as ::tidings::IntoOutcome>::into_outcome(
                             Self::on_user_updated(&__this, __payload, __argument_0).await,
                         )
-                    }),
+                    })),
                 }
             },
             {
@@ -90,8 +94,12 @@ impl ::tidings::Dispatcher for Leaderboards {
                             .max(::core::time::Duration::new(60u64, 0u32))
                             .timeout(::core::time::Duration::new(10u64, 0u32))
                             .on_exhausted(::tidings::dispatch::OnExhausted::Stop),
+                        &[],
                     ),
-                    handle: |__this, __delivery| ::std::boxed::Box::pin(async move {
+                    handle: ::tidings::dispatch::RouteHandle::Single(|
+                        __this,
+                        __delivery|
+                    ::std::boxed::Box::pin(async move {
                         let __payload = match ::tidings::__private::decode::<
                             UserUpdatedV3,
                         >(&__delivery)
@@ -105,7 +113,7 @@ impl ::tidings::Dispatcher for Leaderboards {
                         ::tidings::IntoOutcome::into_outcome(
                             Self::on_user_updated_v3(&__this, __payload).await,
                         )
-                    }),
+                    })),
                 }
             },
         ])

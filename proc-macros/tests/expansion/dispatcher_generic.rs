@@ -42,8 +42,17 @@ where
                         "on_user_deleted",
                         "",
                         events::re_export::dispatch::Policy::INHERIT,
+                        &[
+                            #[cfg(unix)]
+                            <State<
+                                S,
+                            > as events::re_export::FromDelivery>::USES_TRANSACTION,
+                        ],
                     ),
-                    handle: |__this, __delivery| ::std::boxed::Box::pin(async move {
+                    handle: events::re_export::dispatch::RouteHandle::Single(|
+                        __this,
+                        __delivery|
+                    ::std::boxed::Box::pin(async move {
                         let __payload = match events::re_export::__private::decode::<
                             Deleted<S>,
                         >(&__delivery)
@@ -74,7 +83,7 @@ where
                                 )
                                 .await,
                         )
-                    }),
+                    })),
                 }
             },
         ])

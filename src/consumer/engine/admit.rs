@@ -6,8 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::Engine;
 use crate::consumer::error::StopReason;
 use crate::consumer::key::{Failure, KeyId, KeyQueue, KeyState, Way, Work, WorkRoute};
+use crate::consumer::observer::Read;
 use crate::consumer::offsets::Begin;
 use crate::consumer::stats::Counters;
+use crate::dead_letters::header;
 use crate::dispatch::{DeliveryOrder, RouteMatch};
 use crate::envelope::EnvelopeView;
 use crate::outcome::{ErrorClass, HandlerError};
@@ -45,9 +47,21 @@ impl<T: ConsumerTransport> Engine<T> {
             if self.buffered_bytes >= self.parts.options.max_buffered_bytes {
                 break;
             }
-            busy |= self.fetch_partition((self.rotation + step) % count);
+            let slot = (self.rotation + step) % count;
+            if self.has_room(slot) {
+                busy |= self.fetch_partition(slot);
+            }
         }
         busy
+    }
+
+    /// Whether a partition may hold more. A key that is stuck fills its own partition's part, and at most half of all there is: the
+    /// other partitions go on.
+    fn has_room(&self, slot: usize) -> bool {
+        let most = self.parts.options.max_buffered_bytes;
+        let share = most / self.slots.len().max(1);
+        let held = self.partitions[slot].as_ref().map_or(0, |partition| partition.buffered_bytes);
+        held < share || (held < most / 2 && self.buffered_bytes < most / 2)
     }
 
     fn fetch_partition(&mut self, slot: usize) -> bool {
@@ -75,15 +89,20 @@ impl<T: ConsumerTransport> Engine<T> {
         let Some(partition) = self.partitions[slot].as_mut() else { return };
         match partition.offsets.begin(record.offset) {
             Begin::New => {}
-            Begin::Completed => return Counters::add(&self.parts.counters.completed_before, 1),
+            Begin::Completed => {
+                self.observe_read(&record, Read::CompletedBefore);
+                return Counters::add(&self.parts.counters.completed_before, 1);
+            }
             Begin::WentBack => {
                 let from = partition.offsets.next().unwrap_or_default();
                 let partition = partition.name.clone();
                 return self.stop(Err(StopReason::WentBack { partition, from, to: record.offset }));
             }
         }
+        self.sequences.watch(&record, &self.parts.counters);
         let (route, failure) = match self.classify(slot, &record) {
             Admission::Skip => {
+                self.observe_read(&record, Read::Skipped);
                 Counters::add(&self.parts.counters.skipped, 1);
                 if let Some(partition) = self.partitions[slot].as_mut() {
                     partition.complete(record.offset);
@@ -93,10 +112,11 @@ impl<T: ConsumerTransport> Engine<T> {
             }
             Admission::Work(route, failure) => (route, failure),
         };
+        self.observe_read(&record, Read::Queued);
         let key = self.key_of(slot, &record, route);
         let bytes = record.size();
         let mut work = Work::new(record, &self.context, route);
-        work.failure = failure.map(|error| Failure::new(Way::DeadLetter, Some(error)));
+        work.failure = failure.map(|error| Box::new(Failure::new(Way::DeadLetter, Some(error))));
         self.buffered_bytes += bytes;
         let has_place = self.in_flight < self.parts.options.max_in_flight;
         let Some(partition) = self.partitions[slot].as_mut() else { return };
@@ -118,6 +138,17 @@ impl<T: ConsumerTransport> Engine<T> {
         }
     }
 
+    fn observe_read(&self, record: &Record, read: Read) {
+        if let Some(observer) = &self.parts.observer {
+            observer.read(record, read);
+        }
+    }
+
+    /// A redriven record is for the group that gave it up: the others have handled it.
+    fn is_redriven_for_others(&self, record: &Record) -> bool {
+        record.headers.get(header::REDRIVE_GROUP).is_some_and(|group| group != self.parts.plan.group.as_bytes())
+    }
+
     /// Which events the record waits for.
     fn key_of(&self, slot: usize, record: &Record, route: WorkRoute) -> KeyId {
         let order = match (route, self.plan_of(slot)) {
@@ -136,7 +167,7 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     pub(super) fn classify(&self, slot: usize, record: &Record) -> Admission {
-        if record.payload.is_none() {
+        if record.payload.is_none() || self.is_redriven_for_others(record) {
             return Admission::Skip;
         }
         let Some(plan) = self.plan_of(slot) else { return Admission::Skip };

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use futures_util::future::{self, Either};
 use tokio::task::AbortHandle;
 
 use super::Engine;
@@ -41,6 +42,12 @@ pub(super) struct RunningBatch {
     items: Vec<Item>,
     task: AbortHandle,
 }
+
+/// A key of a partition, under an assignment.
+type Place = (usize, u64, KeyId);
+
+/// A key's events of a batch, and what became of them.
+type Events = VecDeque<(Work, Outcome)>;
 
 impl<T: ConsumerTransport> Engine<T> {
     /// Put the first event of `key` into the batch.
@@ -147,6 +154,9 @@ impl<T: ConsumerTransport> Engine<T> {
             item.work.attempts += 1;
             item.work.first_attempt.get_or_insert(now);
             item.work.delivery.begin_attempt(handler, item.work.attempts);
+            if let Some(observer) = &self.parts.observer {
+                observer.started(item.work.record(), handler, item.work.attempts, true);
+            }
             items.push(item);
         }
         if items.is_empty() {
@@ -159,7 +169,11 @@ impl<T: ConsumerTransport> Engine<T> {
         let count = deliveries.len();
         let hooked = deliveries.clone();
         // Made here: it borrows the plan. A panic is an outcome, here as later.
-        let future = std::panic::catch_unwind(AssertUnwindSafe(|| handle(deliveries)));
+        let intercepted = self.parts.observer.as_ref().and_then(|observer| observer.intercept(bound.handler));
+        let future = std::panic::catch_unwind(AssertUnwindSafe(|| match intercepted {
+            None => handle(deliveries),
+            Some(error) => Box::pin(std::future::ready(failed(error, count))),
+        }));
         let attempt = async move {
             let outcomes = match future {
                 Ok(future) => AssertUnwindSafe(future).catch_unwind().await,
@@ -170,10 +184,13 @@ impl<T: ConsumerTransport> Engine<T> {
         let id = self.next_batch;
         self.next_batch += 1;
         let report = BatchReport { completions: self.completions.clone(), id, sent: false };
+        let timeout = self.parts.clock.sleep(limit);
         let task = self.parts.runtime.spawn(async move {
-            let outcomes = tokio::time::timeout(limit, attempt).await;
-            let mut outcomes = outcomes
-                .unwrap_or_else(|_| failed(HandlerError::new(ErrorClass::Timeout, HandlerTimeout(limit)), count));
+            let attempt = std::pin::pin!(attempt);
+            let mut outcomes = match future::select(attempt, timeout).await {
+                Either::Left((outcomes, _)) => outcomes,
+                Either::Right(_) => failed(HandlerError::new(ErrorClass::Timeout, HandlerTimeout(limit)), count),
+            };
             for (delivery, outcome) in hooked.iter().zip(&mut outcomes) {
                 for hook in delivery.take_completion_hooks().into_iter().rev() {
                     *outcome = hook(std::mem::replace(outcome, Outcome::Done)).await;
@@ -193,7 +210,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let missing = || Outcome::from(HandlerError::from(TaskVanished));
         let mut outcomes = outcomes.unwrap_or_default().into_iter();
         // A key's events in their order, each key by itself.
-        let mut keys: Vec<((usize, u64, KeyId), VecDeque<(Work, Outcome)>)> = Vec::new();
+        let mut keys: Vec<(Place, Events)> = Vec::new();
         for Item { slot, epoch, key, work } in items {
             let outcome = outcomes.next().unwrap_or_else(missing);
             let place = (slot, epoch, key);
@@ -216,7 +233,7 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     /// An event that is not done takes its successors with it: they are handled again behind it.
-    fn settle_batched_key(&mut self, slot: usize, key: KeyId, mut events: VecDeque<(Work, Outcome)>) {
+    fn settle_batched_key(&mut self, slot: usize, key: KeyId, mut events: Events) {
         while let Some((work, outcome)) = events.pop_front() {
             if self.settle(slot, &key, work, outcome) == Step::Free {
                 continue;

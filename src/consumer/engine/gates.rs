@@ -36,7 +36,7 @@ impl<T: ConsumerTransport> Engine<T> {
             // Rejecting is what was asked for: it is no reason to stop.
             OnExhausted::ParkKey | OnExhausted::DeadLetter | OnExhausted::Stop => Way::DeadLetter,
         };
-        work.failure = Some(Failure::new(way, Some(error)));
+        work.failure = Some(Box::new(Failure::new(way, Some(error))));
         self.give_up(slot, key, work)
     }
 

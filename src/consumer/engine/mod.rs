@@ -29,11 +29,14 @@ use super::completions::{Completions, Report};
 use super::error::StopReason;
 use super::gate::Gate;
 use super::key::KeyId;
+use super::observer::Observer;
 use super::options::ConsumerOptions;
 use super::pace::Pace;
 use super::parked::ParkedStore;
 use super::partition::Partition;
+use super::passed_over::PassedOver;
 use super::plan::{BoundRoute, GroupPlan, TopicPlan};
+use super::sequences::SequenceWatch;
 use super::stats::Counters;
 use crate::clock::Clock;
 use crate::dispatch::{DeliveryContext, Extensions};
@@ -60,6 +63,8 @@ pub(crate) struct Parts {
     pub(crate) extensions: Extensions,
     /// Writes dead letters.
     pub(crate) producer: Arc<dyn Producer>,
+    /// Remembers what is passed over, where handlers work in transactions.
+    pub(crate) passed_over: Option<Arc<dyn PassedOver>>,
     /// Keeps parked events.
     pub(crate) parked: Option<Arc<dyn ParkedStore>>,
     /// Runs handlers.
@@ -69,6 +74,8 @@ pub(crate) struct Parts {
     pub(crate) shutdown: Arc<AtomicBool>,
     /// What others ask of the engine.
     pub(crate) commands: Arc<Commands>,
+    /// Watches and disturbs: the test kit. None in production.
+    pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
 /// What to do after a turn.
@@ -90,6 +97,7 @@ pub(crate) struct Engine<T> {
     context: Arc<DeliveryContext>,
     /// Partitions by slot; a slot is used again, which is what epochs are for.
     partitions: Vec<Option<Partition>>,
+    sequences: SequenceWatch,
     slots: FxHashMap<TopicPartition, usize>,
     next_epoch: u64,
     /// The slot to look at first, so that none is always first.
@@ -172,6 +180,7 @@ impl<T: ConsumerTransport> Engine<T> {
             completions,
             context: Arc::new(context),
             partitions: Vec::new(),
+            sequences: SequenceWatch::new(),
             slots: FxHashMap::default(),
             next_epoch: 1,
             rotation: 0,
@@ -205,7 +214,14 @@ impl<T: ConsumerTransport> Engine<T> {
     pub(crate) fn turn(&mut self) -> Turn {
         let last_turn = self.now;
         self.now = self.parts.clock.monotonic();
-        self.notice_absence(last_turn);
+        if self.parts.observer.as_ref().is_some_and(|observer| observer.crashed()) {
+            self.abandon();
+            return Turn::Finished(Ok(()));
+        }
+        // The time that a test moves is no absence.
+        if self.parts.observer.is_none() {
+            self.notice_absence(last_turn);
+        }
         if self.parts.shutdown.load(Ordering::Acquire) {
             self.stop(Ok(()));
         }
@@ -224,7 +240,15 @@ impl<T: ConsumerTransport> Engine<T> {
         if let Some(result) = self.advance_handover() {
             return Turn::Finished(result);
         }
-        if busy { Turn::Again } else { Turn::Wait(self.next_wait()) }
+        if busy {
+            return Turn::Again;
+        }
+        if let Some(observer) = &self.parts.observer {
+            let waits = |partition: &Partition| partition.running > 0 || partition.loading;
+            let busy = self.parking.looking || self.partitions.iter().flatten().any(waits);
+            observer.idle(self.next_due(), busy);
+        }
+        Turn::Wait(self.next_wait())
     }
 
     /// Leave the group. Blocks.
@@ -263,6 +287,16 @@ impl<T: ConsumerTransport> Engine<T> {
         let proof = (self.membership == Membership::Doubtful).then_some(PROVE_AGAIN);
         let others = [proof, self.next_gate(), self.next_batch_due(), self.next_look_at_parked()];
         [timer, commit].into_iter().chain(others).flatten().fold(MAX_WAIT, Duration::min)
+    }
+
+    /// When time alone brings an event something: a retry, a gate that opens, a batch that goes.
+    fn next_due(&self) -> Option<Duration> {
+        let timer = self.timers.peek().map(|Reverse(timer)| timer.due);
+        let loads = self.parking.loads.iter().map(|(due, ..)| *due).min();
+        let others =
+            [self.next_gate(), self.next_batch_due()].into_iter().flatten().map(|due| self.now.saturating_add(due));
+        // What is due and did not happen waits for something else.
+        timer.into_iter().chain(loads).chain(others).filter(|due| *due > self.now).min()
     }
 
     fn publish_gauges(&self) {

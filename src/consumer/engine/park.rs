@@ -1,6 +1,7 @@
 //! Parking keys, and what operators ask of parked ones.
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::mem;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -14,13 +15,13 @@ use crate::consumer::completions::{Finished, Place, Report};
 use crate::consumer::dead_letter::bounded;
 use crate::consumer::error::StopReason;
 use crate::consumer::error_text::ErrorText;
-use crate::consumer::key::{Failure, KeyId, KeyState, Way, Work};
+use crate::consumer::key::{Failure, KeyId, KeyState, Way, Work, WorkRoute};
 use crate::consumer::parked::{ParkCause, ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord, ParkedStore};
 use crate::consumer::partition::ParkedState;
-use crate::consumer::retry::full_jitter;
+use crate::consumer::passed_over::{NotRemembered, pass_over};
 use crate::consumer::stats::Counters;
 use crate::dispatch::RetryPolicy;
-use crate::transport::ConsumerTransport;
+use crate::transport::{ConsumerTransport, Record};
 
 /// How often it is looked whether an operator has asked for something.
 const LOOK_AT_REQUESTS: Duration = Duration::from_secs(1);
@@ -41,10 +42,10 @@ const UNPARKED_AT_ONCE: usize = 16;
 #[derive(Debug, Default)]
 pub(super) struct Parking {
     /// Partitions whose parked keys have to be asked for again, and when.
-    loads: Vec<(Duration, usize, u64)>,
+    pub(super) loads: Vec<(Duration, usize, u64)>,
     /// How often it was looked at what operators ask for, and whether the last time is still under way.
     looks: u64,
-    looking: bool,
+    pub(super) looking: bool,
     look_again: bool,
     next_look: Duration,
     /// What operators have asked for and has not begun.
@@ -178,7 +179,7 @@ impl<T: ConsumerTransport> Engine<T> {
 
     fn has_room_to_unpark(&self) -> bool {
         let unparking: usize = self.partitions.iter().flatten().map(|partition| partition.unparking).sum();
-        unparking < UNPARKED_AT_ONCE && self.buffered_bytes < self.parts.options.max_buffered_bytes
+        unparking < UNPARKED_AT_ONCE
     }
 
     fn answer_request(&mut self, slot: usize, key: Bytes, request: ParkRequest) {
@@ -238,7 +239,7 @@ impl<T: ConsumerTransport> Engine<T> {
             let pause = self.parts.options.drain_timeout;
             return self.pause(slot, key, work, pause);
         }
-        work.failure = Some(Failure::new(Way::Park, None));
+        work.failure = Some(Box::new(Failure::new(Way::Park, None)));
         self.give_up(slot, key, work)
     }
 
@@ -295,6 +296,9 @@ impl<T: ConsumerTransport> Engine<T> {
             }
         }
         if !work.parked {
+            if let Some(observer) = &self.parts.observer {
+                observer.parked(work.record());
+            }
             Counters::add(&self.parts.counters.parked, 1);
             return self.finish(slot, &work);
         }
@@ -305,7 +309,9 @@ impl<T: ConsumerTransport> Engine<T> {
             queue.waiting = live;
             dropped.extend::<VecDeque<_>>(parked);
         }
-        dropped.iter().for_each(|work| self.release_bytes(slot, work));
+        for work in &dropped {
+            self.release_bytes(slot, work);
+        }
         self.end_unparking(slot);
         Step::Free
     }
@@ -352,7 +358,7 @@ impl<T: ConsumerTransport> Engine<T> {
             error = error_text(error),
             "the parked store failed; the key waits and it is tried again"
         );
-        let pause = full_jitter(RetryPolicy::default().backoff_bound(tries));
+        let pause = self.jitter()(RetryPolicy::default().backoff_bound(tries));
         self.pause(slot, key, work, pause)
     }
 
@@ -361,6 +367,8 @@ impl<T: ConsumerTransport> Engine<T> {
         let (Some(store), Some(id)) = (self.parts.parked.clone(), self.parked_key(slot, key)) else {
             return Step::Held;
         };
+        let passed_over = self.parts.passed_over.clone();
+        let remembering = self.plan_of(slot).map(|plan| plan.remembering(WorkRoute::Unrouted)).unwrap_or_default();
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         let (request, skipped) = partition.parked(key).map_or_else(Default::default, |parked| {
             (parked.request, Arc::clone(&parked.skipped))
@@ -369,7 +377,8 @@ impl<T: ConsumerTransport> Engine<T> {
         partition.running += 1;
         let duty = self.duty(slot, key.clone(), Place::None);
         self.parts.runtime.spawn(async move {
-            let fetched = fetch(&*store, id, request.unwrap_or(ParkRequest::Release), &skipped).await;
+            let pass = |record| pass_over(passed_over, remembering, record);
+            let fetched = fetch(&*store, id, request.unwrap_or(ParkRequest::Release), &skipped, pass).await;
             if let Some(duty) = duty {
                 duty.finish(Finished::Fetched(fetched));
             }
@@ -442,9 +451,13 @@ impl<T: ConsumerTransport> Engine<T> {
             let admission = self.classify(slot, &record);
             let bytes = record.size();
             let (route, failure) = match admission {
-                Admission::Work(route, error) => (route, error.map(|error| Failure::new(Way::DeadLetter, Some(error)))),
+                Admission::Work(route, error) => {
+                    (route, error.map(|error| Box::new(Failure::new(Way::DeadLetter, Some(error)))))
+                }
                 // Nobody handles it any more.
-                Admission::Skip => (crate::consumer::key::WorkRoute::Unrouted, Some(Failure::new(Way::Unpark, None))),
+                Admission::Skip => {
+                    (crate::consumer::key::WorkRoute::Unrouted, Some(Box::new(Failure::new(Way::Unpark, None))))
+                }
             };
             let mut work = Work::new(record, &self.context, route);
             work.failure = failure;
@@ -466,13 +479,14 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 }
 
-/// Do what was asked of a key, and read its first events. `skipped` remembers which event an interrupted skip was for: it must not
-/// become a second one's.
-async fn fetch(
+/// Do what was asked of a key, and read its first events. `pass` remembers that an event is passed over; `skipped` which event an
+/// interrupted skip was for: it must not become a second one's.
+async fn fetch<P: Future<Output = Result<(), NotRemembered>>>(
     store: &dyn ParkedStore,
     id: ParkedKeyId,
     request: ParkRequest,
     skipped: &OnceLock<Option<i64>>,
+    pass: impl FnOnce(Record) -> P,
 ) -> Result<Vec<ParkedRecord>, ParkError> {
     match request {
         ParkRequest::Release => {}
@@ -480,8 +494,12 @@ async fn fetch(
             let first = match skipped.get() {
                 Some(first) => *first,
                 None => {
-                    let first = store.records(id.clone(), 1).await?.first().map(|record| record.offset);
-                    *skipped.get_or_init(|| first)
+                    let first = store.records(id.clone(), 1).await?.into_iter().next();
+                    let offset = first.as_ref().map(|first| first.offset);
+                    if let Some(first) = first {
+                        pass(first.into_record()).await.map_err(|error| ParkError::new("skip", error))?;
+                    }
+                    *skipped.get_or_init(|| offset)
                 }
             };
             // In this order: where the process ends in between, the event is tried again, and no second one skipped.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use futures_util::future::{self, Either};
+
 use super::{Engine, Timer};
 use crate::consumer::attempt::Attempt;
 use crate::consumer::completions::{Completion, Duty, Finished, Place, Report, RouteId};
@@ -75,6 +77,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let step = match finished {
             Finished::Attempt(outcome) => self.settle(slot, &key, work, outcome),
             Finished::DeadLetter(result) => self.settle_dead_letter(slot, &key, work, result),
+            Finished::NotPassedOver(error) => self.try_again_to_give_up(slot, &key, work, &error),
             Finished::Parked(result) => self.settle_parked(slot, &key, work, result),
             Finished::Unparked(result) => self.settle_unparked(slot, &key, work, result),
             Finished::Named(name) => self.settle_name(slot, &key, work, name),
@@ -208,7 +211,7 @@ impl<T: ConsumerTransport> Engine<T> {
         if matches!(self.parts.plan.topics[route.0].routes[route.1].handle, BoundHandle::Batch(_)) {
             return self.collect(slot, key, work, route);
         }
-        if passed.is_none() && !self.routes[route.0][route.1].gate.pass(self.now) {
+        if passed.is_none() && !self.routes[route.0][route.1].gate.pass_at_once(self.now) {
             return self.wait_at_gate(slot, key, work, route);
         }
         self.begin(slot, key, work, route)
@@ -221,18 +224,26 @@ impl<T: ConsumerTransport> Engine<T> {
         work.attempts += 1;
         work.first_attempt.get_or_insert(self.now);
         work.delivery.begin_attempt(bound.handler, work.attempts);
-        let mut attempt = Attempt::new(work.delivery.clone(), handle);
+        if let Some(observer) = &self.parts.observer {
+            observer.started(work.record(), bound.handler, work.attempts, false);
+            if let Some(error) = observer.intercept(bound.handler) {
+                self.leave_gate(route, true);
+                return self.settle(slot, key, work, error.into());
+            }
+        }
+        let mut attempt = Attempt::new(work.delivery.clone(), |delivery| handle(delivery));
         let state = &mut self.routes[route.0][route.1];
         if let Some(outcome) = state.pace.poll_here(&mut attempt) {
             state.gate.leave();
             return self.settle(slot, key, work, outcome);
         }
         let limit = bound.policy.timeout;
+        let timeout = self.parts.clock.sleep(limit);
         let future = async move {
-            let outcome = tokio::time::timeout(limit, attempt).await;
-            Finished::Attempt(
-                outcome.unwrap_or_else(|_| HandlerError::new(ErrorClass::Timeout, HandlerTimeout(limit)).into()),
-            )
+            Finished::Attempt(match future::select(attempt, timeout).await {
+                Either::Left((outcome, _)) => outcome,
+                Either::Right(_) => HandlerError::new(ErrorClass::Timeout, HandlerTimeout(limit)).into(),
+            })
         };
         self.spawn(slot, key, work, Place::Taken, Some(route), future)
     }

@@ -1,6 +1,7 @@
 //! What becomes of outcomes: done, tried again, given up.
 
 use std::cmp::Reverse;
+use std::error::Error;
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::consumer::dead_letter::{Circumstances, dead_letter};
 use crate::consumer::error::StopReason;
 use crate::consumer::error_text::ErrorText;
 use crate::consumer::key::{Failure, KeyId, KeyState, Way, Work, WorkRoute};
+use crate::consumer::passed_over::pass_over;
 use crate::consumer::retry::{Decision, FailurePolicy, Tried, full_jitter};
 use crate::consumer::stats::Counters;
 use crate::dispatch::{RetryPolicy, RouteMatch};
@@ -58,6 +60,9 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     pub(super) fn settle(&mut self, slot: usize, key: &KeyId, work: Work, outcome: Outcome) -> Step {
+        if let Some(observer) = &self.parts.observer {
+            observer.ended(work.record(), &outcome);
+        }
         let route = self.route_of(slot, &work);
         if matches!(outcome, Outcome::Done) {
             if let Some(route) = route
@@ -89,7 +94,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let tried = Tried { attempts: work.attempts, failures: work.failures, age };
         let reopens = self.trip_breaker(slot, key, &work, &outcome);
         let failed = matches!(outcome, Outcome::Retry { .. });
-        match (policy.decide(outcome, tried, full_jitter), reopens) {
+        match (policy.decide(outcome, tried, self.jitter()), reopens) {
             (Decision::Complete, _) => self.complete(slot, key, work),
             // It may be the handler that is ill, not the event: that one is not given up for it.
             (
@@ -122,12 +127,12 @@ impl<T: ConsumerTransport> Engine<T> {
             }
             (Decision::Park(error), _) if self.can_park(key) => {
                 self.log_failure(slot, &work, &error, "an event failed for good and its key is parked", None);
-                work.failure = Some(Failure::new(Way::Park, Some(error)));
+                work.failure = Some(Box::new(Failure::new(Way::Park, Some(error))));
                 self.give_up(slot, key, work)
             }
             (Decision::DeadLetter(error) | Decision::Park(error), _) => {
                 self.log_failure(slot, &work, &error, "an event failed for good and goes to the dead letters", None);
-                work.failure = Some(Failure::new(Way::DeadLetter, Some(error)));
+                work.failure = Some(Box::new(Failure::new(Way::DeadLetter, Some(error))));
                 self.give_up(slot, key, work)
             }
             (Decision::Stop(error), _) => {
@@ -176,8 +181,15 @@ impl<T: ConsumerTransport> Engine<T> {
         };
         let why = Circumstances { error: &error, group: &self.parts.plan.group, handler, first_failure, given_up };
         let letter = dead_letter(&self.parts.plan.dead_letter_topic, &work, &why);
-        let written = self.parts.producer.send(letter);
-        self.spawn(slot, key, work, Place::None, None, async move { Finished::DeadLetter(written.await) })
+        let remembering = self.plan_of(slot).map(|plan| plan.remembering(work.route)).unwrap_or_default();
+        let passing = pass_over(self.parts.passed_over.clone(), remembering, work.record().clone());
+        let producer = Arc::clone(&self.parts.producer);
+        self.spawn(slot, key, work, Place::None, None, async move {
+            match passing.await {
+                Ok(()) => Finished::DeadLetter(producer.send(letter).await),
+                Err(error) => Finished::NotPassedOver(error),
+            }
+        })
     }
 
     /// The offset moves only once the dead letter is written; until then it is tried again and again.
@@ -185,11 +197,14 @@ impl<T: ConsumerTransport> Engine<T> {
         &mut self,
         slot: usize,
         key: &KeyId,
-        mut work: Work,
+        work: Work,
         result: Result<Written, ProduceError>,
     ) -> Step {
         match result {
             Ok(_) => {
+                if let Some(observer) = &self.parts.observer {
+                    observer.dead_lettered(work.record());
+                }
                 Counters::add(&self.parts.counters.dead_lettered, 1);
                 self.forget(slot, key, work)
             }
@@ -206,24 +221,46 @@ impl<T: ConsumerTransport> Engine<T> {
                 let pause = self.parts.options.drain_timeout;
                 self.pause(slot, key, work, pause)
             }
-            Err(error) => {
-                let sends = work.failure.as_mut().map_or(1, |failure| {
-                    failure.tries += 1;
-                    failure.tries
-                });
-                tracing::error!(
-                    group = &*self.parts.plan.group, topic = &*work.record().topic, partition = work.record().partition,
-                    offset = work.record().offset, dead_letter_topic = &*self.parts.plan.dead_letter_topic, error = %error, sends,
-                    "a dead letter could not be written; its key waits and it is tried again"
-                );
-                let pause = full_jitter(RetryPolicy::default().backoff_bound(sends));
-                self.pause(slot, key, work, pause)
-            }
+            Err(error) => self.try_again_to_give_up(slot, key, work, &error),
         }
+    }
+
+    /// The offset holds until the event can be given up in order.
+    pub(super) fn try_again_to_give_up(
+        &mut self,
+        slot: usize,
+        key: &KeyId,
+        mut work: Work,
+        error: &(dyn Error + 'static),
+    ) -> Step {
+        let sends = work.failure.as_mut().map_or(1, |failure| {
+            failure.tries += 1;
+            failure.tries
+        });
+        tracing::error!(
+            group = &*self.parts.plan.group,
+            topic = &*work.record().topic,
+            partition = work.record().partition,
+            offset = work.record().offset,
+            dead_letter_topic = &*self.parts.plan.dead_letter_topic,
+            error,
+            sends,
+            "a dead letter could not be written; its key waits and it is tried again"
+        );
+        let pause = self.jitter()(RetryPolicy::default().backoff_bound(sends));
+        self.pause(slot, key, work, pause)
+    }
+
+    /// How a pause is drawn from its bound. An observed engine pauses as long as it may: tests need to know for how long.
+    pub(super) fn jitter(&self) -> fn(Duration) -> Duration {
+        if self.parts.observer.is_some() { |bound| bound } else { full_jitter }
     }
 
     pub(super) fn pause(&mut self, slot: usize, key: &KeyId, mut work: Work, pause: Duration) -> Step {
         work.delivery.detach();
+        if let Some(observer) = &self.parts.observer {
+            observer.pausing(work.record(), self.now.saturating_add(pause));
+        }
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         partition.keys.entry(key.clone()).or_default().state = KeyState::Pausing { work };
         let (due, epoch) = (self.now.saturating_add(pause), partition.epoch);
@@ -247,7 +284,7 @@ impl<T: ConsumerTransport> Engine<T> {
     /// The event is done with, whichever way: its offset may be committed, or the parked store forget it.
     fn forget(&mut self, slot: usize, key: &KeyId, mut work: Work) -> Step {
         if work.parked {
-            work.failure = Some(Failure::new(Way::Unpark, None));
+            work.failure = Some(Box::new(Failure::new(Way::Unpark, None)));
             return self.unpark(slot, key, work);
         }
         self.finish(slot, &work)
@@ -257,6 +294,9 @@ impl<T: ConsumerTransport> Engine<T> {
     pub(super) fn finish(&mut self, slot: usize, work: &Work) -> Step {
         self.release_bytes(slot, work);
         self.uncommitted += 1;
+        if let Some(observer) = &self.parts.observer {
+            observer.finished(work.record());
+        }
         if let Some(partition) = self.partitions[slot].as_mut() {
             partition.complete(work.record().offset);
         }

@@ -22,10 +22,14 @@ mod producer;
 mod producer_options;
 #[cfg(feature = "consumer")]
 pub(crate) mod reader;
+#[cfg(feature = "testing")]
+pub(crate) mod scratch;
 mod topic_error;
 pub(crate) mod topic_name;
 mod topic_spec;
 pub mod topics;
+#[cfg(feature = "consumer")]
+pub(crate) mod transaction;
 
 #[cfg(feature = "consumer")]
 pub use committed::StartFrom;
@@ -37,3 +41,5 @@ pub use producer::KafkaProducer;
 pub use producer_options::{Compression, ProducerOptions, Profile, UnknownProfile};
 pub use topic_error::TopicError;
 pub use topic_spec::{Retention, TopicSpec, UnknownRetention};
+#[cfg(feature = "consumer")]
+pub use transaction::TransactionError;

@@ -203,7 +203,6 @@ impl KafkaReader {
 
     /// The first offset of each partition whose record is not older than `timestamp_ms`; the partition's end where all are.
     /// Blocks, at most for `deadline`.
-    #[cfg(feature = "cli")]
     pub(crate) fn offsets_at(&self, timestamp_ms: i64, deadline: Duration) -> Result<FxHashMap<i32, i64>, ReadError> {
         let mut times = TopicPartitionList::with_capacity(self.extents.len());
         for extent in &self.extents {
@@ -287,7 +286,6 @@ impl KafkaReader {
     }
 
     /// Stop reading `partition`.
-    #[cfg(feature = "cli")]
     pub(crate) fn stop(&mut self, partition: i32) {
         self.queues.remove(&partition);
         let mut list = TopicPartitionList::with_capacity(1);
@@ -304,7 +302,6 @@ impl KafkaReader {
     }
 
     /// Why nothing comes, if the client knows: the brokers went away.
-    #[cfg(feature = "cli")]
     pub(crate) fn trouble(&self) -> Option<String> {
         self.events().last_reason()
     }

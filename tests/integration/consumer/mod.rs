@@ -3,6 +3,7 @@
 mod failures;
 mod headers;
 mod offsets;
+pub(crate) mod once;
 mod order;
 #[cfg(feature = "cli")]
 pub(crate) mod parking;

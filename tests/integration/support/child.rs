@@ -46,6 +46,12 @@ impl Child {
         Self { process, lines }
     }
 
+    /// Its process id.
+    #[allow(dead_code, reason = "for the tests of faults, which share this")]
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The child's next line.
     pub(crate) fn line(&self) -> String {
         self.lines.recv_timeout(PATIENCE).expect("the child says nothing more")
@@ -63,8 +69,22 @@ impl Child {
 
     /// Ask it to end, as an init system does.
     pub(crate) fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Stop it where it stands (SIGSTOP), as an overloaded machine does.
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Let it go on.
+    pub(crate) fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
         let id = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 
     /// End it with SIGKILL: it cannot do anything about it.

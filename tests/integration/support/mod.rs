@@ -4,6 +4,7 @@ pub(crate) mod chance;
 pub(crate) mod child;
 pub(crate) mod groups;
 pub(crate) mod ledger;
+pub(crate) mod line;
 pub(crate) mod running;
 pub(crate) mod scene;
 pub(crate) mod scores;

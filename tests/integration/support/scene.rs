@@ -1,5 +1,6 @@
 //! A topic and a service that one test has for itself.
 
+use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ const LONG: Duration = Duration::from_secs(30);
 pub(crate) struct Scene {
     id: String,
     partitions: i32,
+    /// A client that knows nothing of tidings, once it is needed.
+    stranger: OnceLock<FutureProducer>,
 }
 
 /// A record's header, as a client that knows nothing of tidings writes it.
@@ -32,7 +35,7 @@ impl Scene {
     /// A scene whose topic has `partitions` partitions.
     pub(crate) async fn new(partitions: i32) -> Self {
         log_as_asked();
-        let scene = Self { id: Uuid::new_v4().simple().to_string(), partitions };
+        let scene = Self { id: Uuid::new_v4().simple().to_string(), partitions, stranger: OnceLock::new() };
         let topic = TopicSpec::new(scene.topic(), u32::try_from(partitions).unwrap());
         topics::ensure(&kafka(), &[topic], LONG).await.unwrap();
         scene
@@ -79,11 +82,11 @@ impl Scene {
         payload: Option<&[u8]>,
         headers: &[RawHeader<'_>],
     ) -> (i32, i64) {
-        let producer: FutureProducer = ClientConfig::new()
-            .set("bootstrap.servers", setting("TIDINGS_TEST_BROKERS"))
-            .set("partitioner", "murmur2_random")
-            .create()
-            .unwrap();
+        let producer = self.stranger.get_or_init(|| {
+            let mut config = ClientConfig::new();
+            config.set("bootstrap.servers", setting("TIDINGS_TEST_BROKERS")).set("partitioner", "murmur2_random");
+            config.create().unwrap()
+        });
         let topic = self.topic();
         let headers = headers
             .iter()

@@ -111,7 +111,7 @@ impl Entity for Player {
 
 /// Post `player`'s next score in a transaction of `database`; its serial.
 pub(crate) async fn post_next(database: &Database, player: i64) -> Result<i64, Error> {
-    let post = async |tx: tidings::database::Tx, found: Option<Player>| {
+    let post = async |tx: tidings::database::Transaction, found: Option<Player>| {
         let serial = found.map_or(0, |found| found.scores) + 1;
         tx.save(&Player { id: player, scores: serial });
         tx.publish(&ScorePosted::new(player, serial));

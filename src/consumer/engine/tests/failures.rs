@@ -167,3 +167,35 @@ async fn a_filter_that_panics_loses_nothing() {
     rig.until("it is committed", |rig| rig.broker.committed("accounts", 0) == Some(1)).await;
     assert_eq!(rig.letters.written.lock()[0].headers.get_str(header::CLASS), Some("panic"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_event_is_noted_as_passed_over_before_its_dead_letter_is_written() {
+    let rig = Rig::start(options(), |delivery| async move {
+        if delivery.record().offset == 1 { Outcome::dead_letter("no use") } else { Outcome::Done }
+    });
+    rig.passed.refusals.lock().extend([(); 3]);
+    for _ in 0..3 {
+        rig.publish(0, "42");
+    }
+    rig.until("all are settled", |rig| rig.broker.committed("accounts", 0) == Some(3)).await;
+    assert_eq!(rig.handled_of("42"), [0, 2]);
+    assert_eq!(rig.letters.written.lock().len(), 1);
+    // Once it could be noted; the key waited until then.
+    assert_eq!(*rig.passed.noted.lock(), [("Tests", 1, 0)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_offset_waits_while_it_cannot_be_noted_that_an_event_is_passed_over() {
+    let rig = Rig::start(options(), |delivery| async move {
+        if delivery.record().offset == 0 { Outcome::dead_letter("no use") } else { Outcome::Done }
+    });
+    rig.passed.refusals.lock().extend([(); 1_000]);
+    rig.publish(0, "42");
+    rig.publish(0, "7");
+    rig.until("it is asked again and again", |rig| rig.passed.refusals.lock().len() < 990).await;
+    assert_eq!(rig.handled_of("7"), [1], "other keys go on");
+    assert!(matches!(rig.broker.committed("accounts", 0), None | Some(0)));
+    assert_eq!(rig.letters.written.lock().len(), 0);
+    rig.passed.refusals.lock().clear();
+    rig.until("both are settled", |rig| rig.broker.committed("accounts", 0) == Some(2)).await;
+}

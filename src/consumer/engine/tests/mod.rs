@@ -7,5 +7,6 @@ mod handovers;
 mod limits;
 mod order;
 mod parking;
+mod redriven;
 mod restarts;
 mod rig;

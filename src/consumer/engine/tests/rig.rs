@@ -19,6 +19,7 @@ use crate::consumer::engine::{Engine, Parts};
 use crate::consumer::error::StopReason;
 use crate::consumer::options::ConsumerOptions;
 use crate::consumer::parked::MemoryParkedStore;
+use crate::consumer::passed_over::PassedOver;
 use crate::consumer::plan::{BoundDispatcher, BoundHandle, Filter, GroupPlan, bound_route};
 use crate::consumer::stats::{ConsumerStats, Counters};
 use crate::dispatch::{Delivery, Extensions, PayloadInfo, Policy, RouteInfo, Versions};
@@ -26,7 +27,7 @@ use crate::envelope::header;
 use crate::outcome::Outcome;
 use crate::schema::Codec;
 use crate::transport::memory::{MemoryBroker, MemoryConsumer};
-use crate::transport::{ConsumerTransport as _, Headers, OutgoingRecord, ProduceError, Producer, Written};
+use crate::transport::{ConsumerTransport as _, Headers, OutgoingRecord, ProduceError, Producer, Record, Written};
 
 pub(super) const TOPIC: &str = "accounts";
 pub(super) const EVENT: &str = "accounts.UserUpdated";
@@ -67,9 +68,34 @@ impl Producer for Letters {
     fn purge(&self) {}
 }
 
+/// Notes what is passed over: the dispatcher, the offset, and how many dead letters there were by then. Refuses at first, as
+/// often as it is told.
+#[derive(Default)]
+pub(super) struct Passed {
+    pub(super) noted: Mutex<Vec<(&'static str, i64, usize)>>,
+    pub(super) refusals: Mutex<VecDeque<()>>,
+    letters: Arc<Letters>,
+}
+
+impl PassedOver for Passed {
+    fn pass_over(
+        &self,
+        dispatcher: &'static str,
+        record: Record,
+    ) -> BoxFuture<'static, Result<(), Box<dyn std::error::Error + Send + Sync>>> {
+        let refused = self.refusals.lock().pop_front().is_some();
+        let letters = self.letters.written.lock().len();
+        if !refused {
+            self.noted.lock().push((dispatcher, record.offset, letters));
+        }
+        async move { if refused { Err("told to".into()) } else { Ok(()) } }.boxed()
+    }
+}
+
 pub(super) struct Rig {
     pub(super) broker: MemoryBroker,
     pub(super) letters: Arc<Letters>,
+    pub(super) passed: Arc<Passed>,
     pub(super) parked: MemoryParkedStore,
     pub(super) commands: Arc<Commands>,
     pub(super) handled: Arc<Mutex<Vec<(String, i64)>>>,
@@ -129,11 +155,13 @@ impl Rig {
             docs: "",
             policy,
             payload: PayloadInfo { event: EVENT, version: "1.0.0", schema: "" },
+            uses_transaction: true,
             batch: None,
         };
-        let route = bound_route("Tests", info, &options, filter.as_ref(), BoundHandle::Single(Box::new(handle)));
+        let route = bound_route("Tests", info, &options, filter.as_ref(), BoundHandle::Single(Arc::new(handle)));
         let dispatcher = BoundDispatcher { name: "Tests", source: TOPIC.to_owned(), routes: vec![route] };
         let letters = Arc::new(Letters::default());
+        let passed = Arc::new(Passed { letters: Arc::clone(&letters), ..Passed::default() });
         let counters = Arc::new(Counters::default());
         let shutdown = Arc::new(AtomicBool::new(false));
         let (parked, commands) = (MemoryParkedStore::new(), Arc::new(Commands::default()));
@@ -146,16 +174,18 @@ impl Rig {
             codec: Codec::default(),
             extensions: Extensions::new(),
             producer: Arc::clone(&letters) as Arc<dyn Producer>,
+            passed_over: Some(Arc::clone(&passed) as Arc<dyn PassedOver>),
             parked: Some(Arc::new(parked.clone())),
             runtime: Handle::current(),
             counters: Arc::clone(&counters),
             shutdown: Arc::clone(&shutdown),
             commands: Arc::clone(&commands),
+            observer: None,
         };
         let engine = Engine::new(transport, parts).unwrap();
         broker.assign(TOPIC, &[0, 1]);
         let task = tokio::spawn(turn_in_task(engine, bell));
-        Self { broker, letters, parked, commands, handled, counters, shutdown, wake, task }
+        Self { broker, letters, passed, parked, commands, handled, counters, shutdown, wake, task }
     }
 
     /// Append an event of `key` to a partition.

@@ -1,0 +1,222 @@
+//! The transaction of a handler: opened before it begins, committed when it is done.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+
+use super::Inbox;
+use super::admission::ask;
+use super::failure::without_blame;
+use super::identity::Identity;
+use super::rules::Verdict;
+use crate::database::Transaction;
+use crate::database::commit::commit;
+use crate::database::error::Failure;
+use crate::database::open::OpenTransaction;
+use crate::database::transaction::{Ended, sql_error};
+use crate::dispatch::{Delivery, FromDelivery};
+use crate::outcome::{ErrorClass, HandlerError, Outcome};
+
+/// The consumer has no database: a mistake of the program's, not of the event's. Nothing is given up for it.
+#[derive(Debug, thiserror::Error)]
+#[error("the handler takes a Transaction, and the consumer has no database: give its builder one with `.database(…)`")]
+struct NoInbox;
+
+/// What dead letters pass over must be remembered, and the consumer knows no reason to.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{0} takes a Transaction through an extractor that does not say so: add `const USES_TRANSACTION: bool = true;` to its \
+     implementation of FromDelivery"
+)]
+struct Undeclared(&'static str);
+
+#[derive(Debug, thiserror::Error)]
+#[error("the event was handled before")]
+struct Repeat;
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "another event has the sequence {sequence} of its stream in epoch {epoch}: the stream has forked; look at both, and redrive \
+     the one that is missing"
+)]
+struct Fork {
+    epoch: u32,
+    sequence: u64,
+}
+
+/// The transaction of the handler, with the event remembered as handled in it: it commits when the handler says that it is
+/// done, and rolls back otherwise. The handler of an event that was handled before does not run. See
+/// [`inbox`](crate::database::inbox).
+impl FromDelivery for Transaction {
+    const USES_TRANSACTION: bool = true;
+
+    async fn from_delivery(delivery: &Delivery) -> Result<Self, HandlerError> {
+        // Another extractor may have opened it.
+        if let Some(transaction) = delivery.shared_value::<Self>() {
+            return Ok((*transaction).clone());
+        }
+        let inbox = delivery.extension::<Inbox>().ok_or_else(|| unavailable(NoInbox))?;
+        // The method's name, behind the last colons, has none.
+        let dispatcher = delivery.handler().rsplit_once("::").map_or(delivery.handler(), |(dispatcher, _)| dispatcher);
+        if !inbox.serves(dispatcher) {
+            return Err(unavailable(Undeclared(delivery.handler())));
+        }
+        let identity = Identity::of(delivery.group(), dispatcher, delivery.record());
+        // It can never be remembered, so it cannot be handled once.
+        let identity = identity.map_err(|error| HandlerError::from(error).terminal())?;
+
+        let database = &inbox.database;
+        let begun = OpenTransaction::begin(&database.pool).await;
+        let mut open = begun.map_err(|error| sql_error("opening a transaction", error).into_handler_error())?;
+        let admission = match ask(&mut open, database.pool.dialect(), &identity, inbox.abandoned_after).await {
+            Ok(admission) => admission,
+            Err(error) => {
+                // A lost connection cannot roll back, and need not.
+                let _ = open.roll_back().await;
+                return Err(sql_error("asking the inbox", error).into_handler_error());
+            }
+        };
+        match admission.verdict {
+            Verdict::Newer | Verdict::PassedOver => {
+                let transaction = Self::opened(database, open);
+                delivery.share_value(Arc::new(transaction.clone()));
+                let handling = Handling { transaction: transaction.clone(), statements: admission.statements };
+                delivery.on_completion(Box::new(move |outcome| handling.complete(outcome).boxed()));
+                Ok(transaction)
+            }
+            Verdict::Repeat => {
+                let _ = open.roll_back().await;
+                inbox.counters.repeat();
+                tracing::debug!(handler = delivery.handler(), "an event was handled before; its handler does not run");
+                delivery.on_completion(Box::new(|_| async { Outcome::Done }.boxed()));
+                Err(unavailable(Repeat))
+            }
+            Verdict::Fork => {
+                let _ = open.roll_back().await;
+                inbox.counters.fork();
+                let record = delivery.record();
+                let fork = || {
+                    let envelope = delivery.envelope();
+                    let (epoch, sequence) = (envelope.stream_epoch(), envelope.sequence().unwrap_or_default());
+                    HandlerError::from(Fork { epoch, sequence }).terminal()
+                };
+                tracing::error!(
+                    group = delivery.group(),
+                    handler = delivery.handler(),
+                    topic = &*record.topic,
+                    partition = record.partition,
+                    offset = record.offset,
+                    error = %fork(),
+                    "a stream has forked"
+                );
+                // Whatever an extractor around this one makes of the error, the event is not dropped.
+                let forked = fork();
+                delivery.on_completion(Box::new(move |_| async move { Outcome::from(forked) }.boxed()));
+                Err(fork())
+            }
+        }
+    }
+}
+
+fn unavailable(error: impl StdError + Send + Sync + 'static) -> HandlerError {
+    HandlerError::new(ErrorClass::Unavailable, error)
+}
+
+/// A handler's transaction while the handler runs. Dropped before the handler has ended, as when it is cancelled, it rolls
+/// back, whoever still holds a clone of the handle.
+struct Handling {
+    transaction: Transaction,
+    statements: Vec<String>,
+}
+
+impl Handling {
+    async fn complete(mut self, outcome: Outcome) -> Outcome {
+        let Ended { buffer, open } = self.transaction.end();
+        let statements = std::mem::take(&mut self.statements);
+        let failure = match (buffer, &outcome) {
+            (Ok(buffer), Outcome::Done) => {
+                let database = self.transaction.database();
+                return match commit(database, buffer, open, statements).await {
+                    Ok(()) => Outcome::Done,
+                    Err(error) => error.into_handler_error().into(),
+                };
+            }
+            (Ok(_), _) => None,
+            (Err(failure), _) => Some(failure),
+        };
+        let rolled_back = match open {
+            Some(open) => open.roll_back().await,
+            None => Ok(false),
+        };
+        let ended_by_a_deadlock = match rolled_back {
+            Ok(ended) => ended,
+            Err(error) => Failure::of(&error) == Failure::ConnectionLost,
+        };
+        match (outcome, failure) {
+            // What failed decides, whatever the handler made of it; what the handler wants no more is not tried again.
+            (Outcome::Done, Some(failure)) => failure.into_handler_error().into(),
+            (Outcome::Retry { error, after }, Some(failure)) if !error.is_terminal() => {
+                Outcome::Retry { error: failure.into_handler_error(), after }
+            }
+            (outcome, _) => without_blame(outcome, ended_by_a_deadlock),
+        }
+    }
+}
+
+impl Drop for Handling {
+    fn drop(&mut self) {
+        // Ended already, unless the handler was cancelled. Its connection is closed with what is dropped here.
+        drop(self.transaction.end());
+    }
+}
+
+#[cfg(test)]
+#[cfg(all(feature = "sqlite", feature = "consumer"))]
+mod tests {
+    use super::*;
+    use crate::database::{Database, DatabaseOptions};
+    use crate::dispatch::{DeliveryContext, DeliveryParts, Extensions};
+    use crate::schema::Codec;
+    use crate::transport::{Headers, Record};
+
+    fn delivery(extensions: Extensions) -> Delivery {
+        let headers = Headers::new();
+        let record = Record {
+            topic: "accounts".into(),
+            partition: 0,
+            offset: 0,
+            timestamp_ms: None,
+            key: None,
+            payload: None,
+            headers,
+        };
+        let context = Arc::new(DeliveryContext { codec: Codec::default(), extensions, group: "boards.Board".into() });
+        Delivery::new(DeliveryParts { record, context, handler: "Board::on_renamed", attempt: 1 })
+    }
+
+    #[tokio::test]
+    async fn without_a_database_the_handler_waits_and_is_told_why() {
+        let error = Transaction::from_delivery(&delivery(Extensions::new())).await.unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Unavailable);
+        assert!(error.to_string().contains("`.database(…)`"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_extractor_that_hides_its_transaction_is_refused_by_name() {
+        let options = DatabaseOptions::new("sqlite::memory:").migrate(true);
+        let database = Database::connect(options).await.unwrap();
+        let group = "boards.Board".into();
+        let inbox = |dispatchers| {
+            let mut extensions = Extensions::new();
+            let longest = std::time::Duration::ZERO;
+            extensions.insert(Arc::new(Inbox::of_group(&database, &group, dispatchers, longest, &Arc::default())));
+            delivery(extensions)
+        };
+        let error = Transaction::from_delivery(&inbox(vec!["Other"])).await.unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Unavailable);
+        assert!(error.to_string().starts_with("Board::on_renamed takes a Transaction through"), "{error}");
+        // The control: a dispatcher that says so.
+        assert!(Transaction::from_delivery(&inbox(vec!["Board"])).await.is_ok());
+    }
+}

@@ -1,0 +1,59 @@
+//! The servers, to be stopped and frozen. Whatever a test did to one is undone when it ends.
+
+use std::process::Command;
+
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::setting;
+
+/// One test at a time.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+/// All of the servers, for one test alone.
+pub(crate) struct Servers {
+    _alone: MutexGuard<'static, ()>,
+    harmed: bool,
+}
+
+impl Servers {
+    pub(crate) async fn alone() -> Self {
+        Self { _alone: ALONE.lock().await, harmed: false }
+    }
+
+    /// End Kafka with SIGKILL.
+    pub(crate) fn kill_kafka(&mut self) {
+        self.harmed = true;
+        run(&["kill", "kafka"]);
+    }
+
+    /// Stop Kafka where it stands: connections stay open and nothing answers. It is the coordinator of every group, too.
+    pub(crate) fn freeze_kafka(&mut self) {
+        self.harmed = true;
+        run(&["freeze", "kafka"]);
+    }
+
+    pub(crate) fn thaw_kafka(&mut self) {
+        run(&["thaw", "kafka"]);
+        self.harmed = false;
+    }
+
+    /// Start what is not running, and wait until it answers.
+    pub(crate) fn heal(&mut self) {
+        run(&["up"]);
+        self.harmed = false;
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        if self.harmed {
+            // The test has failed already; the next one needs servers.
+            let _ = Command::new(setting("TIDINGS_TEST_SERVERS")).arg("up").status();
+        }
+    }
+}
+
+fn run(arguments: &[&str]) {
+    let status = Command::new(setting("TIDINGS_TEST_SERVERS")).args(arguments).status().unwrap();
+    assert!(status.success(), "scripts/servers {arguments:?} failed");
+}

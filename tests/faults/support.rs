@@ -1,0 +1,18 @@
+//! What these tests have in common with those of the integration.
+
+#[path = "../integration/support/chance.rs"]
+pub(crate) mod chance;
+#[path = "../integration/support/child.rs"]
+pub(crate) mod child;
+#[path = "../integration/support/groups.rs"]
+pub(crate) mod groups;
+#[path = "../integration/support/ledger.rs"]
+pub(crate) mod ledger;
+#[path = "../integration/support/running.rs"]
+pub(crate) mod running;
+#[path = "../integration/support/scene.rs"]
+pub(crate) mod scene;
+#[path = "../integration/support/scores.rs"]
+pub(crate) mod scores;
+#[path = "../integration/support/wait.rs"]
+pub(crate) mod wait;
