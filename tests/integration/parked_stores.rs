@@ -128,7 +128,8 @@ async fn events_of_two_keys_far_apart_are_read_again_each_in_its_order() {
     let (sparse, dense) = (key(&group, b"sparse"), key(&group, b"dense"));
     for round in 0..5 {
         store.park(sparse.group.clone(), event(&sparse, round, b"sparse")).await.unwrap();
-        let dense = (0..700).map(|offset| store.park(dense.group.clone(), event(&dense, round * 700 + offset, b"dense")));
+        let dense =
+            (0..700).map(|offset| store.park(dense.group.clone(), event(&dense, round * 700 + offset, b"dense")));
         futures_util::future::try_join_all(dense).await.unwrap();
     }
     let offsets = async |id: &ParkedKeyId, limit| {

@@ -110,8 +110,14 @@ pub(crate) async fn an_event_comes_back_as_it_was(stage: &ParkedStage) {
         parked_at: time("2026-01-31T09:01:00Z"),
     };
     let all_bytes: Vec<u8> = (0..=255).collect();
-    let first = ParkedRecord { payload: Some(all_bytes.clone().into()), headers, cause: Some(cause), ..event(3, &all_bytes, 5) };
-    let bare = ParkedRecord { payload: None, timestamp_ms: None, headers: Headers::new(), ..event(3, &all_bytes, i64::MAX) };
+    let first = ParkedRecord {
+        payload: Some(all_bytes.clone().into()),
+        headers,
+        cause: Some(cause),
+        ..event(3, &all_bytes, 5)
+    };
+    let bare =
+        ParkedRecord { payload: None, timestamp_ms: None, headers: Headers::new(), ..event(3, &all_bytes, i64::MAX) };
     let empty = ParkedRecord {
         payload: Some(Bytes::new()),
         cause: Some(ParkCause { handler: None, ..first.cause.clone().unwrap() }),
@@ -123,13 +129,18 @@ pub(crate) async fn an_event_comes_back_as_it_was(stage: &ParkedStage) {
     let read = stage.store.records(stage.id(3, &all_bytes), 10).await.unwrap();
     assert_eq!(read.len(), 3);
     for (read, written) in read.iter().zip([&first, &empty, &bare]) {
-        assert_eq!((&read.partition, read.offset, read.timestamp_ms), (&written.partition, written.offset, written.timestamp_ms));
+        assert_eq!(
+            (&read.partition, read.offset, read.timestamp_ms),
+            (&written.partition, written.offset, written.timestamp_ms)
+        );
         assert_eq!((&read.key, &read.payload, &read.cause), (&written.key, &written.payload, &written.cause));
         assert_eq!(headers_of(read), headers_of(written));
     }
 }
 
-pub(crate) async fn events_of_a_key_are_read_in_the_order_of_their_offsets_however_they_were_parked(stage: &ParkedStage) {
+pub(crate) async fn events_of_a_key_are_read_in_the_order_of_their_offsets_however_they_were_parked(
+    stage: &ParkedStage,
+) {
     for offset in [30, 4, 100, 29, 5] {
         stage.park(0, b"42", offset).await;
         stage.park(0, b"43", offset + 1_000).await;
@@ -188,7 +199,8 @@ pub(crate) async fn keys_are_those_of_the_group_and_the_partitions_asked_for(sta
     for (partition, key) in [(0, b"a"), (1, b"b"), (2, b"c"), (10, b"d")] {
         stage.park(partition, key, 7).await;
     }
-    let other = ParkedRecord { partition: TopicPartition { topic: "orders".into(), partition: 1 }, ..event(1, b"e", 7) };
+    let other =
+        ParkedRecord { partition: TopicPartition { topic: "orders".into(), partition: 1 }, ..event(1, b"e", 7) };
     stage.store.park(Arc::clone(&stage.group), other).await.unwrap();
     let names = |keys: Vec<ParkedKey>| {
         keys.iter().map(|key| String::from_utf8_lossy(&key.key).into_owned()).collect::<String>()

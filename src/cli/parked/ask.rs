@@ -97,20 +97,22 @@ pub(super) async fn run(
 
 /// What it comes to, in words.
 fn tell(outcome: &Outcome, request: ParkRequest, gone: usize, printer: &Printer) {
-    let (keys, events) = (outcome.keys.len(), outcome.events);
+    let counted = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (keys, events) = (outcome.keys.len() as u64, outcome.events);
     let what = match request {
-        ParkRequest::Release => format!("be released, with {events} events"),
-        ParkRequest::Skip => format!("lose their first event, and {} be handled", events.saturating_sub(keys as u64)),
-        ParkRequest::Discard => format!("lose all of their {events} events"),
+        ParkRequest::Release => "releasing",
+        ParkRequest::Skip => "skipping the first event of",
+        ParkRequest::Discard => "discarding all events of",
     };
+    let what = format!("{what} {} with {}", counted(keys, "key"), counted(events, "event"));
     let text = match (keys, outcome.executed) {
         (0, _) => "no key is concerned".to_owned(),
-        (_, true) => format!("{keys} keys are to {what}; the consumer does it within a second or so while it runs"),
-        (_, false) => format!("{keys} keys would {what}; nothing was changed: add --execute to do it"),
+        (_, true) => format!("asked for: {what}; the consumer does it within a second or so while it runs"),
+        (_, false) => format!("this would ask for: {what}; nothing was changed: add --execute to do it"),
     };
     printer.note(&text);
     if gone > 0 {
-        printer.note(&format!("{gone} keys were no longer parked"));
+        printer.note(&format!("no longer parked: {}", counted(gone as u64, "key")));
     }
 }
 

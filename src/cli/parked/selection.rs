@@ -51,7 +51,10 @@ impl SelectionArguments {
 
     fn takes(&self, cause: Option<&ParkCause>) -> bool {
         let Some(cause) = cause else { return !self.asks_why() };
-        let matches = |pattern: &Option<String>, text: &str| match pattern.as_ref().map(|pattern| (pattern, pattern.strip_suffix('*'))) {
+        let matches = |pattern: &Option<String>, text: &str| match pattern
+            .as_ref()
+            .map(|pattern| (pattern, pattern.strip_suffix('*')))
+        {
             None => true,
             Some((_, Some(beginning))) => text.starts_with(beginning),
             Some((pattern, None)) => pattern == text,

@@ -370,9 +370,8 @@ impl<T: ConsumerTransport> Engine<T> {
         let passed_over = self.parts.passed_over.clone();
         let remembering = self.plan_of(slot).map(|plan| plan.remembering(WorkRoute::Unrouted)).unwrap_or_default();
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
-        let (request, skipped) = partition.parked(key).map_or_else(Default::default, |parked| {
-            (parked.request, Arc::clone(&parked.skipped))
-        });
+        let (request, skipped) =
+            partition.parked(key).map_or_else(Default::default, |parked| (parked.request, Arc::clone(&parked.skipped)));
         partition.keys.entry(key.clone()).or_default().state = KeyState::Unparking;
         partition.running += 1;
         let duty = self.duty(slot, key.clone(), Place::None);
@@ -447,6 +446,7 @@ impl<T: ConsumerTransport> Engine<T> {
 
     fn queue_parked(&mut self, slot: usize, key: &KeyId, records: Vec<ParkedRecord>) {
         for record in records.into_iter().rev() {
+            let first_failure = record.cause.as_ref().map(|cause| cause.first_failure);
             let record = record.into_record();
             let admission = self.classify(slot, &record);
             let bytes = record.size();
@@ -462,6 +462,7 @@ impl<T: ConsumerTransport> Engine<T> {
             let mut work = Work::new(record, &self.context, route);
             work.failure = failure;
             work.parked = true;
+            work.first_failure = first_failure;
             self.buffered_bytes += bytes;
             let Some(partition) = self.partitions[slot].as_mut() else { return };
             partition.buffered_bytes += bytes;

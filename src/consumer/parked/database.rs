@@ -34,7 +34,9 @@ pub struct DatabaseParkedStore {
 
 /// A row that somebody else wrote, or changed, and that makes no event.
 #[derive(Debug, thiserror::Error)]
-#[error("the row of the parked event at {partition}@{offset} cannot be read: its {column} is not what was written; correct or delete it")]
+#[error(
+    "the row of the parked event at {partition}@{offset} cannot be read: its {column} is not what was written; correct or delete it"
+)]
 struct Unreadable {
     partition: TopicPartition,
     offset: i64,
@@ -329,11 +331,9 @@ fn event(dialect: Dialect, record: &ParkedRecord) -> String {
 
 fn read_event(id: &ParkedKeyId, row: &Row) -> Result<ParkedRecord, ParkError> {
     let offset = row.integer(0).map_err(failed("read"))?;
-    let unreadable =
-        |column| ParkError::new("read", Unreadable { partition: id.partition.clone(), offset, column });
-    let of_row = || {
-        Ok::<_, sqlx::Error>((row.optional_integer(1)?, row.bytes(2)?, row.optional_bytes(3)?, read_cause(row)?))
-    };
+    let unreadable = |column| ParkError::new("read", Unreadable { partition: id.partition.clone(), offset, column });
+    let of_row =
+        || Ok::<_, sqlx::Error>((row.optional_integer(1)?, row.bytes(2)?, row.optional_bytes(3)?, read_cause(row)?));
     let (timestamp_ms, headers, payload, cause) = of_row().map_err(failed("read"))?;
     Ok(ParkedRecord {
         partition: id.partition.clone(),

@@ -63,11 +63,8 @@ impl MemoryParkedStore {
         change: impl FnOnce(&mut State) -> T,
     ) -> BoxFuture<'static, Result<T, ParkError>> {
         let mut state = self.state.lock();
-        let result = if state.fails(operation) {
-            Err(ParkError::new(operation, ToldToFail))
-        } else {
-            Ok(change(&mut state))
-        };
+        let result =
+            if state.fails(operation) { Err(ParkError::new(operation, ToldToFail)) } else { Ok(change(&mut state)) };
         future::ready(result).boxed()
     }
 }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::rig::{EVENT, Rig, TOPIC, key_of, options};
 use crate::consumer::commands::Command;
-use crate::consumer::dead_letter::header;
+use crate::consumer::dead_letter_header as header;
 use crate::consumer::error::StopReason;
 use crate::consumer::options::ConsumerOptions;
 use crate::consumer::parked::{ParkRequest, ParkedKeyId, ParkedStore as _};
@@ -88,7 +88,10 @@ async fn a_failed_key_is_parked_with_its_successors_and_no_other_key_waits() {
 
     let records = rig.parked.records(id(0, "bad"), 3).await.unwrap();
     let cause = records[0].cause.clone().unwrap();
-    assert_eq!((cause.handler.as_deref(), &*cause.class, &*cause.error), (Some("Tests::handler"), "retryable", "no such player"));
+    assert_eq!(
+        (cause.handler.as_deref(), &*cause.class, &*cause.error),
+        (Some("Tests::handler"), "retryable", "no such player")
+    );
     assert_eq!(cause.attempts, 1);
     assert_eq!(records[0].headers.get_str(envelope::TYPE), Some(EVENT));
     assert!(records[1].cause.is_none() && records[2].cause.is_none(), "they only wait");
@@ -455,7 +458,11 @@ async fn what_a_released_event_says_of_itself_is_what_it_said_at_first() {
     rig.broker.append(TOPIC, 0, Some(b"bad"), Some(b"\xffpayload"), headers);
     until_committed(&rig, 1).await;
     let record = rig.parked.records(id(0, "bad"), 1).await.unwrap().remove(0).into_record();
-    assert_eq!((record.offset, record.key.as_deref(), record.payload.as_deref()), (0, Some(&b"bad"[..]), Some(&b"\xffpayload"[..])));
-    let headers: Vec<_> = record.headers.iter().map(|header| (header.name.to_vec(), header.value.map(<[u8]>::to_vec))).collect();
+    assert_eq!(
+        (record.offset, record.key.as_deref(), record.payload.as_deref()),
+        (0, Some(&b"bad"[..]), Some(&b"\xffpayload"[..]))
+    );
+    let headers: Vec<_> =
+        record.headers.iter().map(|header| (header.name.to_vec(), header.value.map(<[u8]>::to_vec))).collect();
     assert_eq!(headers[2..], [(vec![0xff, 0], Some(vec![0xfe])), (b"null".to_vec(), None)]);
 }

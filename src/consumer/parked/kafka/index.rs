@@ -166,7 +166,10 @@ mod tests {
             let keys = index.keys("g", &partitions.iter().map(named).collect::<Vec<_>>());
             keys.iter().map(|key| String::from_utf8_lossy(&key.key).into_owned()).collect::<String>()
         };
-        assert_eq!((names(&[]), names(&[1]), names(&[0, 2]), names(&[3])), ("abcd".into(), "bc".into(), "ad".into(), String::new()));
+        assert_eq!(
+            (names(&[]), names(&[1]), names(&[0, 2]), names(&[3])),
+            ("abcd".into(), "bc".into(), "ad".into(), String::new())
+        );
         assert!(index.keys("another", &[]).is_empty());
     }
 
@@ -183,7 +186,10 @@ mod tests {
             spoilt(|record| record.key = None),
             spoilt(|record| record.key = Some(Bytes::from_static(b"\xff"))),
             spoilt(|record| record.headers = Headers::new()),
-            OutgoingRecord { payload: Some(Bytes::from_static(b"burn")), ..write_request(&"p".into(), id.clone(), ParkRequest::Skip) },
+            OutgoingRecord {
+                payload: Some(Bytes::from_static(b"burn")),
+                ..write_request(&"p".into(), id.clone(), ParkRequest::Skip)
+            },
         ] {
             assert!(!note(&mut index, 2, record));
         }

@@ -26,10 +26,21 @@ const QUESTIONS: usize = 1_024;
 
 /// What is asked of the thread. All of them see everything that was written before they were asked.
 pub(super) enum Question {
-    Keys { group: Arc<str>, partitions: Vec<TopicPartition>, answer: Answer<Vec<ParkedKey>> },
+    Keys {
+        group: Arc<str>,
+        partitions: Vec<TopicPartition>,
+        answer: Answer<Vec<ParkedKey>>,
+    },
     /// The offsets of a key's events; `None` when it is not parked.
-    Offsets { key: ParkedKeyId, answer: Answer<Option<Vec<i64>>> },
-    Records { key: ParkedKeyId, limit: usize, answer: Answer<Vec<ParkedRecord>> },
+    Offsets {
+        key: ParkedKeyId,
+        answer: Answer<Option<Vec<i64>>>,
+    },
+    Records {
+        key: ParkedKeyId,
+        limit: usize,
+        answer: Answer<Vec<ParkedRecord>>,
+    },
 }
 
 pub(super) type Answer<T> = oneshot::Sender<Result<T, Unread>>;
@@ -142,7 +153,10 @@ impl Reading {
             None => self.open()?,
         };
         if self.tail.as_ref().is_some_and(|tail| end < tail.next) {
-            tracing::warn!(topic = &*self.topic, "the topic of parked events was made anew, and is read from its beginning");
+            tracing::warn!(
+                topic = &*self.topic,
+                "the topic of parked events was made anew, and is read from its beginning"
+            );
             (self.tail, self.again) = (None, None);
             self.open()?;
         }
@@ -197,6 +211,8 @@ impl Reading {
                 // Compaction takes a record away once a later one stands for it: that one is read now.
                 Ok(Err(_)) if catches == 0 => {
                     catches += 1;
+                    // Nothing that was fetched before decides that an event is gone.
+                    self.again = None;
                     self.catch_up().await?;
                 }
                 Ok(Err((offset, position))) => {
@@ -258,7 +274,8 @@ impl Tail {
                 self.next = record.offset + 1;
                 if !self.index.note(&record) && ignored.fetch_add(1, Ordering::Relaxed) == 0 {
                     tracing::warn!(
-                        topic = &*record.topic, offset = record.offset,
+                        topic = &*record.topic,
+                        offset = record.offset,
                         "a record of the topic of parked events says nothing that makes sense and is ignored, as are others from now on"
                     );
                 }
@@ -301,8 +318,7 @@ impl Again {
                 self.fetched.extend(self.records.drain(..));
             } else if self.reader.end_reached(PARTITION).is_some_and(|end| end > position) {
                 return Ok(None);
-            } else if fetched == Fetched::More
-                && tokio::time::timeout(patience, ready).await.is_err() {
+            } else if fetched == Fetched::More && tokio::time::timeout(patience, ready).await.is_err() {
                 return Err(self.reader.silent());
             }
         }
