@@ -211,12 +211,14 @@ impl Default for Buffer {
 /// Append a length as a zigzag varint.
 fn push_varint(wire: &mut Vec<u8>, length: usize) {
     let mut left = (length as u64) << 1;
-    while left >= 0x80 {
-        // The low seven bits.
-        wire.push((left & 0x7f) as u8 | 0x80);
+    loop {
+        let [low, ..] = left.to_le_bytes();
         left >>= 7;
+        if left == 0 {
+            return wire.push(low & 0x7f);
+        }
+        wire.push(low | 0x80);
     }
-    wire.push(left as u8);
 }
 
 /// A zigzag varint of at most 32 bits.

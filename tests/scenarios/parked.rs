@@ -29,7 +29,7 @@ impl ParkedStage {
     }
 
     #[allow(dead_code, reason = "one test program runs it")]
-    pub(crate) async fn memory() -> Self {
+    pub(crate) fn memory() -> Self {
         let store = MemoryParkedStore::new();
         Self::new(store.clone(), store)
     }

@@ -14,7 +14,7 @@ mod parked_in_memory {
     use super::scenarios;
     use super::scenarios::parked::ParkedStage;
 
-    crate::parked_scenarios! { [] (ParkedStage::memory()) }
+    crate::parked_scenarios! { [] (async { ParkedStage::memory() }) }
 }
 
 #[cfg(feature = "consumer")]

@@ -61,18 +61,20 @@ pub(super) async fn run(
     printer: &Printer,
 ) -> Result<(), CliError> {
     let parked = arguments.store.open(settings, printer).await?;
-    let mut found = match arguments.all {
-        true => arguments.selection.find(&parked, usize::MAX).await?.0,
-        false => arguments.selection.named(&parked, &arguments.keys).await?,
+    let mut found = if arguments.all {
+        arguments.selection.find(&parked, usize::MAX).await?.0
+    } else {
+        arguments.selection.named(&parked, &arguments.keys).await?
     };
     let mut gone = Vec::new();
     if arguments.execute {
         let mut asked = Vec::with_capacity(found.len());
         for found in found {
             // Somebody else may have been faster.
-            match parked.store.request(parked.id(&found.key), Some(request)).await? {
-                true => asked.push(found),
-                false => gone.push(found),
+            if parked.store.request(parked.id(&found.key), Some(request)).await? {
+                asked.push(found);
+            } else {
+                gone.push(found);
             }
         }
         found = asked;

@@ -7,7 +7,7 @@ use super::StoreArguments;
 use super::selection::{Found, SelectionArguments};
 use crate::cli::error::CliError;
 use crate::cli::header_map::Bytes;
-use crate::cli::output::{self, OutputFormat};
+use crate::cli::output::{self, Cell, OutputFormat};
 use crate::cli::printer::Printer;
 use crate::cli::settings::Settings;
 use crate::envelope::{EnvelopeView, rfc3339};
@@ -81,23 +81,23 @@ impl KeyRow {
 
 /// Keys as a table, or as JSON.
 pub(super) fn write(printer: &Printer, format: OutputFormat, rows: &[KeyRow]) -> Result<(), CliError> {
-    let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let text = |text: &Option<String>| Cell::Text(text.clone().unwrap_or_else(|| "-".to_owned()));
     let number = |number: Option<i64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
     let headings =
         ["TOPIC", "PARTITION", "KEY", "EVENTS", "REQUEST", "OFFSET", "EVENT", "HANDLER", "CLASS", "PARKED", "ERROR"];
     output::rows(printer, format, rows, headings, |row| {
         [
-            row.topic.clone(),
-            row.partition.to_string(),
-            row.key.to_line(),
-            row.events.to_string(),
-            row.request.unwrap_or("-").to_owned(),
-            number(row.offset),
+            row.topic.clone().into(),
+            row.partition.to_string().into(),
+            Cell::Line(row.key.to_line()),
+            row.events.to_string().into(),
+            row.request.unwrap_or("-").to_owned().into(),
+            number(row.offset).into(),
             text(&row.event),
             text(&row.handler),
             text(&row.class),
             text(&row.parked),
-            shortened(row.error.as_deref().unwrap_or("-")),
+            shortened(row.error.as_deref().unwrap_or("-")).into(),
         ]
     })
 }

@@ -146,10 +146,8 @@ struct Parked {
 impl StoreArguments {
     async fn open(&self, settings: &Settings, printer: &Printer) -> Result<Parked, CliError> {
         let group: Arc<str> = self.group.as_str().into();
-        let place = self.store.unwrap_or(match settings.has_database(&self.database) {
-            true if self.parked_topic.is_none() => Place::Database,
-            _ => Place::Kafka,
-        });
+        let in_database = self.parked_topic.is_none() && settings.has_database(&self.database);
+        let place = self.store.unwrap_or(if in_database { Place::Database } else { Place::Kafka });
         let store: Arc<dyn ParkedStore> = match place {
             Place::Database => {
                 let options = database::options(settings, &self.database, false)?;
