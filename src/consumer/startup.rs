@@ -8,7 +8,6 @@ use super::parked::{
     KafkaParkedOptions, KafkaParkedStore, ParkedStore, ParkedTopicError, ensure_parked_topic, parked_topic,
 };
 use super::plan::GroupPlan;
-use crate::dispatch::OnExhausted;
 use crate::transport::Producer;
 use crate::transport::kafka::{KafkaProducer, ProducerOptions, Retention, TopicError, TopicSpec, topics};
 
@@ -100,7 +99,7 @@ pub(super) async fn kafka_parked_store(
     options: &ConsumerOptions,
     topics: &SourceTopics,
 ) -> Result<Option<Arc<dyn ParkedStore>>, BuildError> {
-    let parking = plan.routes().find(|route| route.policy.on_exhausted == OnExhausted::ParkKey);
+    let parking = plan.parking_route();
     let topic = options.parked_topic.clone().unwrap_or_else(|| parked_topic(&plan.group));
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| match parking {
         Some(route) => BuildError::NoParkedStore { handler: route.handler, source },

@@ -224,6 +224,7 @@ impl Row {
     );
     column!(
         /// A number or `NULL`.
+        #[cfg(feature = "consumer")]
         optional_integer -> Option<i64>
     );
     column!(
@@ -240,6 +241,7 @@ impl Row {
     );
     column!(
         /// Bytes or `NULL`.
+        #[cfg(feature = "consumer")]
         optional_bytes -> Option<Vec<u8>>
     );
 }
