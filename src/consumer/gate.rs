@@ -94,8 +94,18 @@ impl Gate {
         if self.pass(now) { self.waiting.pop_front() } else { None }
     }
 
+    /// The key that has waited longest, whether or not an attempt may begin.
+    pub(crate) fn take_waiting(&mut self) -> Option<WaitingKey> {
+        self.waiting.pop_front()
+    }
+
+    /// When an attempt that was refused may begin, where only the time is waited for.
+    pub(crate) fn looks_again(&self, now: Duration) -> Option<Duration> {
+        self.look_again.filter(|again| *again > now)
+    }
+
     /// How long until [`next`](Self::next) may have a key, where only the time is waited for.
     pub(crate) fn opens_in(&self, now: Duration) -> Option<Duration> {
-        self.look_again.filter(|_| !self.waiting.is_empty()).map(|again| again.saturating_sub(now))
+        self.looks_again(now).filter(|_| !self.waiting.is_empty()).map(|again| again.saturating_sub(now))
     }
 }

@@ -22,7 +22,7 @@ use crate::consumer::parked::MemoryParkedStore;
 use crate::consumer::passed_over::PassedOver;
 use crate::consumer::plan::{BoundDispatcher, BoundHandle, Filter, GroupPlan, bound_route};
 use crate::consumer::stats::{ConsumerStats, Counters};
-use crate::dispatch::{Delivery, Extensions, PayloadInfo, Policy, RouteInfo, Versions};
+use crate::dispatch::{BatchPolicy, Delivery, Extensions, PayloadInfo, Policy, RouteInfo, Versions};
 use crate::envelope::header;
 use crate::outcome::Outcome;
 use crate::schema::Codec;
@@ -98,6 +98,7 @@ pub(super) struct Rig {
     pub(super) passed: Arc<Passed>,
     pub(super) parked: MemoryParkedStore,
     pub(super) commands: Arc<Commands>,
+    /// Keys and offsets of what was done, in its order.
     pub(super) handled: Arc<Mutex<Vec<(String, i64)>>>,
     counters: Arc<Counters>,
     shutdown: Arc<AtomicBool>,
@@ -125,40 +126,69 @@ impl Rig {
         F: Fn(Delivery) -> R + Send + Sync + 'static,
         R: Future<Output = Outcome> + Send + 'static,
     {
-        let broker = MemoryBroker::new();
-        broker.create_topic(TOPIC, 2);
         let handled = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&handled);
         let handle = move |delivery: Delivery| {
             let log = Arc::clone(&log);
-            let key = delivery
-                .record()
-                .key
-                .as_deref()
-                .map(|key| String::from_utf8_lossy(key).into_owned())
-                .unwrap_or_default();
-            let offset = delivery.record().offset;
+            let place = place_of(&delivery);
             let outcome = handler(delivery);
             async move {
                 let outcome = outcome.await;
                 if matches!(outcome, Outcome::Done) {
-                    log.lock().push((key, offset));
+                    log.lock().push(place);
                 }
                 outcome
             }
             .boxed()
         };
+        Self::start_handle(options, policy, filter.as_ref(), None, BoundHandle::Single(Arc::new(handle)), handled)
+    }
+
+    /// An engine whose handler takes batches; what of them it completes is recorded.
+    pub(super) fn start_batches<F, R>(options: ConsumerOptions, policy: Policy, batch: BatchPolicy, handler: F) -> Self
+    where
+        F: Fn(Vec<Delivery>) -> R + Send + Sync + 'static,
+        R: Future<Output = Vec<Outcome>> + Send + 'static,
+    {
+        let handled = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&handled);
+        let handle = move |deliveries: Vec<Delivery>| {
+            let log = Arc::clone(&log);
+            let places: Vec<_> = deliveries.iter().map(place_of).collect();
+            let outcomes = handler(deliveries);
+            async move {
+                let outcomes = outcomes.await;
+                let done = |(place, outcome): (_, &Outcome)| matches!(outcome, Outcome::Done).then_some(place);
+                log.lock().extend(places.into_iter().zip(&outcomes).filter_map(done));
+                outcomes
+            }
+            .boxed()
+        };
+        Self::start_handle(options, policy, None, Some(batch), BoundHandle::Batch(Arc::new(handle)), handled)
+    }
+
+    fn start_handle(
+        options: ConsumerOptions,
+        policy: Policy,
+        filter: Option<&Filter>,
+        batch: Option<BatchPolicy>,
+        handle: BoundHandle,
+        handled: Arc<Mutex<Vec<(String, i64)>>>,
+    ) -> Self {
+        let broker = MemoryBroker::new();
+        broker.create_topic(TOPIC, 2);
         let info = RouteInfo {
             event: EVENT,
             versions: Versions::Any,
             handler: "handler",
             docs: "",
             policy,
+            own: policy,
             payload: PayloadInfo { event: EVENT, version: "1.0.0", schema: "" },
             uses_transaction: true,
-            batch: None,
+            batch,
         };
-        let route = bound_route("Tests", info, &options, filter.as_ref(), BoundHandle::Single(Arc::new(handle)));
+        let route = bound_route("Tests", info, &options, filter, handle);
         let dispatcher = BoundDispatcher { name: "Tests", source: TOPIC.to_owned(), routes: vec![route] };
         let letters = Arc::new(Letters::default());
         let passed = Arc::new(Passed { letters: Arc::clone(&letters), ..Passed::default() });
@@ -231,4 +261,8 @@ impl Rig {
 
 pub(super) fn key_of(delivery: &Delivery) -> String {
     String::from_utf8_lossy(delivery.record().key.as_deref().unwrap_or_default()).into_owned()
+}
+
+fn place_of(delivery: &Delivery) -> (String, i64) {
+    (key_of(delivery), delivery.record().offset)
 }
