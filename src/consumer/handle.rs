@@ -18,7 +18,6 @@ use crate::transport::TopicPartition;
 pub struct ConsumerHandle {
     shutdown: Arc<AtomicBool>,
     groups: Arc<[GroupControls]>,
-    parked: Option<Arc<dyn ParkedStore>>,
     clock: Arc<dyn Clock>,
     health: HealthOptions,
 }
@@ -29,6 +28,7 @@ pub(crate) struct GroupControls {
     pub(crate) group: Arc<str>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) commands: Arc<Commands>,
+    pub(crate) parked: Option<Arc<dyn ParkedStore>>,
 }
 
 /// A running consumer could not be steered.
@@ -53,7 +53,10 @@ pub enum ControlError {
     #[error("the consumer has stopped")]
     Stopped,
     /// No key can be parked: no handler's policy parks keys.
-    #[error("nothing is parked here: no policy says `park_key`, and no store for parked events was given")]
+    #[error(
+        "nothing is parked here: no policy says `park_key`, no database and no store for parked events was given, and there is no topic of \
+         parked events"
+    )]
     NoParkedStore,
     /// The key is not parked.
     #[error("this key of {partition} is not parked in the group {group}")]
@@ -68,15 +71,21 @@ pub enum ControlError {
     Park(#[from] ParkError),
 }
 
+impl GroupControls {
+    fn store(&self) -> Result<&Arc<dyn ParkedStore>, ControlError> {
+        self.parked.as_ref().ok_or(ControlError::NoParkedStore)
+    }
+}
+
 impl ConsumerHandle {
     pub(crate) fn new(
-        groups: impl Iterator<Item = Arc<str>>,
-        parked: Option<Arc<dyn ParkedStore>>,
+        groups: impl Iterator<Item = (Arc<str>, Option<Arc<dyn ParkedStore>>)>,
         clock: Arc<dyn Clock>,
         health: HealthOptions,
     ) -> Self {
-        let controls = |group| GroupControls { group, counters: Arc::default(), commands: Arc::default() };
-        Self { shutdown: Arc::default(), groups: groups.map(controls).collect(), parked, clock, health }
+        let controls =
+            |(group, parked)| GroupControls { group, counters: Arc::default(), commands: Arc::default(), parked };
+        Self { shutdown: Arc::default(), groups: groups.map(controls).collect(), clock, health }
     }
 
     pub(crate) fn groups(&self) -> &[GroupControls] {
@@ -169,8 +178,8 @@ impl ConsumerHandle {
     /// # Errors
     /// Nothing can be parked here, or the store failed.
     pub async fn parked(&self, group: &str) -> Result<Vec<ParkedKey>, ControlError> {
-        let group = Arc::clone(&self.controls(group)?.group);
-        Ok(self.store()?.keys(group, Vec::new()).await?)
+        let controls = self.controls(group)?;
+        Ok(controls.store()?.keys(Arc::clone(&controls.group), Vec::new()).await?)
     }
 
     /// The first `limit` parked events of a key, in their order.
@@ -184,8 +193,9 @@ impl ConsumerHandle {
         key: Bytes,
         limit: usize,
     ) -> Result<Vec<ParkedRecord>, ControlError> {
-        let group = Arc::clone(&self.controls(group)?.group);
-        Ok(self.store()?.records(ParkedKeyId { group, partition, key }, limit).await?)
+        let controls = self.controls(group)?;
+        let id = ParkedKeyId { group: Arc::clone(&controls.group), partition, key };
+        Ok(controls.store()?.records(id, limit).await?)
     }
 
     /// Ask for a parked key to be released, or its first event skipped, or all of it discarded. The member that has the partition
@@ -202,15 +212,11 @@ impl ConsumerHandle {
     ) -> Result<(), ControlError> {
         let controls = self.controls(group)?;
         let id = ParkedKeyId { group: Arc::clone(&controls.group), partition: partition.clone(), key };
-        if !self.store()?.request(id, Some(request)).await? {
+        if !controls.store()?.request(id, Some(request)).await? {
             return Err(ControlError::NotParked { group: group.to_owned(), partition });
         }
         controls.commands.send(Command::LookAtParked);
         Ok(())
-    }
-
-    fn store(&self) -> Result<&Arc<dyn ParkedStore>, ControlError> {
-        self.parked.as_ref().ok_or(ControlError::NoParkedStore)
     }
 
     fn controls(&self, group: &str) -> Result<&GroupControls, ControlError> {

@@ -32,6 +32,8 @@ use crate::transport::kafka::{KafkaOptions, StartFrom};
 /// | `dead_letter_topic` | the group's name and `.dead-letters` | |
 /// | `create_dead_letter_topic` | true | |
 /// | `health` | [`HealthOptions::default`] | |
+/// | `parked_topic` | the group's name and `.parked` | |
+/// | `create_parked_topic` | true | |
 ///
 /// ```
 /// use std::time::Duration;
@@ -72,6 +74,8 @@ pub struct ConsumerOptions {
     pub(crate) dead_letter_topic: Option<String>,
     pub(crate) create_dead_letter_topic: bool,
     pub(crate) health: HealthOptions,
+    pub(crate) parked_topic: Option<String>,
+    pub(crate) create_parked_topic: bool,
 }
 
 /// librdkafka's default of `session.timeout.ms`.
@@ -207,6 +211,20 @@ impl ConsumerOptions {
         self.health = health;
         self
     }
+
+    /// The topic of parked events, where no database keeps them. Default: the group's name and `.parked`. It has one partition and is
+    /// compacted.
+    pub fn parked_topic(mut self, topic: impl Into<String>) -> Self {
+        self.parked_topic = Some(topic.into());
+        self
+    }
+
+    /// Whether the topic of parked events is created at startup when a policy parks keys and it is missing. Default: `true`; when
+    /// `false`, a missing one is an error at startup.
+    pub fn create_parked_topic(mut self, create: bool) -> Self {
+        self.create_parked_topic = create;
+        self
+    }
 }
 
 impl ConsumerOptions {
@@ -225,6 +243,7 @@ impl ConsumerOptions {
         self.max_in_flight = self.max_in_flight.max(1);
         self.max_buffered_bytes = self.max_buffered_bytes.max(1);
         self.commit_count = self.commit_count.max(1);
+        self.max_parked_per_key = self.max_parked_per_key.max(1);
         self
     }
 }
@@ -252,6 +271,8 @@ impl Default for ConsumerOptions {
             dead_letter_topic: None,
             create_dead_letter_topic: true,
             health: HealthOptions::default(),
+            parked_topic: None,
+            create_parked_topic: true,
         }
     }
 }

@@ -46,7 +46,6 @@ pub struct Consumer {
     codec: Codec,
     clock: Arc<dyn Clock>,
     extensions: Extensions,
-    parked: Option<Arc<dyn ParkedStore>>,
     groups: Vec<Group>,
     handle: ConsumerHandle,
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -57,6 +56,7 @@ pub struct Consumer {
 pub(super) struct Group {
     pub(super) plan: GroupPlan,
     pub(super) producer: Arc<dyn Producer>,
+    pub(super) parked: Option<Arc<dyn ParkedStore>>,
     /// Of all its topics.
     pub(super) partitions: u32,
 }
@@ -90,17 +90,15 @@ impl Consumer {
         codec: Codec,
         clock: Arc<dyn Clock>,
         extensions: Extensions,
-        parked: Option<Arc<dyn ParkedStore>>,
         groups: Vec<Group>,
     ) -> Self {
-        let names = groups.iter().map(|group| Arc::clone(&group.plan.group));
-        let handle = ConsumerHandle::new(names, parked.clone(), Arc::clone(&clock), options.health.clone());
+        let names = groups.iter().map(|group| (Arc::clone(&group.plan.group), group.parked.clone()));
+        let handle = ConsumerHandle::new(names, Arc::clone(&clock), options.health.clone());
         Self {
             options,
             codec,
             clock,
             extensions,
-            parked,
             groups,
             handle,
             #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -178,7 +176,7 @@ impl Consumer {
                 extensions,
                 producer: group.producer,
                 passed_over,
-                parked: self.parked.clone(),
+                parked: group.parked,
                 runtime: runtime.clone(),
                 counters: Arc::clone(&controls.counters),
                 shutdown: self.handle.shutdown(),

@@ -32,6 +32,8 @@ mod kill;
 #[path = "../testing/members.rs"]
 mod members;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod parked_stores;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod parts;
 #[cfg(feature = "mysql")]
 #[macro_use]

@@ -49,6 +49,7 @@ use batch::{Collecting, RunningBatch};
 use handover::{Revocation, Stopping};
 use membership::Membership;
 use observe::Observed;
+use park::Parking;
 
 /// The longest wait between two turns: the membership needs polling however quiet it is.
 const MAX_WAIT: Duration = Duration::from_millis(100);
@@ -130,10 +131,7 @@ pub(crate) struct Engine<T> {
     batches: FxHashMap<u64, RunningBatch>,
     next_batch: u64,
     hasher: RandomState,
-    /// Partitions whose parked keys have to be asked for again, and when.
-    loads: Vec<(Duration, usize, u64)>,
-    looking_at_requests: bool,
-    next_look: Duration,
+    parking: Parking,
     paused: Vec<Selection>,
     /// The time this turn began.
     now: Duration,
@@ -211,9 +209,7 @@ impl<T: ConsumerTransport> Engine<T> {
             batches: FxHashMap::default(),
             next_batch: 0,
             hasher: RandomState::default(),
-            loads: Vec::new(),
-            looking_at_requests: false,
-            next_look: Duration::ZERO,
+            parking: Parking::default(),
             paused: Vec::new(),
             now,
             records: Vec::new(),
@@ -258,7 +254,7 @@ impl<T: ConsumerTransport> Engine<T> {
         }
         if let Some(observer) = &self.parts.observer {
             let waits = |partition: &Partition| partition.running > 0 || partition.loading;
-            let busy = self.looking_at_requests || self.partitions.iter().flatten().any(waits);
+            let busy = self.parking.looking || self.partitions.iter().flatten().any(waits);
             observer.idle(self.next_due(), busy);
         }
         Turn::Wait(self.next_wait())
@@ -306,7 +302,7 @@ impl<T: ConsumerTransport> Engine<T> {
     /// When time alone brings an event something: a retry, a gate that opens, a batch that goes.
     fn next_due(&self) -> Option<Duration> {
         let timer = self.timers.peek().map(|Reverse(timer)| timer.due);
-        let loads = self.loads.iter().map(|(due, ..)| *due).min();
+        let loads = self.parking.loads.iter().map(|(due, ..)| *due).min();
         let others =
             [self.next_gate(), self.next_batch_due()].into_iter().flatten().map(|due| self.now.saturating_add(due));
         // What is due and did not happen waits for something else.

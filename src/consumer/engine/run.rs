@@ -194,7 +194,9 @@ impl<T: ConsumerTransport> Engine<T> {
     pub(super) fn attempt(&mut self, slot: usize, key: &KeyId, work: Work, passed: Option<RouteId>) -> Step {
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         let plan = partition.plan;
-        let parked = !work.parked && work.failure.is_none() && partition.parked(key).is_some();
+        // One that will never reach a handler waits for its predecessors, too.
+        let undecided = work.failure.as_ref().is_none_or(|failure| failure.way == Way::DeadLetter);
+        let parked = !work.parked && undecided && partition.parked(key).is_some();
         let route = match work.route {
             WorkRoute::Route(index) if work.failure.is_none() && !parked => (plan, index),
             route => {
@@ -202,8 +204,8 @@ impl<T: ConsumerTransport> Engine<T> {
                     self.leave_gate(passed, false);
                 }
                 return match route {
-                    _ if work.failure.is_some() => self.give_up(slot, key, work),
                     _ if parked => self.park_behind(slot, key, work),
+                    _ if work.failure.is_some() => self.give_up(slot, key, work),
                     _ => self.find_name(slot, key, work),
                 };
             }

@@ -50,6 +50,8 @@ unsafe impl<C: ConsumerContext + 'static> Send for PartitionQueue<C> {}
 pub(super) struct MessageError {
     pub(super) code: RDKafkaErrorCode,
     pub(super) reason: String,
+    /// Where in the partition; at its end, the offset of the next record.
+    pub(super) offset: i64,
 }
 
 impl<C: ConsumerContext + 'static> PartitionQueue<C> {
@@ -179,7 +181,8 @@ unsafe fn read_message(
         let code = RDKafkaErrorCode::from(message.err);
         // SAFETY: the message is valid; librdkafka returns a C string or null.
         let reason = unsafe { text(sys::rd_kafka_message_errstr(message)) };
-        return Err(MessageError { code, reason: reason.unwrap_or_else(|| code.to_string()) });
+        let reason = reason.unwrap_or_else(|| code.to_string());
+        return Err(MessageError { code, reason, offset: message.offset });
     }
     // SAFETY: in a message without an error, `payload` and `key` are null or valid for their lengths.
     let (payload, key) = unsafe { (bytes(message.payload, message.len), bytes(message.key, message.key_len)) };

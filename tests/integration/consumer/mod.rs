@@ -10,6 +10,8 @@ mod offsets;
 pub(crate) mod once;
 mod order;
 pub(crate) mod protocols;
+#[cfg(feature = "cli")]
+pub(crate) mod parking;
 mod rebalance;
 mod restored;
 pub(crate) mod shutdown;

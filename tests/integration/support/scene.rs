@@ -112,6 +112,13 @@ pub(crate) async fn delete_records(scene: &Scene, offset: i64) {
     admin.delete_records(&below, &AdminOptions::new()).await.unwrap();
 }
 
+/// Delete a topic, as an operator would.
+pub(crate) async fn delete_topic(topic: &str) {
+    let created = ClientConfig::new().set("bootstrap.servers", setting("TIDINGS_TEST_BROKERS")).create();
+    let admin: AdminClient<DefaultClientContext> = created.unwrap();
+    admin.delete_topics(&[topic], &AdminOptions::new()).await.unwrap();
+}
+
 impl Drop for Scene {
     fn drop(&mut self) {
         let id = self.id.clone();

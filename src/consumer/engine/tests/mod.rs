@@ -10,6 +10,7 @@ mod handovers;
 mod health;
 mod limits;
 mod order;
+mod parking;
 mod redriven;
 mod restarts;
 mod rig;
