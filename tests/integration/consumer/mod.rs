@@ -3,15 +3,15 @@
 mod batches;
 mod failures;
 mod headers;
-mod noise;
 #[cfg(feature = "http")]
 mod health;
+mod noise;
 mod offsets;
 pub(crate) mod once;
 mod order;
-pub(crate) mod protocols;
 #[cfg(feature = "cli")]
 pub(crate) mod parking;
+pub(crate) mod protocols;
 mod rebalance;
 mod restored;
 pub(crate) mod shutdown;
