@@ -371,13 +371,19 @@ async fn an_offset_does_not_pass_a_dead_letter_that_the_inbox_could_not_note() {
         .database(Database::connect(options).await.unwrap())
         .dispatch_with(Once { gate: Gate::Open }, |settings| settings.source(scene.topic()));
     let running = Running::start(consumer.build().await.unwrap());
+    // The partition is read once the database has said which of its keys are parked.
+    post(&scene, &ScorePosted::new(1, 1), "1-1").await;
+    until_true("the partition is at work", || running.stats().handled == 1).await;
     line.cut();
     // It cannot be decoded, so it fails before its handler's transaction opens.
     let (_, offset) = write(&scene, &ScorePosted::new(0, 1), "0-1", b"not avro").await;
     until_true("it is read", || running.stats().buffered_bytes > 0).await;
     until_true("the inbox is asked", || line.refused() > 3).await;
     assert_eq!(running.stats().dead_lettered, 0);
-    assert!(matches!(committed(&scene, &scene.group("Once")).await[..], [None | Some(0)]), "{offset}");
+    assert!(
+        committed(&scene, &scene.group("Once")).await.iter().flatten().all(|committed| *committed <= offset),
+        "{offset}"
+    );
 
     line.mend();
     caught_up(&scene, &scene.group("Once")).await;
