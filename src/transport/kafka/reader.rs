@@ -101,12 +101,8 @@ impl KafkaReader {
         Self::open_with(options, topic, deadline, &[])
     }
 
-    /// As [`open`](Self::open), of records whose transactions are not committed, too: one that is left open holds nothing up.
-    pub(crate) fn open_uncommitted(options: &KafkaOptions, topic: &str, deadline: Duration) -> Result<Self, ReadError> {
-        Self::open_with(options, topic, deadline, &[("isolation.level", "read_uncommitted")])
-    }
-
-    fn open_with(
+    /// As [`open`](Self::open), with properties of the client's that win over its own.
+    pub(crate) fn open_with(
         options: &KafkaOptions,
         topic: &str,
         deadline: Duration,
@@ -126,7 +122,8 @@ impl KafkaReader {
             ("queued.max.messages.kbytes", &queued_kbytes),
             ("reconnect.backoff.max.ms", "1000"),
         ];
-        let config = options.to_client_config(&[&defaults, more].concat());
+        let defaults = defaults.iter().filter(|(name, _)| more.iter().all(|(other, _)| other != name));
+        let config = options.to_client_config(&defaults.chain(more).copied().collect::<Vec<_>>());
         let consumer = config.create_with_context(ReaderContext::default());
         let mut consumer: BaseConsumer<ReaderContext> =
             consumer.map_err(|error| KafkaError::from_configuration(&error))?;

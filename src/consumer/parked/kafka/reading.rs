@@ -24,6 +24,14 @@ const NEAR: i64 = 500;
 /// Questions that share one look at the topic's end.
 const QUESTIONS: usize = 1_024;
 
+/// A reader of single records that is not wanted for so long is let go.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// A transaction that somebody leaves open in this topic must not hide what comes behind it.
+const UNCOMMITTED: (&str, &str) = ("isolation.level", "read_uncommitted");
+/// A broker answers the requests of a connection one by one: a reader that jumps must not wait behind its own wait for more.
+const IMPATIENT: (&str, &str) = ("fetch.wait.max.ms", "10");
+
 /// What is asked of the thread. All of them see everything that was written before they were asked.
 pub(super) enum Question {
     Keys {
@@ -76,6 +84,8 @@ pub(super) struct Reading {
 /// What was read, and how far.
 struct Tail {
     reader: KafkaReader,
+    /// Asks where the end is, through a connection of its own: on the reader's a question waits behind the wait for more.
+    asker: KafkaReader,
     index: Index,
     /// The offset that comes next.
     next: i64,
@@ -120,6 +130,10 @@ impl Reading {
                         }
                         continue;
                     }
+                    () = tokio::time::sleep(IDLE), if self.again.is_some() => {
+                        self.again = None;
+                        continue;
+                    }
                 },
             }
             if asked.is_empty() {
@@ -149,7 +163,7 @@ impl Reading {
 
     async fn try_to_catch_up(&mut self) -> Result<(), Unread> {
         let end = match &self.tail {
-            Some(tail) => tail.reader.end_of(PARTITION, self.patience)?,
+            Some(tail) => tail.asker.end_of(PARTITION, self.patience)?,
             None => self.open()?,
         };
         if self.tail.as_ref().is_some_and(|tail| end < tail.next) {
@@ -174,12 +188,13 @@ impl Reading {
 
     /// Begin at the start of the topic; where its end is.
     fn open(&mut self) -> Result<i64, Unread> {
-        let mut reader = KafkaReader::open_uncommitted(&self.kafka, &self.topic, self.patience)?;
+        let open = || KafkaReader::open_with(&self.kafka, &self.topic, self.patience, &[UNCOMMITTED]);
+        let (mut reader, asker) = (open()?, open()?);
         let [extent] = *reader.extents() else {
             return Err(Unread::Partitions { topic: Arc::clone(&self.topic), found: reader.extents().len() });
         };
         reader.start(&[(PARTITION, extent.start)])?;
-        self.tail = Some(Tail { reader, index: Index::default(), next: extent.start, records: Vec::new() });
+        self.tail = Some(Tail { reader, asker, index: Index::default(), next: extent.start, records: Vec::new() });
         Ok(extent.end)
     }
 
@@ -243,7 +258,8 @@ impl Reading {
         let mut records = Vec::with_capacity(sorted.len());
         for (offset, position) in sorted {
             if self.again.is_none() {
-                let mut reader = KafkaReader::open_uncommitted(&self.kafka, &self.topic, self.patience)?;
+                let properties = [UNCOMMITTED, IMPATIENT];
+                let mut reader = KafkaReader::open_with(&self.kafka, &self.topic, self.patience, &properties)?;
                 reader.start(&[(PARTITION, position)])?;
                 self.again = Some(Again { reader, next: position, fetched: VecDeque::new(), records: Vec::new() });
             }
