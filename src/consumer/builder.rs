@@ -1,6 +1,8 @@
 //! Building a consumer.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::error::BuildError;
@@ -12,6 +14,7 @@ use super::parked::ParkedStore;
 use super::plan::{BoundDispatcher, BoundRoute, Filter, GroupPlan, bind};
 use super::running::{Consumer, Group};
 use super::startup;
+use super::tenants::{TenantLimits, TenantsBuilder};
 use crate::clock::{Clock, SystemClock};
 use crate::dispatch::{DeliveryOrder, Dispatcher, Extensions, OnExhausted};
 use crate::envelope::EnvelopeView;
@@ -29,6 +32,7 @@ pub struct ConsumerBuilder {
     dispatchers: Vec<(String, BoundDispatcher)>,
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
     inbox: InboxBuilder,
+    tenants: TenantsBuilder,
     topics: Vec<TopicSpec>,
     error: Option<BuildError>,
 }
@@ -86,6 +90,7 @@ impl ConsumerBuilder {
             dispatchers: Vec::new(),
             #[cfg(any(feature = "mysql", feature = "sqlite"))]
             inbox: InboxBuilder::default(),
+            tenants: TenantsBuilder::default(),
             topics: Vec::new(),
             error: None,
         }
@@ -128,6 +133,36 @@ impl ConsumerBuilder {
     /// Where events of parked keys are kept. Default: none is needed while no policy says `park_key`.
     pub fn parked_store(mut self, store: Arc<dyn ParkedStore>) -> Self {
         self.parked = Some(store);
+        self
+    }
+
+    /// Share each group of this process among tenants: `tenant_of` names the tenant of an event from its metadata, and `limits` say
+    /// what each may use. Default: events belong to nobody, and none of this costs anything.
+    ///
+    /// While more events can start than there are places, tenants have turns in proportion to their shares; one that is at its
+    /// limit is passed over. What has no name, or an empty one, is a tenant too; of a name the first 128 bytes count.
+    ///
+    /// ```
+    /// # use tidings::consumer::{Consumer, ConsumerOptions, TenantLimit, TenantLimits};
+    /// let limits = TenantLimits::new().default_limit(TenantLimit::new().rate(200)).tenant("acme", TenantLimit::new().share(3));
+    /// let builder = Consumer::builder(ConsumerOptions::new("leaderboards"))
+    ///     .tenants(limits, |envelope| envelope.header("tenant").map(Into::into));
+    /// ```
+    pub fn tenants(
+        mut self,
+        limits: TenantLimits,
+        tenant_of: impl for<'a> Fn(EnvelopeView<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
+    ) -> Self {
+        self.tenants.limits = limits;
+        self.tenants.of = Some(Arc::new(tenant_of));
+        self
+    }
+
+    /// Read the limits of [`tenants`](Self::tenants) from this file, TOML or JSON by its extension, instead of those given there. It
+    /// is looked at every second while the consumer runs, and what is new in it applies at once. A file that cannot be used
+    /// is an error at startup; later it is logged, with the line and the column, and the last limits stay.
+    pub fn tenant_limits_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.tenants.file = Some(path.into());
         self
     }
 
@@ -176,7 +211,7 @@ impl ConsumerBuilder {
     ///
     /// # Errors
     /// Two handlers take the same events, a topic is missing or has not as many partitions as its
-    /// [declaration](Self::topic) says, or no broker answers.
+    /// [declaration](Self::topic) says, the file of tenants' limits cannot be used, or no broker answers.
     pub async fn build(self) -> Result<Consumer, BuildError> {
         if let Some(error) = self.error {
             return Err(error);
@@ -204,13 +239,15 @@ impl ConsumerBuilder {
             check_parking(route, self.parked.is_some())?;
         }
         startup::check_declared(&self.topics, &plans)?;
+        let tenants = self.tenants.check().await?;
         let mut groups = Vec::with_capacity(plans.len());
         for plan in plans {
             let topics = startup::check_topics(&plan, &self.options, &self.topics).await?;
             let producer = startup::dead_letter_producer(&plan, &self.options, &topics)?;
             groups.push(Group { plan, producer, partitions: topics.partitions });
         }
-        let consumer = Consumer::new(self.options, self.codec, self.clock, self.extensions, self.parked, groups);
+        let consumer =
+            Consumer::new(self.options, self.codec, self.clock, self.extensions, self.parked, tenants, groups);
         #[cfg(any(feature = "mysql", feature = "sqlite"))]
         let consumer = consumer.with_inbox(inbox);
         Ok(consumer)

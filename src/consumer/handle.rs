@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::commands::{Command, Commands, Selection};
 use super::parked::{ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord, ParkedStore};
 use super::stats::{ConsumerStats, Counters};
+use super::tenants::{TenantBook, TenantLimits, TenantStats};
 use crate::transport::TopicPartition;
 
 /// Watches, steers and stops a running consumer. A cheap handle.
@@ -25,6 +26,7 @@ pub(super) struct GroupControls {
     pub(super) group: Arc<str>,
     pub(super) counters: Arc<Counters>,
     pub(super) commands: Arc<Commands>,
+    pub(super) tenants: Option<Arc<TenantBook>>,
 }
 
 /// A running consumer could not be steered.
@@ -48,6 +50,9 @@ pub enum ControlError {
     /// The consumer has stopped.
     #[error("the consumer has stopped")]
     Stopped,
+    /// Events belong to no tenants.
+    #[error("nothing says whose an event is: say it with `.tenants(…)` when the consumer is built")]
+    NoTenants,
     /// No key can be parked: no handler's policy parks keys.
     #[error("nothing is parked here: no policy says `park_key`, and no store for parked events was given")]
     NoParkedStore,
@@ -65,8 +70,17 @@ pub enum ControlError {
 }
 
 impl ConsumerHandle {
-    pub(super) fn new(groups: impl Iterator<Item = Arc<str>>, parked: Option<Arc<dyn ParkedStore>>) -> Self {
-        let controls = |group| GroupControls { group, counters: Arc::default(), commands: Arc::default() };
+    pub(super) fn new(
+        groups: impl Iterator<Item = Arc<str>>,
+        parked: Option<Arc<dyn ParkedStore>>,
+        tenants: Option<&Arc<TenantLimits>>,
+    ) -> Self {
+        let controls = |group| GroupControls {
+            group,
+            counters: Arc::default(),
+            commands: Arc::default(),
+            tenants: tenants.map(|limits| Arc::new(TenantBook::new(Arc::clone(limits)))),
+        };
         Self { shutdown: Arc::default(), groups: groups.map(controls).collect(), parked }
     }
 
@@ -92,6 +106,34 @@ impl ConsumerHandle {
     /// What each group has done.
     pub fn stats_by_group(&self) -> Vec<(Arc<str>, ConsumerStats)> {
         self.groups.iter().map(|group| (Arc::clone(&group.group), group.counters.read())).collect()
+    }
+
+    /// What each group has done for each of its tenants, and what waits, by group and tenant. Empty where events belong to none.
+    pub fn tenants(&self) -> Vec<TenantStats> {
+        let of_group = |group: &GroupControls| group.tenants.as_ref().map(|book| book.read(&group.group));
+        self.groups.iter().filter_map(of_group).flatten().collect()
+    }
+
+    /// Change what tenants may use, in all groups. It applies at once: nothing stops or pauses, what runs goes on, and no event
+    /// changes its place. Where a file of limits is watched too, whichever changed last applies.
+    ///
+    /// # Errors
+    /// Events belong to no tenants.
+    pub fn set_tenant_limits(&self, limits: TenantLimits) -> Result<(), ControlError> {
+        if self.groups.iter().all(|group| group.tenants.is_none()) {
+            return Err(ControlError::NoTenants);
+        }
+        self.apply_tenant_limits(&Arc::new(limits));
+        Ok(())
+    }
+
+    pub(super) fn apply_tenant_limits(&self, limits: &Arc<TenantLimits>) {
+        for group in &*self.groups {
+            if let Some(book) = &group.tenants {
+                book.set_limits(Arc::clone(limits));
+                group.commands.send(Command::ReloadTenantLimits);
+            }
+        }
     }
 
     /// Begin no new events of `topic`, of all its partitions or of one, in all groups; running handlers finish. What was fetched

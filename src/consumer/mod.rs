@@ -32,6 +32,7 @@ mod sequences;
 mod startup;
 mod stats;
 mod supervision;
+mod tenants;
 
 pub use crate::dead_letters::header as dead_letter_header;
 pub use builder::{ConsumerBuilder, DispatchSettings};
@@ -43,3 +44,4 @@ pub use running::Consumer;
 #[cfg(feature = "cli")]
 pub(crate) use running::terminated;
 pub use stats::ConsumerStats;
+pub use tenants::{TenantLimit, TenantLimits, TenantLimitsError, TenantStats};

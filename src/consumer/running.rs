@@ -21,6 +21,7 @@ use super::options::ConsumerOptions;
 use super::parked::ParkedStore;
 use super::plan::GroupPlan;
 use super::supervision::Restarts;
+use super::tenants::{TenantParts, TenantsSetup, WatchedLimits};
 use crate::clock::Clock;
 use crate::dispatch::Extensions;
 use crate::schema::Codec;
@@ -45,6 +46,7 @@ pub struct Consumer {
     clock: Arc<dyn Clock>,
     extensions: Extensions,
     parked: Option<Arc<dyn ParkedStore>>,
+    tenants: Option<TenantsSetup>,
     groups: Vec<Group>,
     handle: ConsumerHandle,
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -80,15 +82,18 @@ impl Consumer {
         clock: Arc<dyn Clock>,
         extensions: Extensions,
         parked: Option<Arc<dyn ParkedStore>>,
+        tenants: Option<TenantsSetup>,
         groups: Vec<Group>,
     ) -> Self {
-        let handle = ConsumerHandle::new(groups.iter().map(|group| Arc::clone(&group.plan.group)), parked.clone());
+        let names = groups.iter().map(|group| Arc::clone(&group.plan.group));
+        let handle = ConsumerHandle::new(names, parked.clone(), tenants.as_ref().map(|tenants| &tenants.limits));
         Self {
             options,
             codec,
             clock,
             extensions,
             parked,
+            tenants,
             groups,
             handle,
             #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -120,7 +125,7 @@ impl Consumer {
     ///
     /// # Errors
     /// The client cannot go on, or an event failed whose policy is to stop.
-    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+    pub async fn run_until(mut self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
         let handle = self.handle.clone();
         let _stop_on_drop = StopOnDrop(handle.clone());
         #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -128,6 +133,7 @@ impl Consumer {
             let groups = self.groups.iter().map(|group| Arc::clone(&group.plan.group)).collect();
             inbox.keep_up(groups, &Handle::current())
         });
+        let _watched = self.watch_tenant_limits();
         let mut engines = self.start();
         let mut result = Ok(());
         {
@@ -143,6 +149,12 @@ impl Consumer {
             result = result.and(ended);
         }
         result
+    }
+
+    fn watch_tenant_limits(&mut self) -> Option<WatchedLimits> {
+        let file = self.tenants.as_mut()?.file.take()?;
+        let handle = self.handle.clone();
+        Some(file.watch(&Handle::current(), move |limits| handle.apply_tenant_limits(&limits)))
     }
 
     fn start(self) -> FuturesUnordered<impl Future<Output = Result<(), RunError>>> {
@@ -170,6 +182,10 @@ impl Consumer {
                 counters: Arc::clone(&controls.counters),
                 shutdown: self.handle.shutdown(),
                 commands: Arc::clone(&controls.commands),
+                tenants: self.tenants.as_ref().zip(controls.tenants.as_ref()).map(|(setup, book)| TenantParts {
+                    of: Arc::clone(&setup.of),
+                    book: Arc::clone(book),
+                }),
             };
             let name = Arc::clone(&controls.group);
             engines.push(async move {

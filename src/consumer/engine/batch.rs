@@ -62,10 +62,11 @@ impl<T: ConsumerTransport> Engine<T> {
         queue.state = KeyState::Collecting { route, events: 1 };
         // What waits already goes with it, as far as it is for the same handler.
         let mut waiting = std::mem::take(&mut queue.waiting);
-        while let Some(next) = waiting.pop_front() {
+        while let Some(mut next) = waiting.pop_front() {
             if next.route != crate::consumer::key::WorkRoute::Route(route.1)
                 || next.failure.is_some()
                 || self.is_full(route)
+                || !self.take_along(&mut next)
             {
                 waiting.push_front(next);
                 break;
@@ -84,7 +85,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let Some(queue) = partition.keys.get_mut(key) else { return };
         let KeyState::Collecting { route, .. } = queue.state else { return };
         let same = work.route == crate::consumer::key::WorkRoute::Route(route.1) && work.failure.is_none();
-        if same && !self.is_full(route) {
+        if same && !self.is_full(route) && self.take_along(&mut work) {
             return self.collect_item(slot, key, work, route);
         }
         work.delivery.detach();
@@ -103,7 +104,7 @@ impl<T: ConsumerTransport> Engine<T> {
         self.routes[route.0][route.1].collecting.items.push(item);
     }
 
-    fn is_full(&self, route: RouteId) -> bool {
+    pub(super) fn is_full(&self, route: RouteId) -> bool {
         let items = self.routes[route.0][route.1].collecting.items.len();
         self.batch_policy(route).is_none_or(|policy| items >= policy.max as usize)
     }
@@ -157,6 +158,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let bound = &self.parts.plan.topics[route.0].routes[route.1];
         let BoundHandle::Batch(handle) = &bound.handle else { return };
         let deliveries: Vec<Delivery> = items.iter().map(|item| item.work.delivery.clone()).collect();
+        let places: Vec<_> = items.iter_mut().filter_map(|item| item.work.place.take()).collect();
         let limit = bound.policy.timeout;
         let count = deliveries.len();
         let hooked = deliveries.clone();
@@ -181,6 +183,7 @@ impl<T: ConsumerTransport> Engine<T> {
                     *outcome = hook(std::mem::replace(outcome, Outcome::Done)).await;
                 }
             }
+            drop(places);
             report.finish(outcomes);
         });
         self.in_flight += 1;

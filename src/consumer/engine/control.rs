@@ -22,6 +22,7 @@ impl<T: ConsumerTransport> Engine<T> {
                     // Nobody may wait for the answer.
                     let _ = done.send(assigned);
                 }
+                Command::ReloadTenantLimits => self.reload_tenant_limits(),
                 Command::LookAtParked => self.next_look = Duration::ZERO,
             }
         }

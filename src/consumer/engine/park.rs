@@ -384,6 +384,7 @@ impl<T: ConsumerTransport> Engine<T> {
             let mut work = Work::new(record, &self.context, route);
             work.failure = failure;
             work.parked = true;
+            self.hold_for_tenant(&mut work);
             self.buffered_bytes += bytes;
             let Some(partition) = self.partitions[slot].as_mut() else { return };
             partition.buffered_bytes += bytes;
