@@ -182,10 +182,11 @@ impl Consumer {
                 counters: Arc::clone(&controls.counters),
                 shutdown: self.handle.shutdown(),
                 commands: Arc::clone(&controls.commands),
-                tenants: self.tenants.as_ref().zip(controls.tenants.as_ref()).map(|(setup, book)| TenantParts {
-                    of: Arc::clone(&setup.of),
-                    book: Arc::clone(book),
-                }),
+                tenants: self
+                    .tenants
+                    .as_ref()
+                    .zip(controls.tenants.as_ref())
+                    .map(|(setup, book)| TenantParts { of: Arc::clone(&setup.of), book: Arc::clone(book) }),
             };
             let name = Arc::clone(&controls.group);
             engines.push(async move {

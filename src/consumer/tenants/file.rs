@@ -57,12 +57,8 @@ impl Format {
     }
 
     pub(super) fn parse(self, path: &Path, content: &[u8]) -> Result<TenantLimits, TenantLimitsError> {
-        let wrong = |line, column, reason: String| TenantLimitsError::Content {
-            path: path.to_owned(),
-            line,
-            column,
-            reason,
-        };
+        let wrong =
+            |line, column, reason: String| TenantLimitsError::Content { path: path.to_owned(), line, column, reason };
         let text = std::str::from_utf8(content).map_err(|error| {
             let (line, column) = place(&content[..error.valid_up_to()]);
             wrong(line, column, "this is not UTF-8".to_owned())

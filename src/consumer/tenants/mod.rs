@@ -8,12 +8,14 @@ mod schedule;
 mod setup;
 mod watch;
 
-pub(crate) use book::{Held, Place, TenantBook};
 pub use book::TenantStats;
+pub(crate) use book::{Held, Place, TenantBook};
 pub use file::TenantLimitsError;
 pub use limits::{TenantLimit, TenantLimits};
 pub(crate) use schedule::{LaneId, TenantId, Tenants};
 pub(crate) use setup::{TenantsBuilder, TenantsSetup};
+#[cfg(test)]
+pub(crate) use watch::LimitsFile;
 pub(crate) use watch::WatchedLimits;
 
 use std::borrow::Cow;

@@ -163,9 +163,8 @@ impl Tenants {
         while self.by_name.len() >= MAX_TENANTS && looked < LOOK_AT {
             looked += 1;
             self.hand = (self.hand + 1) % self.tenants.len();
-            let idle = self.tenants[self.hand].take_if(|tenant| {
-                tenant.is_idle(now) && !self.limits.names(tenant.cell.name())
-            });
+            let idle =
+                self.tenants[self.hand].take_if(|tenant| tenant.is_idle(now) && !self.limits.names(tenant.cell.name()));
             if let Some(tenant) = idle {
                 self.by_name.remove(tenant.cell.name());
                 self.parts.book.forget(tenant.cell.name());

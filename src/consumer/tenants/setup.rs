@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::TenantOf;
 use super::limits::TenantLimits;
 use super::watch::LimitsFile;
-use super::TenantOf;
 use crate::consumer::error::BuildError;
 
 /// What a builder was told of tenants.
@@ -46,6 +46,10 @@ impl TenantsBuilder {
 
 impl fmt::Debug for TenantsSetup {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("TenantsSetup").field("limits", &self.limits).field("file", &self.file).finish_non_exhaustive()
+        formatter
+            .debug_struct("TenantsSetup")
+            .field("limits", &self.limits)
+            .field("file", &self.file)
+            .finish_non_exhaustive()
     }
 }

@@ -91,7 +91,11 @@ impl LimitsFile {
     }
 
     /// Look at the file from now on, and hand over what is new in it.
-    pub(crate) fn watch(mut self, runtime: &Handle, apply: impl Fn(Arc<TenantLimits>) + Send + 'static) -> WatchedLimits {
+    pub(crate) fn watch(
+        mut self,
+        runtime: &Handle,
+        apply: impl Fn(Arc<TenantLimits>) + Send + 'static,
+    ) -> WatchedLimits {
         let task = runtime.spawn(async move {
             loop {
                 tokio::time::sleep(PERIOD).await;

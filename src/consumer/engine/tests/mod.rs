@@ -9,3 +9,4 @@ mod order;
 mod redriven;
 mod restarts;
 mod rig;
+mod tenants;

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::clock::SystemClock;
-use crate::consumer::commands::Commands;
+use crate::consumer::commands::{Command, Commands};
 use crate::consumer::driver::turn_in_task;
 use crate::consumer::engine::{Engine, Parts};
 use crate::consumer::error::StopReason;
@@ -22,6 +22,7 @@ use crate::consumer::parked::MemoryParkedStore;
 use crate::consumer::passed_over::PassedOver;
 use crate::consumer::plan::{BoundDispatcher, BoundHandle, Filter, GroupPlan, bound_route};
 use crate::consumer::stats::{ConsumerStats, Counters};
+use crate::consumer::tenants::{TenantBook, TenantLimits, TenantParts, TenantStats};
 use crate::dispatch::{Delivery, Extensions, PayloadInfo, Policy, RouteInfo, Versions};
 use crate::envelope::header;
 use crate::outcome::Outcome;
@@ -99,6 +100,7 @@ pub(super) struct Rig {
     pub(super) parked: MemoryParkedStore,
     pub(super) commands: Arc<Commands>,
     pub(super) handled: Arc<Mutex<Vec<(String, i64)>>>,
+    pub(super) book: Arc<TenantBook>,
     counters: Arc<Counters>,
     shutdown: Arc<AtomicBool>,
     wake: crate::transport::Wake,
@@ -119,8 +121,23 @@ impl Rig {
         Self::start_with(options, Policy::INHERIT, None, handler)
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "tests read better so")]
     pub(super) fn start_with<F, R>(options: ConsumerOptions, policy: Policy, filter: Option<Filter>, handler: F) -> Self
+    where
+        F: Fn(Delivery) -> R + Send + Sync + 'static,
+        R: Future<Output = Outcome> + Send + 'static,
+    {
+        Self::start_for(None, options, policy, filter, handler)
+    }
+
+    /// The same, where the header `tenant` says whose an event is.
+    #[expect(clippy::needless_pass_by_value, reason = "tests read better so")]
+    pub(super) fn start_for<F, R>(
+        tenants: Option<TenantLimits>,
+        options: ConsumerOptions,
+        policy: Policy,
+        filter: Option<Filter>,
+        handler: F,
+    ) -> Self
     where
         F: Fn(Delivery) -> R + Send + Sync + 'static,
         R: Future<Output = Outcome> + Send + 'static,
@@ -167,6 +184,7 @@ impl Rig {
         let (parked, commands) = (MemoryParkedStore::new(), Arc::new(Commands::default()));
         let transport = MemoryConsumer::new(&broker);
         let (bell, wake) = (transport.bell(), transport.wake());
+        let book = Arc::new(TenantBook::new(Arc::new(tenants.clone().unwrap_or_default())));
         let parts = Parts {
             plan: Arc::new(GroupPlan::new("tests.Tests", &options, vec![dispatcher]).unwrap()),
             options,
@@ -180,11 +198,15 @@ impl Rig {
             counters: Arc::clone(&counters),
             shutdown: Arc::clone(&shutdown),
             commands: Arc::clone(&commands),
+            tenants: tenants.is_some().then(|| TenantParts {
+                of: Arc::new(|envelope| envelope.header("tenant").map(Into::into)),
+                book: Arc::clone(&book),
+            }),
         };
         let engine = Engine::new(transport, parts).unwrap();
         broker.assign(TOPIC, &[0, 1]);
         let task = tokio::spawn(turn_in_task(engine, bell));
-        Self { broker, letters, passed, parked, commands, handled, counters, shutdown, wake, task }
+        Self { broker, letters, passed, parked, commands, handled, book, counters, shutdown, wake, task }
     }
 
     /// Append an event of `key` to a partition.
@@ -193,13 +215,34 @@ impl Rig {
     }
 
     pub(super) fn publish_event(&self, partition: i32, key: &str, event: &str) -> i64 {
+        self.publish_with(Headers::new(), partition, key, event)
+    }
+
+    /// Append an event of `tenant`.
+    pub(super) fn publish_for(&self, tenant: &str, partition: i32, key: &str) -> i64 {
         let mut headers = Headers::new();
+        headers.push_str("tenant", tenant);
+        self.publish_with(headers, partition, key, EVENT)
+    }
+
+    fn publish_with(&self, mut headers: Headers, partition: i32, key: &str, event: &str) -> i64 {
         headers.push_str(header::TYPE, event);
         headers.push_str(header::SCHEMA_VERSION, "1.0.0");
         headers.push_str(header::ID, &format!("{partition}-{key}"));
         // No key at all, where a test names none.
         let key = (!key.is_empty()).then_some(key.as_bytes());
         self.broker.append(TOPIC, partition, key, Some(b"payload"), headers)
+    }
+
+    /// What is known of `tenant`.
+    pub(super) fn tenant(&self, tenant: &str) -> Option<TenantStats> {
+        self.book.read(&"tests".into()).into_iter().find(|stats| &*stats.tenant == tenant)
+    }
+
+    /// Change the limits of tenants.
+    pub(super) fn set_limits(&self, limits: TenantLimits) {
+        self.book.set_limits(Arc::new(limits));
+        self.commands.send(Command::ReloadTenantLimits);
     }
 
     pub(super) fn stats(&self) -> ConsumerStats {

@@ -85,10 +85,13 @@ fn who_was_held_back_has_saved_up_nothing_either() {
 
 #[test]
 fn new_shares_apply_to_the_next_turn_even_after_a_long_stride() {
-    let mut tenants = tenants(TenantLimits::new().default_limit(TenantLimit::new().share(1_000)).tenant("a", TenantLimit::new().share(1)));
+    let mut tenants = tenants(
+        TenantLimits::new().default_limit(TenantLimit::new().share(1_000)).tenant("a", TenantLimit::new().share(1)),
+    );
     let _held = [wait(&mut tenants, "a", 0, 1_000), wait(&mut tenants, "b", 0, 2_000)];
     start(&mut tenants, 100);
-    let limits = TenantLimits::new().default_limit(TenantLimit::new().share(1)).tenant("a", TenantLimit::new().share(3));
+    let limits =
+        TenantLimits::new().default_limit(TenantLimit::new().share(1)).tenant("a", TenantLimit::new().share(3));
     tenants.parts.book.set_limits(Arc::new(limits));
     tenants.reload(NOW);
     let started = start(&mut tenants, 400);
@@ -112,7 +115,8 @@ fn however_many_tenants_strangers_invent_only_so_many_are_remembered() {
     assert_eq!(tenants.by_name.get("busy"), Some(&busy[0].id()));
     assert!(tenants.by_name.contains_key("named"));
     // More than that are remembered only while they have something waiting.
-    let held: Vec<_> = (0..2 * MAX_TENANTS).map(|number| tenants.hold(&headers(&format!("busy-{number}")), NOW)).collect();
+    let held: Vec<_> =
+        (0..2 * MAX_TENANTS).map(|number| tenants.hold(&headers(&format!("busy-{number}")), NOW)).collect();
     assert!(tenants.len() > MAX_TENANTS);
     drop(held);
     for number in 0..MAX_TENANTS {
