@@ -57,6 +57,7 @@
 //! | know what is on the topic | [`envelope`] |
 //! | encode, decode, use a registry | [`schema`] |
 //! | reach brokers, declare topics | [`transport::kafka`] |
+//! | test handlers, without a broker or on one | `testing`, a feature |
 //! | follow causes and traces | [`causality`], [`telemetry`] |
 //!
 //! # Words
@@ -80,7 +81,7 @@
 //! # Features
 //!
 //! `macros`, `consumer`, `publisher`, `registry`, `mysql` and `tls` are on by default; `sqlite`, `embedded` (a Kafka cluster inside
-//! the process) and `cli` are not. `kafka`, the client, is part of `consumer` and `publisher`; `database`, what the databases
+//! the process), `testing` (a test kit) and `cli` are not. `kafka`, the client, is part of `consumer` and `publisher`; `database`, what the databases
 //! share, of `mysql` and `sqlite`. A consumer that needs no database says
 //! `default-features = false, features = ["macros", "consumer", "tls"]`.
 
@@ -106,6 +107,8 @@ pub mod prelude;
 pub mod publisher;
 pub mod schema;
 pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
 
 pub use dispatch::{Delivery, Dispatcher, FromDelivery, Message, State};
@@ -133,6 +136,9 @@ mod pages {
     struct Readme;
     #[doc = include_str!("../docs/getting-started.md")]
     struct GettingStarted;
+    #[cfg(feature = "testing")]
+    #[doc = include_str!("../docs/testing.md")]
+    struct Testing;
     #[doc = include_str!("../docs/exactly-once.md")]
     struct ExactlyOnce;
 }

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use super::error::BuildError;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
-use super::inbox::InboxBuilder;
+use super::inbox::{ConsumerInbox, InboxBuilder};
 use super::listing::{self, RouteListing};
 use super::options::ConsumerOptions;
 use super::parked::ParkedStore;
 use super::plan::{BoundDispatcher, BoundRoute, Filter, GroupPlan, bind};
 use super::running::{Consumer, Group};
 use super::startup;
-use super::tenants::{TenantLimits, TenantsBuilder};
+use super::tenants::{TenantLimits, TenantsBuilder, TenantsSetup};
 use crate::clock::{Clock, SystemClock};
 use crate::dispatch::{DeliveryOrder, Dispatcher, Extensions, OnExhausted};
 use crate::envelope::EnvelopeView;
@@ -25,7 +25,7 @@ use crate::transport::kafka::TopicSpec;
 #[must_use]
 pub struct ConsumerBuilder {
     options: ConsumerOptions,
-    codec: Codec,
+    codec: Option<Codec>,
     clock: Arc<dyn Clock>,
     extensions: Extensions,
     parked: Option<Arc<dyn ParkedStore>>,
@@ -35,6 +35,21 @@ pub struct ConsumerBuilder {
     tenants: TenantsBuilder,
     topics: Vec<TopicSpec>,
     error: Option<BuildError>,
+}
+
+/// A consumer that is checked, before it has met a broker.
+pub(crate) struct Blueprint {
+    pub(crate) options: ConsumerOptions,
+    pub(crate) codec: Codec,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) extensions: Extensions,
+    pub(crate) parked: Option<Arc<dyn ParkedStore>>,
+    pub(crate) tenants: Option<TenantsSetup>,
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub(crate) inbox: Option<ConsumerInbox>,
+    pub(crate) plans: Vec<GroupPlan>,
+    /// Declarations of the topics it reads.
+    pub(crate) topics: Vec<TopicSpec>,
 }
 
 /// How one dispatcher takes part: its group, its filter.
@@ -83,7 +98,7 @@ impl ConsumerBuilder {
     pub(super) fn new(options: ConsumerOptions) -> Self {
         Self {
             options: options.bounded(),
-            codec: Codec::default(),
+            codec: None,
             clock: Arc::new(SystemClock::new()),
             extensions: Extensions::new(),
             parked: None,
@@ -98,7 +113,7 @@ impl ConsumerBuilder {
 
     /// How payloads are decoded: a codec of the schema registry. Default: schemas known in this process only.
     pub fn codec(mut self, codec: Codec) -> Self {
-        self.codec = codec;
+        self.codec = Some(codec);
         self
     }
 
@@ -213,6 +228,24 @@ impl ConsumerBuilder {
     /// Two handlers take the same events, a topic is missing or has not as many partitions as its
     /// [declaration](Self::topic) says, the file of tenants' limits cannot be used, or no broker answers.
     pub async fn build(self) -> Result<Consumer, BuildError> {
+        let blueprint = self.blueprint(Codec::default()).await?;
+        #[cfg(any(feature = "mysql", feature = "sqlite"))]
+        let inbox = blueprint.inbox;
+        let Blueprint { options, codec, clock, extensions, parked, tenants, plans, topics: declared, .. } = blueprint;
+        let mut groups = Vec::with_capacity(plans.len());
+        for plan in plans {
+            let topics = startup::check_topics(&plan, &options, &declared).await?;
+            let producer = startup::dead_letter_producer(&plan, &options, &topics)?;
+            groups.push(Group { plan, producer, partitions: topics.partitions });
+        }
+        let consumer = Consumer::new(options, codec, clock, extensions, parked, tenants, groups);
+        #[cfg(any(feature = "mysql", feature = "sqlite"))]
+        let consumer = consumer.with_inbox(inbox);
+        Ok(consumer)
+    }
+
+    /// Check what needs no broker. `codec` is used where none was given.
+    pub(crate) async fn blueprint(self, codec: Codec) -> Result<Blueprint, BuildError> {
         if let Some(error) = self.error {
             return Err(error);
         }
@@ -226,9 +259,10 @@ impl ConsumerBuilder {
         if let Some(path) = listing::requested() {
             return Err(listing::write(path, &self.routes()));
         }
+        let codec = self.codec.unwrap_or(codec);
         for (_, dispatcher) in &self.dispatchers {
             for route in &dispatcher.routes {
-                let learnt = self.codec.learn(route.info.payload.schema);
+                let learnt = codec.learn(route.info.payload.schema);
                 learnt.map_err(|source| BuildError::Schema { handler: route.info.handler, source })?;
             }
         }
@@ -240,17 +274,19 @@ impl ConsumerBuilder {
         }
         startup::check_declared(&self.topics, &plans)?;
         let tenants = self.tenants.check().await?;
-        let mut groups = Vec::with_capacity(plans.len());
-        for plan in plans {
-            let topics = startup::check_topics(&plan, &self.options, &self.topics).await?;
-            let producer = startup::dead_letter_producer(&plan, &self.options, &topics)?;
-            groups.push(Group { plan, producer, partitions: topics.partitions });
-        }
-        let consumer =
-            Consumer::new(self.options, self.codec, self.clock, self.extensions, self.parked, tenants, groups);
-        #[cfg(any(feature = "mysql", feature = "sqlite"))]
-        let consumer = consumer.with_inbox(inbox);
-        Ok(consumer)
+        let Self { options, clock, extensions, parked, topics, .. } = self;
+        Ok(Blueprint {
+            options,
+            codec,
+            clock,
+            extensions,
+            parked,
+            tenants,
+            #[cfg(any(feature = "mysql", feature = "sqlite"))]
+            inbox,
+            plans,
+            topics,
+        })
     }
 }
 

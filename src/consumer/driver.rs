@@ -44,7 +44,7 @@ fn turn_until_finished<T: ConsumerTransport>(mut engine: Engine<T>) -> Result<()
 }
 
 /// Turn `engine` until it stops, waiting for `bell` in between.
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 pub(crate) async fn turn_in_task<T: ConsumerTransport>(
     mut engine: Engine<T>,
     bell: std::sync::Arc<tokio::sync::Notify>,

@@ -41,6 +41,11 @@ impl Gate {
         }
     }
 
+    /// Whether an attempt may begin now, and nobody has waited longer; if so it counts as running.
+    pub(crate) fn pass_at_once(&mut self, now: Duration) -> bool {
+        self.waiting.is_empty() && self.pass(now)
+    }
+
     /// Whether an attempt may begin now; if so it counts as running.
     pub(crate) fn pass(&mut self, now: Duration) -> bool {
         if self.limits.concurrency.is_some_and(|most| self.running >= most) {

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::commands::{Command, Commands, Selection};
 use super::parked::{ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord, ParkedStore};
 use super::stats::{ConsumerStats, Counters};
-use super::tenants::{TenantBook, TenantLimits, TenantStats};
+use super::tenants::{TenantLimits, TenantParts, TenantStats, TenantsSetup};
 use crate::transport::TopicPartition;
 
 /// Watches, steers and stops a running consumer. A cheap handle.
@@ -22,11 +22,11 @@ pub struct ConsumerHandle {
 
 /// What is shared with a group's poll thread.
 #[derive(Debug)]
-pub(super) struct GroupControls {
-    pub(super) group: Arc<str>,
-    pub(super) counters: Arc<Counters>,
-    pub(super) commands: Arc<Commands>,
-    pub(super) tenants: Option<Arc<TenantBook>>,
+pub(crate) struct GroupControls {
+    pub(crate) group: Arc<str>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) commands: Arc<Commands>,
+    pub(crate) tenants: Option<TenantParts>,
 }
 
 /// A running consumer could not be steered.
@@ -70,25 +70,25 @@ pub enum ControlError {
 }
 
 impl ConsumerHandle {
-    pub(super) fn new(
+    pub(crate) fn new(
         groups: impl Iterator<Item = Arc<str>>,
         parked: Option<Arc<dyn ParkedStore>>,
-        tenants: Option<&Arc<TenantLimits>>,
+        tenants: Option<&TenantsSetup>,
     ) -> Self {
         let controls = |group| GroupControls {
             group,
             counters: Arc::default(),
             commands: Arc::default(),
-            tenants: tenants.map(|limits| Arc::new(TenantBook::new(Arc::clone(limits)))),
+            tenants: tenants.map(TenantsSetup::parts),
         };
         Self { shutdown: Arc::default(), groups: groups.map(controls).collect(), parked }
     }
 
-    pub(super) fn groups(&self) -> &[GroupControls] {
+    pub(crate) fn groups(&self) -> &[GroupControls] {
         &self.groups
     }
 
-    pub(super) fn shutdown(&self) -> Arc<AtomicBool> {
+    pub(crate) fn shutdown(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.shutdown)
     }
 
@@ -110,7 +110,7 @@ impl ConsumerHandle {
 
     /// What each group has done for each of its tenants, and what waits, by group and tenant. Empty where events belong to none.
     pub fn tenants(&self) -> Vec<TenantStats> {
-        let of_group = |group: &GroupControls| group.tenants.as_ref().map(|book| book.read(&group.group));
+        let of_group = |group: &GroupControls| group.tenants.as_ref().map(|tenants| tenants.book.read(&group.group));
         self.groups.iter().filter_map(of_group).flatten().collect()
     }
 
@@ -127,10 +127,10 @@ impl ConsumerHandle {
         Ok(())
     }
 
-    pub(super) fn apply_tenant_limits(&self, limits: &Arc<TenantLimits>) {
+    pub(crate) fn apply_tenant_limits(&self, limits: &Arc<TenantLimits>) {
         for group in &*self.groups {
-            if let Some(book) = &group.tenants {
-                book.set_limits(Arc::clone(limits));
+            if let Some(tenants) = &group.tenants {
+                tenants.book.set_limits(Arc::clone(limits));
                 group.commands.send(Command::ReloadTenantLimits);
             }
         }

@@ -23,7 +23,7 @@ pub(super) struct InboxBuilder {
 }
 
 /// The inbox of all groups of a consumer.
-pub(super) struct ConsumerInbox {
+pub(crate) struct ConsumerInbox {
     database: Database,
     options: InboxOptions,
 }
@@ -50,7 +50,7 @@ impl Drop for Upkeep {
 impl ConsumerInbox {
     /// The extensions of a group, with its inbox among them where one of its handlers asks for a transaction; and the inbox as
     /// what remembers the events that are passed over.
-    pub(super) fn join(
+    pub(crate) fn join(
         &self,
         plan: &GroupPlan,
         counters: &Counters,

@@ -2,28 +2,29 @@
 
 mod attempt;
 mod breaker;
-mod builder;
+pub(crate) mod builder;
 mod commands;
-mod commit_metadata;
+pub(crate) mod commit_metadata;
 mod completions;
 mod dead_letter;
-mod driver;
-mod engine;
+pub(crate) mod driver;
+pub(crate) mod engine;
 mod error;
 mod error_text;
 mod gate;
-mod handle;
+pub(crate) mod handle;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
-mod inbox;
+pub(crate) mod inbox;
 mod key;
 mod listing;
-mod offsets;
+pub(crate) mod observer;
+pub(crate) mod offsets;
 mod options;
 mod pace;
 pub mod parked;
 mod partition;
 mod passed_over;
-mod plan;
+pub(crate) mod plan;
 mod rate;
 mod recent_streams;
 mod retry;
@@ -32,7 +33,7 @@ mod sequences;
 mod startup;
 mod stats;
 mod supervision;
-mod tenants;
+pub(crate) mod tenants;
 
 pub use crate::dead_letters::header as dead_letter_header;
 pub use builder::{ConsumerBuilder, DispatchSettings};

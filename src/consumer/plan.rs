@@ -18,6 +18,7 @@ use crate::envelope::EnvelopeView;
 pub(crate) type Filter = Arc<dyn Fn(EnvelopeView<'_>) -> bool + Send + Sync>;
 
 /// A route whose dispatcher's type is erased.
+#[derive(Clone)]
 pub(crate) struct BoundRoute {
     pub(crate) info: RouteInfo,
     pub(crate) policy: FailurePolicy,
@@ -33,9 +34,10 @@ pub(crate) struct BoundRoute {
 }
 
 /// Runs a handler.
+#[derive(Clone)]
 pub(crate) enum BoundHandle {
-    Single(Box<dyn Fn(Delivery) -> HandlerFuture + Send + Sync>),
-    Batch(Box<dyn Fn(Vec<Delivery>) -> BatchFuture + Send + Sync>),
+    Single(Arc<dyn Fn(Delivery) -> HandlerFuture + Send + Sync>),
+    Batch(Arc<dyn Fn(Vec<Delivery>) -> BatchFuture + Send + Sync>),
 }
 
 impl fmt::Debug for BoundRoute {
@@ -117,10 +119,10 @@ pub(crate) fn bind<D: Dispatcher>(
         let dispatcher = Arc::clone(&dispatcher);
         let handle = match route.handle {
             RouteHandle::Single(handle) => {
-                BoundHandle::Single(Box::new(move |delivery| handle(Arc::clone(&dispatcher), delivery)))
+                BoundHandle::Single(Arc::new(move |delivery| handle(Arc::clone(&dispatcher), delivery)))
             }
             RouteHandle::Batch(handle) => {
-                BoundHandle::Batch(Box::new(move |deliveries| handle(Arc::clone(&dispatcher), deliveries)))
+                BoundHandle::Batch(Arc::new(move |deliveries| handle(Arc::clone(&dispatcher), deliveries)))
             }
         };
         bound_route(D::NAME, route.info, options, filter, handle)
@@ -190,6 +192,29 @@ impl GroupPlan {
         topics.sort_unstable_by(|left, right| left.topic.cmp(&right.topic));
         let dead_letter_topic = options.dead_letter_topic.clone().unwrap_or_else(|| format!("{group}.dead-letters"));
         Ok(Self { group: group.into(), dead_letter_topic: dead_letter_topic.into(), topics, fingerprint })
+    }
+
+    /// The same plan for another member of the group, with the group and its topics called what `name` says.
+    #[cfg(feature = "testing")]
+    pub(crate) fn another(&self, name: impl Fn(&str) -> Arc<str>) -> Self {
+        let mut topics: Vec<_> = self
+            .topics
+            .iter()
+            .map(|plan| TopicPlan {
+                topic: name(&plan.topic),
+                router: Router::new(plan.routes.iter().map(|route| &route.info)),
+                routes: plan.routes.clone(),
+                transactional: plan.transactional.clone(),
+            })
+            .collect();
+        // A suffix may change what comes first.
+        topics.sort_unstable_by(|left, right| left.topic.cmp(&right.topic));
+        Self {
+            group: name(&self.group),
+            dead_letter_topic: name(&self.dead_letter_topic),
+            topics,
+            fingerprint: self.fingerprint,
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use super::options::ConsumerOptions;
 use super::parked::ParkedStore;
 use super::plan::GroupPlan;
 use super::supervision::Restarts;
-use super::tenants::{TenantParts, TenantsSetup, WatchedLimits};
+use super::tenants::TenantsSetup;
 use crate::clock::Clock;
 use crate::dispatch::Extensions;
 use crate::schema::Codec;
@@ -86,7 +86,7 @@ impl Consumer {
         groups: Vec<Group>,
     ) -> Self {
         let names = groups.iter().map(|group| Arc::clone(&group.plan.group));
-        let handle = ConsumerHandle::new(names, parked.clone(), tenants.as_ref().map(|tenants| &tenants.limits));
+        let handle = ConsumerHandle::new(names, parked.clone(), tenants.as_ref());
         Self {
             options,
             codec,
@@ -125,7 +125,7 @@ impl Consumer {
     ///
     /// # Errors
     /// The client cannot go on, or an event failed whose policy is to stop.
-    pub async fn run_until(mut self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
         let handle = self.handle.clone();
         let _stop_on_drop = StopOnDrop(handle.clone());
         #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -133,7 +133,7 @@ impl Consumer {
             let groups = self.groups.iter().map(|group| Arc::clone(&group.plan.group)).collect();
             inbox.keep_up(groups, &Handle::current())
         });
-        let _watched = self.watch_tenant_limits();
+        let _watched = self.tenants.as_ref().and_then(|tenants| tenants.watch(&handle, &Handle::current()));
         let mut engines = self.start();
         let mut result = Ok(());
         {
@@ -149,12 +149,6 @@ impl Consumer {
             result = result.and(ended);
         }
         result
-    }
-
-    fn watch_tenant_limits(&mut self) -> Option<WatchedLimits> {
-        let file = self.tenants.as_mut()?.file.take()?;
-        let handle = self.handle.clone();
-        Some(file.watch(&Handle::current(), move |limits| handle.apply_tenant_limits(&limits)))
     }
 
     fn start(self) -> FuturesUnordered<impl Future<Output = Result<(), RunError>>> {
@@ -182,11 +176,8 @@ impl Consumer {
                 counters: Arc::clone(&controls.counters),
                 shutdown: self.handle.shutdown(),
                 commands: Arc::clone(&controls.commands),
-                tenants: self
-                    .tenants
-                    .as_ref()
-                    .zip(controls.tenants.as_ref())
-                    .map(|(setup, book)| TenantParts { of: Arc::clone(&setup.of), book: Arc::clone(book) }),
+                tenants: controls.tenants.clone(),
+                observer: None,
             };
             let name = Arc::clone(&controls.group);
             engines.push(async move {

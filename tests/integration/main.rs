@@ -1,6 +1,9 @@
 //! Tests against real servers: `scripts/with-servers cargo test --all-features --test integration`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(all(feature = "testing", feature = "macros"))]
+#[path = "../testing/board.rs"]
+mod board;
 #[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "cli")]
@@ -13,12 +16,18 @@ mod dead_letters;
 #[cfg(feature = "publisher")]
 #[path = "../embedded/events.rs"]
 mod events;
+#[cfg(all(feature = "testing", feature = "macros"))]
+#[path = "../testing/faults.rs"]
+mod faults;
 #[cfg(feature = "mysql")]
 mod inbox_on_servers;
 #[cfg(feature = "publisher")]
 mod kafka;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod kill;
+#[cfg(all(feature = "testing", feature = "macros"))]
+#[path = "../testing/members.rs"]
+mod members;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod parts;
 #[cfg(feature = "mysql")]
@@ -53,4 +62,19 @@ fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
         panic!("{name} is not set: run the tests with `make test`, which starts the servers and says where they are")
     })
+}
+
+/// Where the tests of `board`, `faults` and `members` run: the same as with the other tests of the test kit, here on real brokers.
+#[cfg(feature = "testing")]
+fn kit() -> tidings::testing::TestKit {
+    kit_of(|options| options)
+}
+
+#[cfg(feature = "testing")]
+fn kit_of(
+    change: impl FnOnce(tidings::testing::TestOptions) -> tidings::testing::TestOptions,
+) -> tidings::testing::TestKit {
+    // Says so when it is not set.
+    setting(tidings::testing::BROKERS_VARIABLE);
+    tidings::testing::TestKit::new(change(tidings::testing::TestOptions::from_environment()))
 }

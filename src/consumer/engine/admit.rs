@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::Engine;
 use crate::consumer::error::StopReason;
 use crate::consumer::key::{Failure, KeyId, KeyQueue, KeyState, Way, Work, WorkRoute};
+use crate::consumer::observer::Read;
 use crate::consumer::offsets::Begin;
 use crate::consumer::stats::Counters;
 use crate::dead_letters::header;
@@ -46,9 +47,21 @@ impl<T: ConsumerTransport> Engine<T> {
             if self.buffered_bytes >= self.parts.options.max_buffered_bytes {
                 break;
             }
-            busy |= self.fetch_partition((self.rotation + step) % count);
+            let slot = (self.rotation + step) % count;
+            if self.has_room(slot) {
+                busy |= self.fetch_partition(slot);
+            }
         }
         busy
+    }
+
+    /// Whether a partition may hold more. A key that is stuck fills its own partition's part, and at most half of all there is: the
+    /// other partitions go on.
+    fn has_room(&self, slot: usize) -> bool {
+        let most = self.parts.options.max_buffered_bytes;
+        let share = most / self.slots.len().max(1);
+        let held = self.partitions[slot].as_ref().map_or(0, |partition| partition.buffered_bytes);
+        held < share || (held < most / 2 && self.buffered_bytes < most / 2)
     }
 
     fn fetch_partition(&mut self, slot: usize) -> bool {
@@ -76,7 +89,10 @@ impl<T: ConsumerTransport> Engine<T> {
         let Some(partition) = self.partitions[slot].as_mut() else { return };
         match partition.offsets.begin(record.offset) {
             Begin::New => {}
-            Begin::Completed => return Counters::add(&self.parts.counters.completed_before, 1),
+            Begin::Completed => {
+                self.observe_read(&record, Read::CompletedBefore);
+                return Counters::add(&self.parts.counters.completed_before, 1);
+            }
             Begin::WentBack => {
                 let from = partition.offsets.next().unwrap_or_default();
                 let partition = partition.name.clone();
@@ -86,6 +102,7 @@ impl<T: ConsumerTransport> Engine<T> {
         self.sequences.watch(&record, &self.parts.counters);
         let (route, failure) = match self.classify(slot, &record) {
             Admission::Skip => {
+                self.observe_read(&record, Read::Skipped);
                 Counters::add(&self.parts.counters.skipped, 1);
                 if let Some(partition) = self.partitions[slot].as_mut() {
                     partition.complete(record.offset);
@@ -95,6 +112,7 @@ impl<T: ConsumerTransport> Engine<T> {
             }
             Admission::Work(route, failure) => (route, failure),
         };
+        self.observe_read(&record, Read::Queued);
         let key = self.key_of(slot, &record, route);
         let bytes = record.size();
         let mut work = Work::new(record, &self.context, route);
@@ -118,6 +136,12 @@ impl<T: ConsumerTransport> Engine<T> {
             work.delivery.detach();
             partition.keys.insert(key.clone(), KeyQueue { waiting: [work].into(), ..KeyQueue::default() });
             partition.ready.push_back(key);
+        }
+    }
+
+    fn observe_read(&self, record: &Record, read: Read) {
+        if let Some(observer) = &self.parts.observer {
+            observer.read(record, read);
         }
     }
 

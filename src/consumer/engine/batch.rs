@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use futures_util::future::{self, Either};
 use tokio::task::AbortHandle;
 
 use super::Engine;
@@ -150,6 +151,9 @@ impl<T: ConsumerTransport> Engine<T> {
             item.work.attempts += 1;
             item.work.first_attempt.get_or_insert(now);
             item.work.delivery.begin_attempt(handler, item.work.attempts);
+            if let Some(observer) = &self.parts.observer {
+                observer.started(item.work.record(), handler, item.work.attempts, true);
+            }
             items.push(item);
         }
         if items.is_empty() {
@@ -163,7 +167,11 @@ impl<T: ConsumerTransport> Engine<T> {
         let count = deliveries.len();
         let hooked = deliveries.clone();
         // Made here: it borrows the plan. A panic is an outcome, here as later.
-        let future = std::panic::catch_unwind(AssertUnwindSafe(|| handle(deliveries)));
+        let intercepted = self.parts.observer.as_ref().and_then(|observer| observer.intercept(bound.handler));
+        let future = std::panic::catch_unwind(AssertUnwindSafe(|| match intercepted {
+            None => handle(deliveries),
+            Some(error) => Box::pin(std::future::ready(failed(error, count))),
+        }));
         let attempt = async move {
             let outcomes = match future {
                 Ok(future) => AssertUnwindSafe(future).catch_unwind().await,
@@ -174,10 +182,13 @@ impl<T: ConsumerTransport> Engine<T> {
         let id = self.next_batch;
         self.next_batch += 1;
         let report = BatchReport { completions: self.completions.clone(), id, sent: false };
+        let timeout = self.parts.clock.sleep(limit);
         let task = self.parts.runtime.spawn(async move {
-            let outcomes = tokio::time::timeout(limit, attempt).await;
-            let mut outcomes = outcomes
-                .unwrap_or_else(|_| failed(HandlerError::new(ErrorClass::Timeout, HandlerTimeout(limit)), count));
+            let attempt = std::pin::pin!(attempt);
+            let mut outcomes = match future::select(attempt, timeout).await {
+                Either::Left((outcomes, _)) => outcomes,
+                Either::Right(_) => failed(HandlerError::new(ErrorClass::Timeout, HandlerTimeout(limit)), count),
+            };
             for (delivery, outcome) in hooked.iter().zip(&mut outcomes) {
                 for hook in delivery.take_completion_hooks().into_iter().rev() {
                     *outcome = hook(std::mem::replace(outcome, Outcome::Done)).await;

@@ -6,7 +6,7 @@ use super::Engine;
 use crate::consumer::commands::{Command, Selection};
 use crate::consumer::offsets::OffsetTracker;
 use crate::consumer::partition::Partition;
-use crate::transport::{ConsumerTransport, TopicPartition};
+use crate::transport::{Assignment, ConsumerTransport, StartOffset, TopicPartition};
 
 impl<T: ConsumerTransport> Engine<T> {
     /// Do what was asked for.
@@ -69,6 +69,11 @@ impl<T: ConsumerTransport> Engine<T> {
         self.partitions[slot] = Some(partition);
         self.apply_pauses();
         self.load_parked(slot);
+        if let Some(observer) = &self.parts.observer {
+            observer.released(name);
+            let start = StartOffset::Committed { offset, metadata: String::new() };
+            observer.assigned(&[Assignment { partition: name.clone(), start }]);
+        }
         if let Err(error) = self.transport.seek(name, offset) {
             self.stop(Err(error.into()));
         }

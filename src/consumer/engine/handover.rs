@@ -45,6 +45,9 @@ impl<T: ConsumerTransport> Engine<T> {
         if self.stopping.is_some() {
             return;
         }
+        if let Some(observer) = &self.parts.observer {
+            observer.assigned(&assignments);
+        }
         let mut routes_changed = false;
         for Assignment { partition: name, start } in assignments {
             let epoch = self.next_epoch;
@@ -278,13 +281,29 @@ impl<T: ConsumerTransport> Engine<T> {
         if !self.last_commit_made(&all, deadline) {
             return None;
         }
-        // librdkafka does not close while a revocation is unanswered.
+        self.give_back_unanswered();
+        if let Some(observer) = &self.parts.observer {
+            for name in &all {
+                observer.released(name);
+            }
+        }
+        self.stopping.take().map(|stopping| stopping.result)
+    }
+
+    /// End as a process that dies: nothing is waited for, nothing is committed.
+    pub(super) fn abandon(&mut self) {
+        let all: Vec<_> = self.slots.keys().cloned().collect();
+        self.drop_partitions(&all);
+        self.give_back_unanswered();
+    }
+
+    /// librdkafka does not close while a revocation is unanswered.
+    fn give_back_unanswered(&mut self) {
         for revocation in mem::take(&mut self.revocations) {
             if let Err(error) = self.transport.unassign(&revocation.partitions) {
                 tracing::warn!(%error, "could not give partitions back while stopping");
             }
         }
-        self.stopping.take().map(|stopping| stopping.result)
     }
 
     /// Whether all that is complete in these partitions is committed, or may wait no longer. In the middle of a rebalance the
@@ -310,6 +329,9 @@ impl<T: ConsumerTransport> Engine<T> {
         for name in names {
             self.abort_partition(name);
             let Some(slot) = self.slots.remove(name) else { continue };
+            if let Some(observer) = &self.parts.observer {
+                observer.released(name);
+            }
             if let Some(partition) = self.partitions[slot].take() {
                 self.buffered_bytes -= partition.buffered_bytes;
             }

@@ -30,6 +30,7 @@ use super::completions::{Completions, Report};
 use super::error::StopReason;
 use super::gate::Gate;
 use super::key::KeyId;
+use super::observer::Observer;
 use super::options::ConsumerOptions;
 use super::pace::Pace;
 use super::parked::ParkedStore;
@@ -77,6 +78,8 @@ pub(crate) struct Parts {
     pub(crate) commands: Arc<Commands>,
     /// Whose turn it is, where events belong to tenants.
     pub(crate) tenants: Option<TenantParts>,
+    /// Watches and disturbs: the test kit. None in production.
+    pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
 /// What to do after a turn.
@@ -224,7 +227,14 @@ impl<T: ConsumerTransport> Engine<T> {
     pub(crate) fn turn(&mut self) -> Turn {
         let last_turn = self.now;
         self.now = self.parts.clock.monotonic();
-        self.notice_absence(last_turn);
+        if self.parts.observer.as_ref().is_some_and(|observer| observer.crashed()) {
+            self.abandon();
+            return Turn::Finished(Ok(()));
+        }
+        // The time that a test moves is no absence.
+        if self.parts.observer.is_none() {
+            self.notice_absence(last_turn);
+        }
         if self.parts.shutdown.load(Ordering::Acquire) {
             self.stop(Ok(()));
         }
@@ -243,7 +253,15 @@ impl<T: ConsumerTransport> Engine<T> {
         if let Some(result) = self.advance_handover() {
             return Turn::Finished(result);
         }
-        if busy { Turn::Again } else { Turn::Wait(self.next_wait()) }
+        if busy {
+            return Turn::Again;
+        }
+        if let Some(observer) = &self.parts.observer {
+            let waits = |partition: &Partition| partition.running > 0 || partition.loading;
+            let busy = self.looking_at_requests || self.partitions.iter().flatten().any(waits);
+            observer.idle(self.next_due(), busy);
+        }
+        Turn::Wait(self.next_wait())
     }
 
     /// Leave the group. Blocks.
@@ -282,6 +300,18 @@ impl<T: ConsumerTransport> Engine<T> {
         let proof = (self.membership == Membership::Doubtful).then_some(PROVE_AGAIN);
         let others = [proof, self.next_gate(), self.next_tenant(), self.next_batch_due(), self.next_look_at_parked()];
         [timer, commit].into_iter().chain(others).flatten().fold(MAX_WAIT, Duration::min)
+    }
+
+    /// When time alone brings an event something: a retry, a gate that opens, a batch that goes.
+    fn next_due(&self) -> Option<Duration> {
+        let timer = self.timers.peek().map(|Reverse(timer)| timer.due);
+        let loads = self.loads.iter().map(|(due, ..)| *due).min();
+        let others = [self.next_gate(), self.next_tenant(), self.next_batch_due()]
+            .into_iter()
+            .flatten()
+            .map(|due| self.now.saturating_add(due));
+        // What is due and did not happen waits for something else.
+        timer.into_iter().chain(loads).chain(others).filter(|due| *due > self.now).min()
     }
 
     fn publish_gauges(&self) {

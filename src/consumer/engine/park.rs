@@ -17,7 +17,6 @@ use crate::consumer::key::{Failure, KeyId, KeyState, Way, Work, WorkRoute};
 use crate::consumer::parked::{ParkCause, ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord};
 use crate::consumer::partition::ParkedState;
 use crate::consumer::passed_over::pass_over;
-use crate::consumer::retry::full_jitter;
 use crate::consumer::stats::Counters;
 use crate::dispatch::RetryPolicy;
 use crate::transport::ConsumerTransport;
@@ -208,6 +207,9 @@ impl<T: ConsumerTransport> Engine<T> {
             }
         }
         if !work.parked {
+            if let Some(observer) = &self.parts.observer {
+                observer.parked(work.record());
+            }
             Counters::add(&self.parts.counters.parked, 1);
             return self.finish(slot, &work);
         }
@@ -266,7 +268,7 @@ impl<T: ConsumerTransport> Engine<T> {
             error = error_text(error),
             "the parked store failed; the key waits and it is tried again"
         );
-        let pause = full_jitter(RetryPolicy::default().backoff_bound(tries));
+        let pause = self.jitter()(RetryPolicy::default().backoff_bound(tries));
         self.pause(slot, key, work, pause)
     }
 

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use futures_util::future::{self, Either};
+
 use super::{Engine, Timer};
 use crate::consumer::attempt::Attempt;
 use crate::consumer::completions::{Completion, Duty, Finished, Place, Report, RouteId};
@@ -214,7 +216,7 @@ impl<T: ConsumerTransport> Engine<T> {
             if self.turns.is_some() {
                 return self.wait_for_turn(slot, key, work);
             }
-            if !self.routes[route.0][route.1].gate.pass(self.now) {
+            if !self.routes[route.0][route.1].gate.pass_at_once(self.now) {
                 return self.wait_at_gate(slot, key, work, route);
             }
         }
@@ -228,7 +230,15 @@ impl<T: ConsumerTransport> Engine<T> {
         work.attempts += 1;
         work.first_attempt.get_or_insert(self.now);
         work.delivery.begin_attempt(bound.handler, work.attempts);
-        let mut attempt = Attempt::new(work.delivery.clone(), handle);
+        if let Some(observer) = &self.parts.observer {
+            observer.started(work.record(), bound.handler, work.attempts, false);
+            if let Some(error) = observer.intercept(bound.handler) {
+                self.leave_gate(route, true);
+                work.place = None;
+                return self.settle(slot, key, work, error.into());
+            }
+        }
+        let mut attempt = Attempt::new(work.delivery.clone(), |delivery| handle(delivery));
         let state = &mut self.routes[route.0][route.1];
         if let Some(outcome) = state.pace.poll_here(&mut attempt) {
             state.gate.leave();
@@ -236,11 +246,12 @@ impl<T: ConsumerTransport> Engine<T> {
             return self.settle(slot, key, work, outcome);
         }
         let limit = bound.policy.timeout;
+        let timeout = self.parts.clock.sleep(limit);
         let future = async move {
-            let outcome = tokio::time::timeout(limit, attempt).await;
-            Finished::Attempt(
-                outcome.unwrap_or_else(|_| HandlerError::new(ErrorClass::Timeout, HandlerTimeout(limit)).into()),
-            )
+            Finished::Attempt(match future::select(attempt, timeout).await {
+                Either::Left((outcome, _)) => outcome,
+                Either::Right(_) => HandlerError::new(ErrorClass::Timeout, HandlerTimeout(limit)).into(),
+            })
         };
         self.spawn(slot, key, work, Place::Taken, Some(route), future)
     }

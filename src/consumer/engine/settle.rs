@@ -60,6 +60,9 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     pub(super) fn settle(&mut self, slot: usize, key: &KeyId, work: Work, outcome: Outcome) -> Step {
+        if let Some(observer) = &self.parts.observer {
+            observer.ended(work.record(), &outcome);
+        }
         let route = self.route_of(slot, &work);
         if matches!(outcome, Outcome::Done) {
             if let Some(route) = route
@@ -91,7 +94,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let tried = Tried { attempts: work.attempts, failures: work.failures, age };
         let reopens = self.trip_breaker(slot, key, &work, &outcome);
         let failed = matches!(outcome, Outcome::Retry { .. });
-        match (policy.decide(outcome, tried, full_jitter), reopens) {
+        match (policy.decide(outcome, tried, self.jitter()), reopens) {
             (Decision::Complete, _) => self.complete(slot, key, work),
             // It may be the handler that is ill, not the event: that one is not given up for it.
             (
@@ -199,6 +202,9 @@ impl<T: ConsumerTransport> Engine<T> {
     ) -> Step {
         match result {
             Ok(_) => {
+                if let Some(observer) = &self.parts.observer {
+                    observer.dead_lettered(work.record());
+                }
                 Counters::add(&self.parts.counters.dead_lettered, 1);
                 self.forget(slot, key, work)
             }
@@ -241,12 +247,20 @@ impl<T: ConsumerTransport> Engine<T> {
             sends,
             "a dead letter could not be written; its key waits and it is tried again"
         );
-        let pause = full_jitter(RetryPolicy::default().backoff_bound(sends));
+        let pause = self.jitter()(RetryPolicy::default().backoff_bound(sends));
         self.pause(slot, key, work, pause)
+    }
+
+    /// How a pause is drawn from its bound. An observed engine pauses as long as it may: tests need to know for how long.
+    pub(super) fn jitter(&self) -> fn(Duration) -> Duration {
+        if self.parts.observer.is_some() { |bound| bound } else { full_jitter }
     }
 
     pub(super) fn pause(&mut self, slot: usize, key: &KeyId, mut work: Work, pause: Duration) -> Step {
         work.delivery.detach();
+        if let Some(observer) = &self.parts.observer {
+            observer.pausing(work.record(), self.now.saturating_add(pause));
+        }
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         partition.keys.entry(key.clone()).or_default().state = KeyState::Pausing { work };
         let (due, epoch) = (self.now.saturating_add(pause), partition.epoch);
@@ -283,6 +297,9 @@ impl<T: ConsumerTransport> Engine<T> {
     pub(super) fn finish(&mut self, slot: usize, work: &Work) -> Step {
         self.release_bytes(slot, work);
         self.uncommitted += 1;
+        if let Some(observer) = &self.parts.observer {
+            observer.finished(work.record());
+        }
         if let Some(partition) = self.partitions[slot].as_mut() {
             partition.complete(work.record().offset);
         }

@@ -4,10 +4,14 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::TenantOf;
+use tokio::runtime::Handle;
+
+use super::book::TenantBook;
 use super::limits::TenantLimits;
-use super::watch::LimitsFile;
+use super::watch::{LimitsFile, WatchedLimits};
+use super::{TenantOf, TenantParts};
 use crate::consumer::error::BuildError;
+use crate::consumer::handle::ConsumerHandle;
 
 /// What a builder was told of tenants.
 #[derive(Default)]
@@ -41,6 +45,19 @@ impl TenantsBuilder {
             None => (None, self.limits),
         };
         Ok(self.of.map(|of| TenantsSetup { of, limits: Arc::new(limits), file }))
+    }
+}
+
+impl TenantsSetup {
+    /// What the engine of one group needs.
+    pub(crate) fn parts(&self) -> TenantParts {
+        TenantParts { of: Arc::clone(&self.of), book: Arc::new(TenantBook::new(Arc::clone(&self.limits))) }
+    }
+
+    /// Look at the file of limits from now on, if there is one.
+    pub(crate) fn watch(&self, handle: &ConsumerHandle, runtime: &Handle) -> Option<WatchedLimits> {
+        let (file, handle) = (self.file.clone()?, handle.clone());
+        Some(file.watch(runtime, move |limits| handle.apply_tenant_limits(&limits)))
     }
 }
 

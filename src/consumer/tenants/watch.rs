@@ -22,7 +22,7 @@ const READS: u32 = 4;
 type Stamp = (Option<SystemTime>, u64);
 
 /// A file of limits.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct LimitsFile {
     path: PathBuf,
     format: Format,

@@ -22,6 +22,8 @@ mod producer;
 mod producer_options;
 #[cfg(feature = "consumer")]
 pub(crate) mod reader;
+#[cfg(feature = "testing")]
+pub(crate) mod scratch;
 mod topic_error;
 pub(crate) mod topic_name;
 mod topic_spec;

@@ -1,17 +1,23 @@
 //! Topics, their records and the offsets committed, in memory.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::group::Group;
+use super::{MemoryBrokerProducer, MemoryConsumer};
 use crate::transport::{
     Assignment, CommitOffset, ConsumeError, GroupEvent, Headers, Record, StartOffset, TopicPartition,
 };
 
-/// Topics, their records and the offsets committed. A cheap handle.
+/// Topics, their records, consumer groups and what they have committed. A cheap handle.
+///
+/// [`member`](Self::member) makes a member of a group, and the broker spreads the partitions over a group's members. A
+/// [`MemoryConsumer`] of no group is handed partitions by hand instead: [`assign`](Self::assign), [`revoke`](Self::revoke) and
+/// [`lose`](Self::lose), and what [`committed`](Self::committed) says, are for one such consumer.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryBroker {
     pub(super) shared: Arc<Shared>,
@@ -20,13 +26,16 @@ pub struct MemoryBroker {
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) state: Mutex<State>,
-    /// Rings when there may be something to read.
+    /// Rings for the consumer of no group when there may be something to do.
     pub(super) bell: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) records: BTreeMap<TopicPartition, Vec<Record>>,
+    pub(super) groups: BTreeMap<Arc<str>, Group>,
+    /// Those of members.
+    pub(super) bells: Vec<Weak<Notify>>,
     pub(super) committed: BTreeMap<TopicPartition, CommitOffset>,
     pub(super) events: VecDeque<GroupEvent>,
     pub(super) commit_failures: usize,
@@ -35,10 +44,62 @@ pub(super) struct State {
     pub(super) reset: Vec<TopicPartition>,
 }
 
+impl State {
+    /// Spread every group's partitions over its members.
+    pub(super) fn rebalance(&mut self) {
+        let partitions: Vec<_> = self.records.keys().cloned().collect();
+        for group in self.groups.values_mut() {
+            group.rebalance(&partitions);
+        }
+    }
+}
+
+impl Shared {
+    /// Wake all consumers: there may be something to do.
+    pub(super) fn ring(&self) {
+        self.bell.notify_one();
+        self.state.lock().bells.retain(|bell| bell.upgrade().map(|bell| bell.notify_one()).is_some());
+    }
+}
+
 impl MemoryBroker {
     /// No topics.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A new member of `group`; the broker hands it partitions of the topics it subscribes to.
+    pub fn member(&self, group: &str) -> MemoryConsumer {
+        MemoryConsumer::of_group(self, group)
+    }
+
+    /// A producer that writes here. Topics it does not know are made with `partitions` partitions.
+    pub fn producer(&self, partitions: u32) -> MemoryBrokerProducer {
+        MemoryBrokerProducer::new(self, partitions)
+    }
+
+    /// Wake all consumers, as after a clock of theirs has moved.
+    pub fn ring(&self) {
+        self.shared.ring();
+    }
+
+    /// A partition's records.
+    pub fn records(&self, topic: &str, partition: i32) -> Vec<Record> {
+        let name = TopicPartition { topic: topic.into(), partition };
+        self.shared.state.lock().records.get(&name).cloned().unwrap_or_default()
+    }
+
+    /// What `group` last committed for a partition.
+    pub fn commit_of_group(&self, group: &str, topic: &str, partition: i32) -> Option<CommitOffset> {
+        let name = TopicPartition { topic: topic.into(), partition };
+        self.shared.state.lock().groups.get(group)?.committed.get(&name).cloned()
+    }
+
+    /// Commit for `group`, as a tool would while it has no members.
+    pub fn commit_for_group(&self, group: &str, commit: CommitOffset) {
+        let mut state = self.shared.state.lock();
+        let group = state.groups.entry(group.into()).or_default();
+        group.committed.insert(commit.partition.clone(), commit);
     }
 
     /// Create a topic. Its partitions keep what they hold when it exists already.
@@ -47,6 +108,15 @@ impl MemoryBroker {
         for partition in 0..partitions {
             state.records.entry(TopicPartition { topic: topic.into(), partition }).or_default();
         }
+        state.rebalance();
+        drop(state);
+        self.ring();
+    }
+
+    /// How many partitions `topic` has; none when it does not exist.
+    pub fn partitions(&self, topic: &str) -> u32 {
+        let state = self.shared.state.lock();
+        state.records.keys().filter(|name| *name.topic == *topic).count().try_into().unwrap_or(u32::MAX)
     }
 
     /// Append a record; returns its offset. An unknown partition is created.
@@ -59,20 +129,31 @@ impl MemoryBroker {
         headers: Headers,
     ) -> i64 {
         let name = TopicPartition { topic: topic.into(), partition };
-        let mut state = self.shared.state.lock();
-        let records = state.records.entry(name).or_default();
-        let offset = records.last().map_or(0, |record| record.offset + 1);
-        records.push(Record {
-            topic: topic.into(),
+        self.append_record(Record {
+            topic: name.topic,
             partition,
-            offset,
+            offset: -1,
             timestamp_ms: None,
             key: key.map(Bytes::copy_from_slice),
             payload: payload.map(Bytes::copy_from_slice),
             headers,
-        });
+        })
+    }
+
+    /// Append a record to its partition; its offset there is returned, whatever the record says.
+    pub(super) fn append_record(&self, mut record: Record) -> i64 {
+        let name = TopicPartition { topic: Arc::clone(&record.topic), partition: record.partition };
+        let mut state = self.shared.state.lock();
+        let is_new = !state.records.contains_key(&name);
+        let records = state.records.entry(name).or_default();
+        let offset = records.last().map_or(0, |record| record.offset + 1);
+        record.offset = offset;
+        records.push(record);
+        if is_new {
+            state.rebalance();
+        }
         drop(state);
-        self.shared.bell.notify_one();
+        self.ring();
         offset
     }
 
@@ -132,7 +213,7 @@ impl MemoryBroker {
 
     fn push(&self, event: GroupEvent) {
         self.shared.state.lock().events.push_back(event);
-        self.shared.bell.notify_one();
+        self.ring();
     }
 }
 

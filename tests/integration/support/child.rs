@@ -47,6 +47,7 @@ impl Child {
     }
 
     /// Its process id.
+    #[allow(dead_code, reason = "for the tests of faults, which share this")]
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }

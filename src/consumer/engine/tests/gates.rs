@@ -181,3 +181,20 @@ async fn without_order_events_of_one_key_run_side_by_side() {
     rig.until("all is done", |rig| rig.stats().handled == 50).await;
     assert_eq!(most.load(Ordering::Relaxed), 50);
 }
+
+#[tokio::test(start_paused = true)]
+async fn newcomers_do_not_overtake_keys_that_wait_for_the_handler() {
+    let rig = Rig::start_with(options(), Policy::INHERIT.rate(100), None, |_| async { Outcome::Done });
+    for key in 0..100 {
+        rig.publish(0, &format!("early-{key}"));
+    }
+    // A steady stream behind them, as fast as the handler may go.
+    for key in 0..300 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        rig.publish(1, &format!("late-{key}"));
+    }
+    rig.until("all is done", |rig| rig.stats().handled == 400).await;
+    let handled = rig.handled.lock();
+    let last_early = handled.iter().rposition(|(key, _)| key.starts_with("early")).unwrap();
+    assert!(last_early < 220, "{last_early}");
+}

@@ -79,3 +79,24 @@ async fn a_busy_partition_does_not_starve_another() {
     rig.until("the lonely one is done", |rig| rig.handled_of("lonely") == [0]).await;
     assert!(rig.stats().handled < 20, "{}", rig.stats().handled);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stuck_key_with_many_successors_leaves_room_for_the_other_partitions() {
+    let rig = Rig::start(
+        options().max_buffered_bytes(200_000).handler_timeout(Duration::from_secs(3_600)),
+        |delivery| async move {
+            if key_of(&delivery) == "stuck" {
+                std::future::pending::<()>().await;
+            }
+            Outcome::Done
+        },
+    );
+    for _ in 0..5_000 {
+        rig.publish(0, "stuck");
+    }
+    rig.until("its partition holds what it may", |rig| rig.stats().buffered_bytes > 90_000).await;
+    for number in 0..5_000 {
+        rig.publish(1, &number.to_string());
+    }
+    rig.until("the other partition goes on", |rig| rig.stats().handled == 5_000).await;
+}

@@ -175,7 +175,7 @@ impl Rig {
             uses_transaction: true,
             batch: None,
         };
-        let route = bound_route("Tests", info, &options, filter.as_ref(), BoundHandle::Single(Box::new(handle)));
+        let route = bound_route("Tests", info, &options, filter.as_ref(), BoundHandle::Single(Arc::new(handle)));
         let dispatcher = BoundDispatcher { name: "Tests", source: TOPIC.to_owned(), routes: vec![route] };
         let letters = Arc::new(Letters::default());
         let passed = Arc::new(Passed { letters: Arc::clone(&letters), ..Passed::default() });
@@ -202,6 +202,7 @@ impl Rig {
                 of: Arc::new(|envelope| envelope.header("tenant").map(Into::into)),
                 book: Arc::clone(&book),
             }),
+            observer: None,
         };
         let engine = Engine::new(transport, parts).unwrap();
         broker.assign(TOPIC, &[0, 1]);
