@@ -8,4 +8,5 @@ mod order;
 mod rebalance;
 pub(crate) mod shutdown;
 mod startup;
+mod tenants;
 mod undecodable;

@@ -23,7 +23,7 @@ use crate::consumer::passed_over::PassedOver;
 use crate::consumer::plan::{BoundDispatcher, BoundHandle, Filter, GroupPlan, bound_route};
 use crate::consumer::stats::{ConsumerStats, Counters};
 use crate::consumer::tenants::{TenantBook, TenantLimits, TenantParts, TenantStats};
-use crate::dispatch::{Delivery, Extensions, PayloadInfo, Policy, RouteInfo, Versions};
+use crate::dispatch::{BatchPolicy, Delivery, Extensions, PayloadInfo, Policy, RouteInfo, Versions};
 use crate::envelope::header;
 use crate::outcome::Outcome;
 use crate::schema::Codec;
@@ -93,13 +93,16 @@ impl PassedOver for Passed {
     }
 }
 
+/// Keys and offsets, in the order they were handled.
+pub(super) type Handled = Arc<Mutex<Vec<(String, i64)>>>;
+
 pub(super) struct Rig {
     pub(super) broker: MemoryBroker,
     pub(super) letters: Arc<Letters>,
     pub(super) passed: Arc<Passed>,
     pub(super) parked: MemoryParkedStore,
     pub(super) commands: Arc<Commands>,
-    pub(super) handled: Arc<Mutex<Vec<(String, i64)>>>,
+    pub(super) handled: Handled,
     pub(super) book: Arc<TenantBook>,
     counters: Arc<Counters>,
     shutdown: Arc<AtomicBool>,
@@ -130,7 +133,6 @@ impl Rig {
     }
 
     /// The same, where the header `tenant` says whose an event is.
-    #[expect(clippy::needless_pass_by_value, reason = "tests read better so")]
     pub(super) fn start_for<F, R>(
         tenants: Option<TenantLimits>,
         options: ConsumerOptions,
@@ -142,9 +144,7 @@ impl Rig {
         F: Fn(Delivery) -> R + Send + Sync + 'static,
         R: Future<Output = Outcome> + Send + 'static,
     {
-        let broker = MemoryBroker::new();
-        broker.create_topic(TOPIC, 2);
-        let handled = Arc::new(Mutex::new(Vec::new()));
+        let handled = Handled::default();
         let log = Arc::clone(&handled);
         let handle = move |delivery: Delivery| {
             let log = Arc::clone(&log);
@@ -165,6 +165,22 @@ impl Rig {
             }
             .boxed()
         };
+        let handle = BoundHandle::Single(Arc::new(handle));
+        Self::start_bound(tenants, options, policy, filter, (handle, None), handled)
+    }
+
+    /// The same, with a handler that writes down itself what it has handled.
+    #[expect(clippy::needless_pass_by_value, reason = "tests read better so")]
+    pub(super) fn start_bound(
+        tenants: Option<TenantLimits>,
+        options: ConsumerOptions,
+        policy: Policy,
+        filter: Option<Filter>,
+        (handle, batch): (BoundHandle, Option<BatchPolicy>),
+        handled: Handled,
+    ) -> Self {
+        let broker = MemoryBroker::new();
+        broker.create_topic(TOPIC, 2);
         let info = RouteInfo {
             event: EVENT,
             versions: Versions::Any,
@@ -173,9 +189,9 @@ impl Rig {
             policy,
             payload: PayloadInfo { event: EVENT, version: "1.0.0", schema: "" },
             uses_transaction: true,
-            batch: None,
+            batch,
         };
-        let route = bound_route("Tests", info, &options, filter.as_ref(), BoundHandle::Single(Arc::new(handle)));
+        let route = bound_route("Tests", info, &options, filter.as_ref(), handle);
         let dispatcher = BoundDispatcher { name: "Tests", source: TOPIC.to_owned(), routes: vec![route] };
         let letters = Arc::new(Letters::default());
         let passed = Arc::new(Passed { letters: Arc::clone(&letters), ..Passed::default() });

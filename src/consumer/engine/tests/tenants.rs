@@ -12,10 +12,11 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
 
-use super::rig::{Rig, key_of, options};
+use super::rig::{Handled, Rig, key_of, options};
 use crate::consumer::commands::{Command, Selection};
+use crate::consumer::plan::BoundHandle;
 use crate::consumer::tenants::{LimitsFile, TenantLimit, TenantLimits};
-use crate::dispatch::{DeliveryOrder, OnExhausted, Policy};
+use crate::dispatch::{BatchPolicy, DeliveryOrder, OnExhausted, Policy};
 use crate::outcome::Outcome;
 
 const STEP: Duration = Duration::from_millis(10);
@@ -411,4 +412,47 @@ async fn a_file_of_limits_that_changes_applies_and_one_that_breaks_does_not() {
     fs::write(&path, "[default]\nmax_in_flight = 1\n").unwrap();
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(in_flight(9)(&rig));
+}
+
+#[tokio::test(start_paused = true)]
+async fn tenants_share_the_batches_of_a_handler() {
+    let batches = Arc::new(Mutex::new(Vec::<Vec<String>>::new()));
+    let (log, handled) = (Arc::clone(&batches), Handled::default());
+    let done = Arc::clone(&handled);
+    let handle = BoundHandle::Batch(Arc::new(move |deliveries: Vec<crate::Delivery>| {
+        log.lock().push(deliveries.iter().map(tenant_of).collect());
+        let done = Arc::clone(&done);
+        Box::pin(async move {
+            tokio::time::sleep(STEP).await;
+            done.lock().extend(deliveries.iter().map(|delivery| (key_of(delivery), delivery.record().offset)));
+            deliveries.iter().map(|_| Outcome::Done).collect()
+        })
+    }));
+    let tenants = limits([("large", limit().share(3)), ("capped", limit().max_in_flight(2))]);
+    let rig = Rig::start_bound(
+        Some(tenants),
+        options().max_in_flight(1),
+        Policy::INHERIT,
+        None,
+        (handle, Some(BatchPolicy::new(20, STEP))),
+        handled,
+    );
+    let mut expected = BTreeMap::<String, Vec<i64>>::new();
+    for number in 0..400 {
+        for tenant in ["large", "small", "capped"] {
+            let key = format!("{tenant}-{}", number % 100);
+            let offset = rig.publish_for(tenant, i32::from(number % 2 == 1), &key);
+            expected.entry(key).or_default().push(offset);
+        }
+    }
+    rig.until("all is done", |rig| rig.stats().handled == 1_200).await;
+    for (key, offsets) in expected {
+        assert_eq!(rig.handled_of(&key), offsets, "{key}");
+    }
+    let batches = batches.lock();
+    let count = |batch: &[String], tenant: &str| batch.iter().filter(|name| *name == tenant).count();
+    assert!(batches.iter().all(|batch| batch.len() <= 20 && count(batch, "capped") <= 2), "{batches:?}");
+    let contended = batches[5..20].concat();
+    assert_eq!(count(&contended, "capped"), 30);
+    assert_eq!((rig.tenant("capped").unwrap().in_flight, rig.tenant("capped").unwrap().handled), (0, 400));
 }
