@@ -11,7 +11,7 @@ use crate::consumer::completions::RouteId;
 use crate::consumer::gate::WaitingKey;
 use crate::consumer::key::{KeyId, KeyState, Work, WorkRoute};
 use crate::consumer::plan::{BoundHandle, GroupPlan};
-use crate::consumer::tenants::{LaneId, TenantId, TenantParts, Tenants};
+use crate::consumer::tenants::{Held, LaneId, TenantId, TenantParts, Tenants};
 use crate::transport::ConsumerTransport;
 
 /// The lane of records whose route is not known yet.
@@ -144,7 +144,7 @@ impl<T: ConsumerTransport> Engine<T> {
             };
             // What is given up, or parked behind others, is no attempt.
             let attempted = work.failure.is_none() && (work.parked || !is_parked);
-            let Some(tenant) = work.tenant.as_ref().filter(|_| attempted).map(|held| held.id()) else {
+            let Some(tenant) = work.tenant.as_ref().filter(|_| attempted).map(Held::id) else {
                 self.run_waiting(slot, key);
                 continue;
             };

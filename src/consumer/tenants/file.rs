@@ -80,9 +80,9 @@ impl Format {
 
 /// The line and the column behind `before`, in characters.
 fn place(before: &[u8]) -> (usize, usize) {
-    let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-    let line = before[..line_start].iter().filter(|byte| **byte == b'\n').count() + 1;
-    (line, String::from_utf8_lossy(&before[line_start..]).chars().count() + 1)
+    let lines = || before.split(|byte| *byte == b'\n');
+    let column = String::from_utf8_lossy(lines().next_back().unwrap_or_default()).chars().count() + 1;
+    (lines().count(), column)
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub(crate) struct Tenants {
     limits: Arc<TenantLimits>,
     /// The hash is seeded: names come from strangers.
     by_name: HashMap<Arc<str>, TenantId, RandomState>,
-    tenants: Vec<Option<Tenant>>,
+    known: Vec<Option<Tenant>>,
     free: Vec<TenantId>,
     /// Where to look for an idle tenant next.
     hand: usize,
@@ -98,7 +98,7 @@ impl Tenants {
         let mut tenants = Self {
             limits,
             by_name: HashMap::default(),
-            tenants: Vec::new(),
+            known: Vec::new(),
             free: Vec::new(),
             hand: 0,
             lanes: (0..lanes).map(|_| Lane::default()).collect(),
@@ -145,12 +145,12 @@ impl Tenants {
             Tenant { cell, limit, pass: self.virtual_time, rate, is_held_back: false, queues: SmallVec::new() };
         let id = match self.free.pop() {
             Some(id) => {
-                self.tenants[id.0] = Some(tenant);
+                self.known[id.0] = Some(tenant);
                 id
             }
             None => {
-                self.tenants.push(Some(tenant));
-                TenantId(self.tenants.len() - 1)
+                self.known.push(Some(tenant));
+                TenantId(self.known.len() - 1)
             }
         };
         self.by_name.insert(name, id);
@@ -162,9 +162,9 @@ impl Tenants {
         let mut looked = 0;
         while self.by_name.len() >= MAX_TENANTS && looked < LOOK_AT {
             looked += 1;
-            self.hand = (self.hand + 1) % self.tenants.len();
+            self.hand = (self.hand + 1) % self.known.len();
             let idle =
-                self.tenants[self.hand].take_if(|tenant| tenant.is_idle(now) && !self.limits.names(tenant.cell.name()));
+                self.known[self.hand].take_if(|tenant| tenant.is_idle(now) && !self.limits.names(tenant.cell.name()));
             if let Some(tenant) = idle {
                 self.by_name.remove(tenant.cell.name());
                 self.parts.book.forget(tenant.cell.name());
@@ -175,7 +175,7 @@ impl Tenants {
 
     #[expect(clippy::expect_used, reason = "an id is given away only with an event that is held or a key that waits")]
     fn tenant(&mut self, id: TenantId) -> &mut Tenant {
-        self.tenants[id.0].as_mut().expect("a tenant is not forgotten while something of it is known")
+        self.known[id.0].as_mut().expect("a tenant is not forgotten while something of it is known")
     }
 
     /// `key`, whose next event is of this tenant, waits in `lane`.
@@ -204,10 +204,7 @@ impl Tenants {
     /// The tenant whose turn it is, and where, leaving out lanes that are `shut`.
     pub(crate) fn next(&mut self, now: Duration, shut: &[bool]) -> Option<(LaneId, TenantId)> {
         let mut best: Option<(Turn, LaneId)> = None;
-        for lane in 0..self.lanes.len() {
-            if shut[lane] {
-                continue;
-            }
+        for (lane, _) in shut.iter().enumerate().filter(|(_, shut)| !**shut) {
             if let Some(turn) = self.next_in(lane, now)
                 && best.is_none_or(|(other, _)| turn < other)
             {
@@ -342,7 +339,7 @@ impl Tenants {
     }
 
     fn list_all(&mut self, id: TenantId) {
-        let Some(tenant) = self.tenants[id.0].as_mut() else { return };
+        let Some(tenant) = self.known[id.0].as_mut() else { return };
         for queue in &mut tenant.queues {
             if !queue.listed {
                 queue.listed = true;
@@ -357,8 +354,8 @@ impl Tenants {
         self.at_cap.clear();
         self.resting.clear();
         self.lanes.iter_mut().for_each(Lane::clear);
-        for index in 0..self.tenants.len() {
-            let Some(tenant) = &mut self.tenants[index] else { continue };
+        for index in 0..self.known.len() {
+            let Some(tenant) = &mut self.known[index] else { continue };
             let limit = self.limits.of(tenant.cell.name());
             // What is left of the wait for the next turn grows and shrinks with the stride.
             let left = tenant.pass.saturating_sub(self.virtual_time).min(tenant.stride());

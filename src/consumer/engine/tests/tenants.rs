@@ -278,7 +278,7 @@ async fn whatever_changes_nothing_is_lost_or_reordered(seed: u64) {
     let mut chance = StdRng::seed_from_u64(seed);
     let handler_chance = Arc::new(Mutex::new(StdRng::seed_from_u64(seed + 1)));
     let policy = Policy::INHERIT.max_attempts(1_000).initial(Duration::from_millis(5)).breaker_keys(0);
-    let policy = if seed % 3 == 0 { policy.concurrency(4) } else { policy };
+    let policy = if seed.is_multiple_of(3) { policy.concurrency(4) } else { policy };
     let policy = if seed % 5 == 4 { policy.order(DeliveryOrder::Partition) } else { policy };
     let rig = Rig::start_for(Some(TenantLimits::new()), options().max_in_flight(6), policy, None, move |delivery| {
         assert!(!key_of(&delivery).is_empty());
@@ -308,7 +308,8 @@ async fn whatever_changes_nothing_is_lost_or_reordered(seed: u64) {
         }
         match chance.random_range(0..4) {
             0 => {
-                rig.commands.send(Command::Pause(Selection { topic: None, partition: Some(chance.random_range(0..2)) }))
+                rig.commands
+                    .send(Command::Pause(Selection { topic: None, partition: Some(chance.random_range(0..2)) }));
             }
             1 => rig.commands.send(Command::Resume(Selection { topic: None, partition: None })),
             _ => {

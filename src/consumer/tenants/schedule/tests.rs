@@ -107,7 +107,7 @@ fn however_many_tenants_strangers_invent_only_so_many_are_remembered() {
         drop(tenants.hold(&headers(&format!("stranger-{number}")), NOW));
     }
     assert!(tenants.len() <= MAX_TENANTS, "{}", tenants.len());
-    assert!(tenants.tenants.len() <= MAX_TENANTS);
+    assert!(tenants.known.len() <= MAX_TENANTS);
     let known = tenants.parts.book.read(&"group".into());
     assert_eq!(known.len(), tenants.len());
     assert!(known.iter().all(|stats| stats.tenant.len() <= MAX_NAME));
