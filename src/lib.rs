@@ -97,6 +97,8 @@ pub mod database;
 pub mod dead_letters;
 pub mod dispatch;
 pub mod envelope;
+#[cfg(feature = "kafka")]
+mod error_report;
 pub mod event;
 mod milliseconds;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]

@@ -4,9 +4,9 @@ use std::marker::PhantomData;
 
 use semver::VersionReq;
 
-use crate::dispatch::{Delivery, PayloadInfo, Policy, RouteInfo, Versions};
+use crate::dispatch::{BatchPolicy, Delivery, OutcomesMissing, PayloadInfo, Policy, RouteInfo, Versions, failed};
 use crate::event::Event;
-use crate::outcome::{HandlerError, Outcome};
+use crate::outcome::{ErrorClass, HandlerError, Outcome};
 
 /// The versions a literal names; the macro has checked it, so what does not parse matches nothing rather than panics.
 pub fn versions(requirement: &str) -> Versions {
@@ -14,17 +14,35 @@ pub fn versions(requirement: &str) -> Versions {
     Versions::Matching(requirement.parse().unwrap_or_else(|_| nothing()))
 }
 
-/// What is known of a route. `uses_transaction` says of each of the handler's extractors whether it opens a transaction.
+/// What is known of a route; `own` is what the handler says itself, `block` what its block does, and `uses_transaction` of each
+/// of the handler's extractors whether it opens a transaction.
 pub fn route_info<E: Event>(
     event: &'static str,
     versions: Versions,
     handler: &'static str,
     docs: &'static str,
-    policy: Policy,
+    own: Policy,
+    block: Policy,
     uses_transaction: &[bool],
 ) -> RouteInfo {
+    let (policy, payload) = (own.or(block), PayloadInfo::of::<E>());
     let uses_transaction = uses_transaction.contains(&true);
-    RouteInfo { event, versions, handler, docs, policy, payload: PayloadInfo::of::<E>(), uses_transaction, batch: None }
+    RouteInfo { event, versions, handler, docs, policy, own, payload, uses_transaction, batch: None }
+}
+
+/// What is known of a route to a handler of batches.
+#[allow(clippy::too_many_arguments, reason = "what the attributes say, in the order they say it")]
+pub fn batch_route_info<B: Batch>(
+    event: &'static str,
+    versions: Versions,
+    handler: &'static str,
+    docs: &'static str,
+    own: Policy,
+    block: Policy,
+    uses_transaction: &[bool],
+    batch: BatchPolicy,
+) -> RouteInfo {
+    route_info::<B::Event>(event, versions, handler, docs, own, block, uses_transaction).batch(batch)
 }
 
 /// The payload of a delivery.
@@ -34,17 +52,6 @@ pub fn route_info<E: Event>(
 pub async fn decode<E: Event>(delivery: &Delivery) -> Result<E, HandlerError> {
     let payload = delivery.record().payload.as_deref();
     delivery.codec().decode(payload).await.map_err(crate::schema::DecodeError::into_handler_error)
-}
-
-/// The payloads of a batch. An event that cannot be decoded has its error among the outcomes already.
-#[derive(Debug)]
-pub struct DecodedBatch<E> {
-    /// What could be decoded.
-    pub events: Vec<E>,
-    /// The deliveries of these events.
-    pub deliveries: Vec<Delivery>,
-    /// For each delivery of the batch, its error, where it could not be decoded.
-    outcomes: Vec<Option<Outcome>>,
 }
 
 /// The payload type of a handler of batches.
@@ -69,39 +76,72 @@ impl<E: Event> Batch for Vec<E> {
     }
 }
 
-/// Decode a batch.
-pub async fn decode_batch<E: Event>(batch: Vec<Delivery>) -> DecodedBatch<E> {
-    let mut decoded = DecodedBatch { events: Vec::new(), deliveries: Vec::new(), outcomes: Vec::new() };
+/// An event of the batch, of the same key, could not be decoded.
+#[derive(Debug, thiserror::Error)]
+#[error("an earlier event in the same batch could not be decoded, and this one comes behind it")]
+struct BehindUndecodable;
+
+/// Where the outcomes of a batch go: those of what could not be decoded are there already.
+#[derive(Debug)]
+pub struct BatchPlaces {
+    /// An outcome for each delivery that has no event.
+    known: Vec<Option<Outcome>>,
+    events: usize,
+}
+
+impl BatchPlaces {
+    /// How many events could be decoded.
+    pub const fn events(&self) -> usize {
+        self.events
+    }
+
+    /// An outcome for each delivery: what is known, and those of the events.
+    pub fn fill(self, outcomes: Vec<Outcome>) -> Vec<Outcome> {
+        let (events, told) = (self.events, outcomes.len());
+        let mut outcomes = outcomes.into_iter();
+        // Too few come only from an `IntoOutcomes` of somebody else's; what they leave open was not handled.
+        let missing = || Outcome::from(HandlerError::from(OutcomesMissing { events, outcomes: told }));
+        let places = self.known.into_iter();
+        places.map(|known| known.or_else(|| outcomes.next()).unwrap_or_else(missing)).collect()
+    }
+
+    /// The same error for each of the events.
+    pub fn fail(self, error: HandlerError) -> Vec<Outcome> {
+        let outcomes = failed(error, self.events);
+        self.fill(outcomes)
+    }
+}
+
+/// Decode a batch: its events, their deliveries, and where their outcomes go.
+///
+/// An event behind one that could not be decoded and that it must not overtake is kept back.
+///
+/// # Errors
+/// None could be decoded; these are the outcomes.
+pub async fn decode_batch<B: Batch>(batch: Vec<Delivery>) -> Result<(B, Vec<Delivery>, BatchPlaces), Vec<Outcome>> {
+    let (mut events, mut deliveries) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
+    let mut known = Vec::with_capacity(batch.len());
+    let mut undecodable: Vec<Delivery> = Vec::new();
     for delivery in batch {
-        match decode::<E>(&delivery).await {
+        if undecodable.iter().any(|earlier| delivery.is_behind(earlier)) {
+            // No fault of its own, so no attempt either.
+            known.push(Some(HandlerError::new(ErrorClass::Unavailable, BehindUndecodable).into()));
+            continue;
+        }
+        match decode::<B::Event>(&delivery).await {
             Ok(event) => {
-                decoded.events.push(event);
-                decoded.deliveries.push(delivery);
-                decoded.outcomes.push(None);
+                events.push(event);
+                deliveries.push(delivery);
+                known.push(None);
             }
-            Err(error) => decoded.outcomes.push(Some(error.into())),
+            Err(error) => {
+                undecodable.push(delivery);
+                known.push(Some(error.into()));
+            }
         }
     }
-    decoded
-}
-
-/// An outcome for each delivery of the batch, from `errors` of [`DecodedBatch`] and those of the events that were decoded.
-pub fn outcomes(errors: Vec<Option<Outcome>>, events: Vec<Outcome>) -> Vec<Outcome> {
-    let mut events = events.into_iter();
-    // As many events as there are places: the trait that made the outcomes has seen to it.
-    errors.into_iter().map(|error| error.or_else(|| events.next()).unwrap_or(Outcome::Done)).collect()
-}
-
-impl<E> DecodedBatch<E> {
-    /// The events, their deliveries, and the errors of the others.
-    pub fn into_parts(self) -> (Vec<E>, Vec<Delivery>, Vec<Option<Outcome>>) {
-        (self.events, self.deliveries, self.outcomes)
-    }
-}
-
-/// The same error for each event.
-pub fn failed_batch(error: HandlerError, events: usize) -> Vec<Outcome> {
-    crate::dispatch::failed(error, events)
+    let places = BatchPlaces { known, events: events.len() };
+    if events.is_empty() { Err(places.fill(Vec::new())) } else { Ok((B::of(events), deliveries, places)) }
 }
 
 /// The event name of any type, if it has one: `NameOf::<T>::NAME` is the associated constant below where `T` is an event, and
@@ -114,6 +154,15 @@ impl<T: Event> NameOf<T> {
     pub const NAME: &'static str = T::NAME;
 }
 
+/// The event name of any type's elements, if it is a batch; as [`NameOf`].
+#[derive(Debug)]
+pub struct NameOfBatch<T>(PhantomData<T>);
+
+impl<T: Batch> NameOfBatch<T> {
+    /// The event's name.
+    pub const NAME: &'static str = T::Event::NAME;
+}
+
 /// The name of what is no event.
 pub trait AnyName {
     /// Empty.
@@ -121,6 +170,7 @@ pub trait AnyName {
 }
 
 impl<T> AnyName for NameOf<T> {}
+impl<T> AnyName for NameOfBatch<T> {}
 
 /// Refuse, at compile time, a handler whose payload is that of another event.
 ///

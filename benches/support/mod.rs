@@ -108,12 +108,12 @@ impl Measurement {
         let line = serde_json::json!({
             "name": self.name, "ours": self.ours, "reference": self.reference, "ratio": ratio, "unit": self.unit, "target": self.target,
         });
+        let target = self.target.map(|target| format!(", target {target}")).unwrap_or_default();
         println!(
-            "{}: ours {:.0} {unit}, reference {:.0} {unit}, ratio {ratio:.3}, target {:?}",
+            "{}: ours {:.0} {unit}, reference {:.0} {unit}, ratio {ratio:.3}{target}",
             self.name,
             self.ours,
             self.reference,
-            self.target,
             unit = self.unit
         );
         fs::create_dir_all("target/bench").expect("a folder for results");

@@ -77,6 +77,11 @@ const CAPTURABLE: &[&str] = &[
     "Dispatcher",
     "IntoOutcome",
     "FromDelivery",
+    "FromDeliveries",
+    "IntoOutcomes",
+    "DeliveryOrder",
+    "BatchPolicy",
+    "Batch",
     "Outcome",
     "Policy",
 ];

@@ -8,7 +8,7 @@ use super::printer::Printer;
 use super::settings::{DatabaseArguments, Settings};
 use crate::database::{Database, Error};
 
-/// Create or change tidings' own tables in a database: the outbox and what goes with it.
+/// Create or change tidings' own tables in a database: the outbox, the inbox and what goes with them.
 ///
 /// Does nothing where they are up to date. Processes that do it at once wait for each other, and a service that runs with
 /// an older version goes on: migrations only add.

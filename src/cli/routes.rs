@@ -22,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// The most of a failed command's own words that is shown, in bytes.
 const SHOWN: u64 = 8 * 1024;
 
-/// Show which events a service handles: group, event, versions, handler, retries.
+/// Show which events a service handles: group, event, versions, handler, order and limits, retries.
 ///
 /// Starts the service's command with TIDINGS_ROUTES set. A service so started writes its routes when it builds its consumer,
 /// touches no broker, and ends.
@@ -67,7 +67,7 @@ pub(super) fn run(arguments: &RoutesArguments, printer: &Printer) -> Result<(), 
         CliError::failure(format!("{origin} did not give routes as {ROUTES_VARIABLE} asks for them")).caused_by(&error)
     })?;
     let format = if arguments.json { OutputFormat::Json } else { arguments.output };
-    let headings = ["GROUP", "DISPATCHER", "SOURCE", "EVENT", "VERSIONS", "HANDLER", "RETRY", "DESCRIPTION"];
+    let headings = ["GROUP", "DISPATCHER", "SOURCE", "EVENT", "VERSIONS", "HANDLER", "ORDER", "RETRY", "DESCRIPTION"];
     output::rows(printer, format, &routes, headings, |route| {
         [
             route.group.clone(),
@@ -76,10 +76,20 @@ pub(super) fn run(arguments: &RoutesArguments, printer: &Printer) -> Result<(), 
             route.event.clone(),
             route.versions.clone(),
             route.handler.clone(),
+            order(route),
             retry(route),
             route.docs.trim().lines().next().unwrap_or_default().to_owned(),
         ]
     })
+}
+
+/// Its order and, behind it, its limits: `key, 8 at once, 100/s, batches of 100 or 50 ms`.
+fn order(route: &RouteListing) -> String {
+    let concurrency = route.concurrency.map(|attempts| format!("{attempts} at once"));
+    let rate = route.rate.map(|attempts| format!("{attempts}/s"));
+    let batch = route.batch.map(|batch| format!("batches of {} or {} ms", batch.max, batch.wait_ms));
+    let parts = [Some(route.order.clone()), concurrency, rate, batch];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn retry(route: &RouteListing) -> String {

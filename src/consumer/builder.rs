@@ -16,7 +16,7 @@ use super::running::{Consumer, Group};
 use super::startup;
 use super::tenants::{TenantLimits, TenantsBuilder, TenantsSetup};
 use crate::clock::{Clock, SystemClock};
-use crate::dispatch::{DeliveryOrder, Dispatcher, Extensions, OnExhausted};
+use crate::dispatch::{DeliveryOrder, Dispatcher, Extensions, OnExhausted, Policy};
 use crate::envelope::EnvelopeView;
 use crate::schema::Codec;
 use crate::transport::kafka::TopicSpec;
@@ -52,13 +52,14 @@ pub(crate) struct Blueprint {
     pub(crate) topics: Vec<TopicSpec>,
 }
 
-/// How one dispatcher takes part: its group, its filter.
+/// How one dispatcher takes part: its group, its filter, its order and limits.
 #[derive(Default)]
 #[must_use]
 pub struct DispatchSettings {
     group: Option<String>,
     source: Option<String>,
     filter: Option<Filter>,
+    policy: Policy,
 }
 
 impl DispatchSettings {
@@ -81,6 +82,27 @@ impl DispatchSettings {
         self.filter = Some(Arc::new(wanted));
         self
     }
+
+    /// Which events wait for which, for all handlers of the dispatcher that do not say it themselves; it replaces what their block
+    /// says. Default: as the block says, else by key.
+    pub fn order(mut self, order: DeliveryOrder) -> Self {
+        self.policy = self.policy.order(order);
+        self
+    }
+
+    /// How many attempts run at once, at least 1, of each handler of the dispatcher that does not say it itself; it replaces what
+    /// their block says. Default: as the block says, else no limit but the consumer's.
+    pub fn concurrency(mut self, attempts: u32) -> Self {
+        self.policy = self.policy.concurrency(attempts);
+        self
+    }
+
+    /// How many attempts begin in a second, at least 1, of each handler of the dispatcher that does not say it itself; it replaces
+    /// what their block says. Default: as the block says, else no limit.
+    pub fn rate(mut self, attempts_per_second: u32) -> Self {
+        self.policy = self.policy.rate(attempts_per_second);
+        self
+    }
 }
 
 impl fmt::Debug for DispatchSettings {
@@ -90,6 +112,7 @@ impl fmt::Debug for DispatchSettings {
             .field("group", &self.group)
             .field("source", &self.source)
             .field("filter", &self.filter.is_some())
+            .field("policy", &self.policy)
             .finish()
     }
 }
@@ -194,7 +217,7 @@ impl ConsumerBuilder {
     ) -> Self {
         let settings = settings(DispatchSettings::default());
         let group = settings.group.unwrap_or_else(|| format!("{}.{}", self.options.service, D::NAME));
-        match bind(dispatcher, &self.options, settings.filter.as_ref()) {
+        match bind(dispatcher, &self.options, settings.filter.as_ref(), settings.policy) {
             Ok(mut bound) => {
                 bound.source = settings.source.unwrap_or(bound.source);
                 self.dispatchers.push((group, bound));

@@ -1,11 +1,12 @@
 //! Why a consumer could not start, or stopped.
 
 use crate::dispatch::RouteConflict;
+use crate::error_report::debug_as_report;
 use crate::schema::RegistryError;
 use crate::transport::{ConsumeError, TopicPartition};
 
 /// A consumer could not be built.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// The service has no name.
@@ -113,7 +114,7 @@ pub enum BuildError {
 }
 
 /// A consumer that ran has stopped by itself.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("the consumer group {group} stopped")]
 #[non_exhaustive]
 pub struct RunError {
@@ -195,3 +196,6 @@ pub enum StopReason {
     #[error("the poll thread panicked; this is a bug in tidings: {0}")]
     Panicked(String),
 }
+
+debug_as_report!(BuildError);
+debug_as_report!(RunError);

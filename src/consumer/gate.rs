@@ -112,13 +112,18 @@ impl Gate {
         self.limits.max_waiting.map(|most| most as usize)
     }
 
-    /// How long until [`next`](Self::next) may have a key, where only the time is waited for.
-    pub(crate) fn opens_in(&self, now: Duration) -> Option<Duration> {
-        if self.waiting.is_empty() { None } else { self.looks_again_in(now) }
+    /// The key that has waited longest, whether or not an attempt may begin.
+    pub(crate) fn take_waiting(&mut self) -> Option<WaitingKey> {
+        self.waiting.pop_front()
     }
 
-    /// How long until it is time to look again.
-    pub(crate) fn looks_again_in(&self, now: Duration) -> Option<Duration> {
-        self.look_again.filter(|_| self.is_shut(now)).map(|again| again.saturating_sub(now))
+    /// When an attempt that was refused may begin, where only the time is waited for.
+    pub(crate) fn looks_again(&self, now: Duration) -> Option<Duration> {
+        self.look_again.filter(|again| *again > now)
+    }
+
+    /// How long until [`next`](Self::next) may have a key, where only the time is waited for.
+    pub(crate) fn opens_in(&self, now: Duration) -> Option<Duration> {
+        self.looks_again(now).filter(|_| !self.waiting.is_empty()).map(|again| again.saturating_sub(now))
     }
 }

@@ -122,8 +122,8 @@ pub(crate) enum KeyState {
     Pausing { work: Work },
     /// Its first waiting event can start once its handler's gate lets it.
     AtGate,
-    /// This many of its events are in a batch that is being collected.
-    Collecting { route: RouteId, events: usize },
+    /// Some of its events are in a batch that is being collected for this route.
+    Collecting { route: RouteId },
     /// Its events are in a batch that runs.
     InBatch,
     /// Its parked events are being fetched, to be handled.

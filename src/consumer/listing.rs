@@ -1,11 +1,13 @@
 //! What a service handles, as data for people and tools.
 
 use std::fs;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::error::BuildError;
 use super::plan::{BoundDispatcher, BoundRoute};
+use crate::dispatch::{BatchPolicy, DeliveryOrder, OnExhausted};
 
 /// The environment variable that names the file routes are written to.
 pub const ROUTES_VARIABLE: &str = "TIDINGS_ROUTES";
@@ -34,17 +36,50 @@ pub struct RouteListing {
     pub on_exhausted: String,
     /// How long one attempt may take, in milliseconds.
     pub timeout_ms: u64,
+    /// Which events wait for which: `key`, `partition` or `unordered`.
+    #[serde(default = "by_key")]
+    pub order: String,
+    /// Attempts that run at once at most; `None` without a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// Attempts that begin in a second at most; `None` without a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u32>,
+    /// How its events are put together, for a handler of batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchListing>,
     /// The handler's documentation.
     pub docs: String,
+}
+
+/// How a handler of batches is given its events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct BatchListing {
+    /// Events of a batch at most.
+    pub max: u32,
+    /// How long the first event of a batch waits for others, in milliseconds.
+    pub wait_ms: u64,
+}
+
+/// What services that do not say it do.
+fn by_key() -> String {
+    "key".to_owned()
 }
 
 impl RouteListing {
     pub(super) fn new(group: &str, dispatcher: &BoundDispatcher, route: &BoundRoute) -> Self {
         let on_exhausted = match route.policy.on_exhausted {
-            crate::dispatch::OnExhausted::DeadLetter => "dead_letter",
-            crate::dispatch::OnExhausted::ParkKey => "park_key",
-            crate::dispatch::OnExhausted::Stop => "stop",
+            OnExhausted::DeadLetter => "dead_letter",
+            OnExhausted::ParkKey => "park_key",
+            OnExhausted::Stop => "stop",
         };
+        let order = match route.order {
+            DeliveryOrder::Key => "key",
+            DeliveryOrder::Partition => "partition",
+            DeliveryOrder::Unordered => "unordered",
+        };
+        let batch = |batch: BatchPolicy| BatchListing { max: batch.max, wait_ms: milliseconds(batch.wait) };
         Self {
             group: group.to_owned(),
             dispatcher: dispatcher.name.to_owned(),
@@ -55,10 +90,18 @@ impl RouteListing {
             payload_version: route.info.payload.version.to_owned(),
             max_attempts: route.policy.retry.max_attempts,
             on_exhausted: on_exhausted.to_owned(),
-            timeout_ms: u64::try_from(route.policy.timeout.as_millis()).unwrap_or(u64::MAX),
+            timeout_ms: milliseconds(route.policy.timeout),
+            order: order.to_owned(),
+            concurrency: route.limits.concurrency,
+            rate: route.limits.rate,
+            batch: route.info.batch.map(batch),
             docs: route.info.docs.to_owned(),
         }
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Where the routes are to be written, if they are asked for.

@@ -39,7 +39,7 @@ pub use crate::dead_letters::header as dead_letter_header;
 pub use builder::{ConsumerBuilder, DispatchSettings};
 pub use error::{BuildError, RunError, StopReason};
 pub use handle::{ConsumerHandle, ControlError};
-pub use listing::{ROUTES_VARIABLE, RouteListing};
+pub use listing::{BatchListing, ROUTES_VARIABLE, RouteListing};
 pub use options::ConsumerOptions;
 pub use running::Consumer;
 #[cfg(feature = "cli")]

@@ -9,8 +9,8 @@ use super::key::WorkRoute;
 use super::options::ConsumerOptions;
 use super::retry::FailurePolicy;
 use crate::dispatch::{
-    BatchFuture, BreakerPolicy, Delivery, DeliveryOrder, Dispatcher, HandlerFuture, Limits, RouteConflict, RouteHandle,
-    RouteInfo, RouteMatch, Router,
+    BatchFuture, BreakerPolicy, Delivery, DeliveryOrder, Dispatcher, HandlerFuture, Limits, Policy, RouteConflict,
+    RouteHandle, RouteInfo, RouteMatch, Router,
 };
 use crate::envelope::EnvelopeView;
 
@@ -103,7 +103,7 @@ pub(crate) struct BoundDispatcher {
     pub(crate) routes: Vec<BoundRoute>,
 }
 
-/// Bind `dispatcher` to its routes.
+/// Bind `dispatcher` to its routes. `settings` is what its settings say instead of its block; a handler's own word stands.
 ///
 /// # Errors
 /// Two of its routes overlap.
@@ -111,6 +111,7 @@ pub(crate) fn bind<D: Dispatcher>(
     dispatcher: D,
     options: &ConsumerOptions,
     filter: Option<&Filter>,
+    settings: Policy,
 ) -> Result<BoundDispatcher, RouteConflict> {
     let routes = D::routes();
     routes.check()?;
@@ -125,7 +126,9 @@ pub(crate) fn bind<D: Dispatcher>(
                 BoundHandle::Batch(Arc::new(move |deliveries| handle(Arc::clone(&dispatcher), deliveries)))
             }
         };
-        bound_route(D::NAME, route.info, options, filter, handle)
+        let mut info = route.info;
+        info.policy = info.own.or(settings).or(info.policy);
+        bound_route(D::NAME, info, options, filter, handle)
     });
     Ok(BoundDispatcher { name: D::NAME, source: D::SOURCE.to_owned(), routes: bound.collect() })
 }

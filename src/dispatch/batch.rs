@@ -17,11 +17,16 @@ pub type BatchFuture = Pin<Box<dyn Future<Output = Vec<Outcome>> + Send>>;
     note = "use `Vec<Message>` or another `Vec` of what `FromDelivery` is implemented for, or `State<T>`"
 )]
 pub trait FromDeliveries: Sized + Send {
+    /// Whether taking it opens transactions; see [`FromDelivery::USES_TRANSACTION`]. Default: `false`.
+    const USES_TRANSACTION: bool = false;
+
     /// Take the value.
     fn from_deliveries(deliveries: &[Delivery]) -> impl Future<Output = Result<Self, HandlerError>> + Send;
 }
 
 impl<T: FromDelivery> FromDeliveries for Vec<T> {
+    const USES_TRANSACTION: bool = T::USES_TRANSACTION;
+
     async fn from_deliveries(deliveries: &[Delivery]) -> Result<Self, HandlerError> {
         let mut values = Self::with_capacity(deliveries.len());
         for delivery in deliveries {
@@ -44,9 +49,9 @@ impl<T: Send + Sync + 'static> FromDeliveries for State<T> {
 #[error(
     "the handler was given {events} events and returned {outcomes} outcomes; return one for each event, in their order"
 )]
-struct OutcomesMissing {
-    events: usize,
-    outcomes: usize,
+pub(crate) struct OutcomesMissing {
+    pub(crate) events: usize,
+    pub(crate) outcomes: usize,
 }
 
 /// An error that all events of a batch share.

@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
+use super::DeliveryOrder;
 use crate::envelope::EnvelopeView;
 use crate::outcome::Outcome;
 use crate::schema::Codec;
@@ -45,6 +46,7 @@ pub struct DeliveryContext {
 
 struct Shared {
     parts: DeliveryParts,
+    order: DeliveryOrder,
     hooks: Mutex<Vec<CompletionHook>>,
     /// What extractors keep for each other, one value a type: few, so a list will do.
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -57,9 +59,14 @@ pub type CompletionHook = Box<dyn FnOnce(Outcome) -> BoxFuture<'static, Outcome>
 impl Delivery {
     /// A delivery of these parts.
     pub fn new(parts: DeliveryParts) -> Self {
+        Self::with_order(parts, DeliveryOrder::Key)
+    }
+
+    fn with_order(parts: DeliveryParts, order: DeliveryOrder) -> Self {
         Self {
             shared: Arc::new(Shared {
                 parts,
+                order,
                 hooks: Mutex::default(),
                 #[cfg(any(feature = "mysql", feature = "sqlite"))]
                 kept: Mutex::default(),
@@ -107,6 +114,18 @@ impl Delivery {
         self.shared.hooks.lock().push(hook);
     }
 
+    /// Whether this one must not be handled before `earlier`, which was read before it.
+    pub(crate) fn is_behind(&self, earlier: &Self) -> bool {
+        let (this, other) = (self.record(), earlier.record());
+        this.partition == other.partition
+            && this.topic == other.topic
+            && match self.shared.order {
+                DeliveryOrder::Key => this.key.is_some() && this.key == other.key,
+                DeliveryOrder::Partition => true,
+                DeliveryOrder::Unordered => false,
+            }
+    }
+
     /// Run the hooks registered, the last one first, as a consumer does when the handler has returned `outcome`; what becomes of
     /// the delivery. For whoever runs handlers without a consumer.
     pub async fn complete(&self, mut outcome: Outcome) -> Outcome {
@@ -129,18 +148,21 @@ impl Delivery {
         self.shared.kept.lock().push(value);
     }
 
-    /// Become the delivery of attempt `attempt` at `handler`. Where somebody still holds an earlier attempt's, that one stays as it is.
+    /// Become the delivery of attempt `attempt` at `handler`, whose events are in `order`. Where somebody still holds an earlier
+    /// attempt's, that one stays as it is.
     #[cfg(feature = "consumer")]
-    pub(crate) fn begin_attempt(&mut self, handler: &'static str, attempt: u32) {
+    pub(crate) fn begin_attempt(&mut self, handler: &'static str, attempt: u32, order: DeliveryOrder) {
         match Arc::get_mut(&mut self.shared) {
             Some(shared) => {
                 shared.parts.handler = handler;
                 shared.parts.attempt = attempt;
+                shared.order = order;
+                // An earlier attempt was cut short before it came to them.
                 shared.hooks.get_mut().clear();
                 #[cfg(any(feature = "mysql", feature = "sqlite"))]
                 shared.kept.get_mut().clear();
             }
-            None => self.replace(self.record().clone(), handler, attempt),
+            None => self.replace(self.record().clone(), handler, attempt, order),
         }
     }
 
@@ -150,14 +172,14 @@ impl Delivery {
         let detached = self.record().detached();
         match Arc::get_mut(&mut self.shared) {
             Some(shared) => shared.parts.record = detached,
-            None => self.replace(detached, self.handler(), self.attempt()),
+            None => self.replace(detached, self.handler(), self.attempt(), self.shared.order),
         }
     }
 
     #[cfg(feature = "consumer")]
-    fn replace(&mut self, record: Record, handler: &'static str, attempt: u32) {
+    fn replace(&mut self, record: Record, handler: &'static str, attempt: u32, order: DeliveryOrder) {
         let context = Arc::clone(&self.shared.parts.context);
-        *self = Self::new(DeliveryParts { record, context, handler, attempt });
+        *self = Self::with_order(DeliveryParts { record, context, handler, attempt }, order);
     }
 
     /// The hooks registered, first one first; each is handed out once.

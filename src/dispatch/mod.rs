@@ -12,8 +12,8 @@ mod route;
 mod router;
 mod versions;
 
-pub(crate) use batch::failed;
 pub use batch::{BatchFuture, FromDeliveries, IntoOutcomes};
+pub(crate) use batch::{OutcomesMissing, failed};
 pub use delivery::{CompletionHook, Delivery, DeliveryContext, DeliveryParts, Extensions};
 pub use extract::{FromDelivery, Message, RecordHeaders, State};
 pub use limits::{BatchPolicy, BreakerOverrides, BreakerPolicy, DeliveryOrder, Limits};

@@ -109,7 +109,7 @@ pub struct RetryOverrides {
     pub max_age: Option<Duration>,
 }
 
-/// What a block or a handler says about failures; what it leaves out it inherits: the handler from its block, the block from
+/// What a block or a handler says about failures, order and limits; what it leaves out it inherits: the handler from its block, the block from
 /// the consumer's options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -138,6 +138,32 @@ impl Policy {
         limits: Limits { concurrency: None, rate: None, max_waiting: None },
         breaker: BreakerOverrides { keys: None, pause: None, max_pause: None },
     };
+
+    /// This policy; what it leaves out is as `other` says.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            retry: RetryOverrides {
+                max_attempts: self.retry.max_attempts.or(other.retry.max_attempts),
+                initial: self.retry.initial.or(other.retry.initial),
+                max: self.retry.max.or(other.retry.max),
+                max_age: self.retry.max_age.or(other.retry.max_age),
+            },
+            on_exhausted: self.on_exhausted.or(other.on_exhausted),
+            timeout: self.timeout.or(other.timeout),
+            order: self.order.or(other.order),
+            limits: Limits {
+                concurrency: self.limits.concurrency.or(other.limits.concurrency),
+                rate: self.limits.rate.or(other.limits.rate),
+                max_waiting: self.limits.max_waiting.or(other.limits.max_waiting),
+            },
+            breaker: BreakerOverrides {
+                keys: self.breaker.keys.or(other.breaker.keys),
+                pause: self.breaker.pause.or(other.breaker.pause),
+                max_pause: self.breaker.max_pause.or(other.breaker.max_pause),
+            },
+        }
+    }
 
     /// Attempts in all, the first included.
     pub const fn max_attempts(mut self, attempts: u32) -> Self {
@@ -234,5 +260,27 @@ mod tests {
     fn a_handler_replaces_only_what_it_names() {
         let policy = RetryPolicy::default().with(Policy::INHERIT.max_attempts(3).retry);
         assert_eq!(policy, RetryPolicy { max_attempts: 3, ..RetryPolicy::default() });
+    }
+
+    #[test]
+    fn a_policy_is_completed_by_another_one_part_by_part() {
+        let second = Duration::from_secs(1);
+        let full = Policy::INHERIT
+            .max_attempts(1)
+            .initial(second)
+            .max(second)
+            .max_age(second)
+            .on_exhausted(OnExhausted::Stop)
+            .timeout(second)
+            .order(DeliveryOrder::Partition)
+            .concurrency(1)
+            .rate(1)
+            .max_waiting(1)
+            .breaker_keys(1)
+            .breaker_pause(second)
+            .breaker_max_pause(second);
+        assert_eq!(Policy::INHERIT.or(full), full);
+        assert_eq!(full.or(Policy::INHERIT.max_attempts(9).rate(9).breaker_keys(9)), full);
+        assert_eq!(Policy::INHERIT.rate(9).or(full), full.rate(9));
     }
 }

@@ -40,8 +40,10 @@ pub struct RouteInfo {
     pub handler: &'static str,
     /// The method's documentation comment; empty without one.
     pub docs: &'static str,
-    /// What the handler and its block say about failures.
+    /// What the handler and its block say about failures, order and limits.
     pub policy: Policy,
+    /// What of it the handler says itself.
+    pub own: Policy,
     /// The type the payload becomes.
     pub payload: PayloadInfo,
     /// Whether the handler takes a `Transaction`, or something that opens one.

@@ -87,6 +87,7 @@ mod tests {
             handler: "handler",
             docs: "",
             policy: Policy::INHERIT,
+            own: Policy::INHERIT,
             payload: PayloadInfo { event, version: "1.0.0", schema: "" },
             uses_transaction: false,
             batch: None,

@@ -1,5 +1,6 @@
 //! Why an event was not published.
 
+use crate::error_report::debug_as_report;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -10,7 +11,7 @@ use crate::transport::ProduceError;
 use crate::transport::kafka::{KafkaError, TopicError};
 
 /// A publisher could not be made.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PublisherError {
     /// The service has no name, or one that cannot be a topic.
@@ -95,3 +96,5 @@ impl PublishError {
         }
     }
 }
+
+debug_as_report!(PublisherError);

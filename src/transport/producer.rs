@@ -85,7 +85,7 @@ impl fmt::Display for Acks {
 
 /// A text that names no acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no acknowledgement: write none, leader or all")]
+#[error("`{0}` is no acknowledgement: write all, 1 (leader) or 0 (none)")]
 pub struct UnknownAcks(String);
 
 impl FromStr for Acks {

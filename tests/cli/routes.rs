@@ -25,12 +25,18 @@ struct UserUpdated {
 
 struct Scores;
 
-#[dispatcher(source = "accounts")]
+#[dispatcher(source = "accounts", order = "unordered", concurrency = 4)]
 impl Scores {
     /// Keeps the display name.
-    #[on("accounts.UserUpdated", version = ">=1.2.3", retry(max_attempts = 3))]
-    async fn on_user_updated(&self, event: UserUpdated) -> Result<()> {
-        let _ = event.user_id;
+    #[on(
+        "accounts.UserUpdated",
+        version = ">=1.2.3",
+        retry(max_attempts = 3),
+        rate = 50,
+        batch(max = 20, wait = "100ms")
+    )]
+    async fn on_user_updated(&self, events: Vec<UserUpdated>) -> Result<()> {
+        assert!(events.iter().all(|event| event.user_id > 0));
         Ok(())
     }
 }
@@ -57,14 +63,22 @@ fn a_service_is_started_and_says_what_it_handles() {
     let expected = json!({
         "group": "leaderboards.Scores", "dispatcher": "Scores", "source": "accounts", "event": "accounts.UserUpdated",
         "versions": ">=1.2.3", "handler": "on_user_updated", "payload_version": "1.3.0", "max_attempts": 3,
-        "on_exhausted": "dead_letter", "timeout_ms": 60_000, "docs": "Keeps the display name.",
+        "on_exhausted": "dead_letter", "timeout_ms": 60_000, "order": "unordered", "concurrency": 4, "rate": 50,
+        "batch": {"max": 20, "wait_ms": 100}, "docs": "Keeps the display name.",
     });
     assert_eq!(finished.json_lines(), std::slice::from_ref(&expected));
     assert_eq!(finished.stderr, "");
     let array: serde_json::Value = serde_json::from_str(&ask(&["--json"]).stdout).unwrap();
     assert_eq!(array, json!([expected]));
     let table = ask(&[]).stdout;
-    for cell in ["GROUP", "leaderboards.Scores", "accounts.UserUpdated", ">=1.2.3", "3 attempts, then dead letter"] {
+    for cell in [
+        "GROUP",
+        "leaderboards.Scores",
+        "accounts.UserUpdated",
+        ">=1.2.3",
+        "3 attempts, then dead letter",
+        "unordered, 4 at once, 50/s, batches of 20 or 100 ms",
+    ] {
         assert!(table.contains(cell), "{table}");
     }
 }
@@ -83,7 +97,7 @@ fn a_command_that_writes_no_routes_is_shown_with_what_it_said() {
 fn a_service_that_runs_on_after_writing_its_routes_is_ended() {
     let command = format!("printf '%s' '{}' > $TIDINGS_ROUTES; exec sleep 600", ROUTES.replace('\'', ""));
     let finished = tidings(["routes", "-o", "jsonl", "--", "sh", "-c", &command]).run().succeeded();
-    assert_eq!(finished.json_lines().len(), 1);
+    assert_eq!(finished.json_lines().len(), 2);
 }
 
 #[test]
@@ -93,5 +107,9 @@ fn routes_are_read_from_a_file_or_from_standard_input_and_cannot_take_over_the_t
     assert_eq!(from_file.stdout, from_input.stdout);
     assert!(from_file.stdout.contains("Keeps the \\u001b[31mdisplay name."), "{from_file:?}");
     assert!(!from_file.stdout.contains("And more"), "{from_file:?}");
+    assert!(from_file.stdout.contains("partition, 8 at once, 100/s, batches of 50 or 250 ms"), "{from_file:?}");
+    // A service that is older than this says nothing of its order, and has but one.
+    let listed = tidings(["routes", "-o", "jsonl", "r.json"]).file("r.json", ROUTES).run().succeeded();
+    assert_eq!((&listed.json_lines()[0]["order"], listed.json_lines()[0].get("rate")), (&json!("key"), None));
     tidings(["routes", "nosuch.json"]).run().failed(1, &["nosuch.json"]);
 }

@@ -35,7 +35,7 @@ fn a_question_that_cannot_be_understood_ends_with_2() {
     tidings(["tail"]).run().failed(2, &["<TOPIC>"]);
     tidings(["tail", "accounts", "--from", "soon"]).run().failed(2, &["`soon`", "@2026-01-31"]);
     tidings(["tail", "accounts", "--from", "1:2", "--to", "3"]).run().failed(2, &["twice"]);
-    tidings(["publish", "accounts", "--acks", "2", "{}"]).run().failed(2, &["`2`", "none, leader or all"]);
+    tidings(["publish", "accounts", "--acks", "2", "{}"]).run().failed(2, &["`2`", "all, 1 (leader) or 0 (none)"]);
     tidings(["publish", "accounts", "--event-version", "one", "{}"]).run().failed(2, &["one", "--event-version"]);
     tidings(["routes"]).run().failed(2, &["FILE"]);
     tidings(["dead-letters"]).run().failed(2, &["redrive"]);

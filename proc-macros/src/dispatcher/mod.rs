@@ -1,12 +1,15 @@
 //! `#[dispatcher]`: an impl block whose annotated methods become routes.
 
 mod ast;
+mod batch;
 mod conditions;
 mod expand;
 mod fallback;
 mod options;
 mod overlap;
+mod pause;
 mod policy;
+mod run;
 mod validate;
 
 use proc_macro2::TokenStream;
@@ -60,6 +63,36 @@ mod tests {
         );
         assert_hygienic(&expansion);
         assert_snapshot("dispatcher", expansion);
+    }
+
+    #[test]
+    fn a_handler_of_batches_is_given_many_events_and_the_blocks_options_are_said_once() {
+        let expansion = attribute(
+            quote!(
+                source = "accounts",
+                order = "partition",
+                concurrency = 8,
+                rate = 100,
+                max_waiting = 1000,
+                breaker(keys = 20, pause = "5s", max_pause = "1m"),
+            ),
+            quote! {
+                impl<E: Payload> Leaderboards<E> {
+                    #[on("accounts.UserUpdated", batch(max = 100, wait = "50ms"), order = "unordered")]
+                    async fn on_users_updated(
+                        &self,
+                        events: Renamed,
+                        messages: ::std::vec::Vec<Message>,
+                        #[cfg(unix)] store: State<Store>,
+                    ) -> Answers {}
+
+                    #[on("accounts.UserDeleted", batch(wait = "1s", max = 1), order = "key", on_exhausted = "park_key")]
+                    async fn on_users_deleted(&self, events: ::std::vec::Vec<E>) {}
+                }
+            },
+        );
+        assert_hygienic(&expansion);
+        assert_snapshot("dispatcher_batch", expansion);
     }
 
     #[test]

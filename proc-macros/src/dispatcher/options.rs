@@ -5,7 +5,8 @@ use semver::VersionReq;
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Attribute, LitStr, Meta, Path, Token, parse_quote};
 
-use super::policy::PolicyOptions;
+use super::batch::BatchOptions;
+use super::policy::{PolicyOptions, policy_keys};
 use crate::attr::{self, OptionReader};
 use crate::diagnostics::Diagnostics;
 use crate::names;
@@ -26,10 +27,16 @@ impl BlockOptions {
             Self { source: None, name: None, policy: PolicyOptions::default(), krate: parse_quote!(::tidings) };
         let mut source_seen = false;
         let parser = |input: ParseStream<'_>| {
-            let mut reader =
-                OptionReader::new("#[dispatcher]", &["source", "name", "retry", "on_exhausted", "timeout", "crate"]);
+            let mut reader = OptionReader::new("#[dispatcher]", policy_keys!("source", "name"; "crate", "batch"));
+            reader.hide("batch");
             reader.read(input, diagnostics, |key, input, diagnostics| {
-                if key == "source" {
+                if key == "batch" {
+                    let message = "a batch is what a handler takes, so each handler says so itself\n\
+                                   help: `#[on(\"accounts.UserUpdated\", batch(max = 100, wait = \"50ms\"))]`";
+                    diagnostics.error(key, message);
+                    // What it says is read, and checked, where it belongs.
+                    attr::skip_value(input);
+                } else if key == "source" {
                     source_seen = true;
                     let source = attr::string(key, input, "source = \"accounts\"")?;
                     check_name("a source", &source, diagnostics);
@@ -74,6 +81,7 @@ pub(crate) struct HandlerOptions {
     /// `None` where the version is faulty.
     pub(crate) range: Option<VersionRange>,
     pub(crate) policy: PolicyOptions,
+    pub(crate) batch: Option<BatchOptions>,
 }
 
 impl HandlerOptions {
@@ -103,7 +111,13 @@ impl HandlerOptions {
             let _: Option<Token![,]> = input.parse()?;
             options = event.map(|event| {
                 check_event(&event, diagnostics);
-                Self { event, version: None, range: Some(VersionRange::Any), policy: PolicyOptions::default() }
+                Self {
+                    event,
+                    version: None,
+                    range: Some(VersionRange::Any),
+                    policy: PolicyOptions::default(),
+                    batch: None,
+                }
             });
             match &mut options {
                 Some(options) => options.read(input, diagnostics),
@@ -119,16 +133,19 @@ impl HandlerOptions {
     }
 
     fn read(&mut self, input: ParseStream<'_>, diagnostics: &mut Diagnostics) {
-        let mut reader = OptionReader::new("#[on]", &["version", "retry", "on_exhausted", "timeout"]);
+        let mut reader = OptionReader::new("#[on]", policy_keys!("version"; "batch"));
         reader.read(input, diagnostics, |key, input, diagnostics| {
             if key == "version" {
                 let literal = attr::string(key, input, "version = \">=1.2.3, <3\"")?;
                 self.range = None;
                 self.range = Some(version_range(&literal)?);
                 self.version = Some(literal);
-                return Ok(());
+            } else if key == "batch" {
+                self.batch = Some(BatchOptions::read(key, input, diagnostics)?);
+            } else {
+                self.policy.read(key, input, diagnostics)?;
             }
-            self.policy.read(key, input, diagnostics)
+            Ok(())
         });
     }
 }

@@ -11,11 +11,12 @@ use crate::diagnostics::Diagnostics;
 /// Check everything but overlaps.
 pub(crate) fn check(block: &Block, diagnostics: &mut Diagnostics) {
     check_block(block, diagnostics);
+    block.options.policy.check(diagnostics);
     for handler in &block.handlers {
         check_receiver(handler, diagnostics);
         check_qualifiers(handler, diagnostics);
         check_parameters(handler, diagnostics);
-        handler.options.policy.or(&block.options.policy).check(diagnostics);
+        handler.options.policy.check_within(&block.options.policy, diagnostics);
     }
 }
 

@@ -16,6 +16,10 @@ impl ::tidings::Dispatcher for Leaderboards {
     const SOURCE: &'static ::core::primitive::str = "accounts";
     const NAME: &'static ::core::primitive::str = "Leaderboards";
     fn routes() -> ::tidings::dispatch::Routes<Self> {
+        const __BLOCK: ::tidings::dispatch::Policy = ::tidings::dispatch::Policy::INHERIT
+            .max_attempts(8u32)
+            .max(::core::time::Duration::new(60u64, 0u32))
+            .timeout(::core::time::Duration::new(10u64, 0u32));
         ::tidings::dispatch::Routes::from([
             {
                 const _: () = {
@@ -35,10 +39,8 @@ impl ::tidings::Dispatcher for Leaderboards {
                         ::tidings::__private::versions(">=1.2.3, <3"),
                         "on_user_updated",
                         "Keeps the names\n  in step.",
-                        ::tidings::dispatch::Policy::INHERIT
-                            .max_attempts(8u32)
-                            .max(::core::time::Duration::new(60u64, 0u32))
-                            .timeout(::core::time::Duration::new(10u64, 0u32)),
+                        ::tidings::dispatch::Policy::INHERIT,
+                        __BLOCK,
                         &[<Message as ::tidings::FromDelivery>::USES_TRANSACTION],
                     ),
                     handle: ::tidings::dispatch::RouteHandle::Single(|
@@ -91,9 +93,8 @@ impl ::tidings::Dispatcher for Leaderboards {
                         "",
                         ::tidings::dispatch::Policy::INHERIT
                             .max_attempts(2u32)
-                            .max(::core::time::Duration::new(60u64, 0u32))
-                            .timeout(::core::time::Duration::new(10u64, 0u32))
                             .on_exhausted(::tidings::dispatch::OnExhausted::Stop),
+                        __BLOCK,
                         &[],
                     ),
                     handle: ::tidings::dispatch::RouteHandle::Single(|

@@ -7,7 +7,7 @@ impl Leaderboards {
     "\"no spaces\" cannot be a source: Kafka allows 1 to 249 letters, digits, `.`, `_` and `-`"
 }
 ::core::compile_error! {
-    "unknown `#[dispatcher]` option `retrys`; expected `source`, `name`, `retry`, `on_exhausted`, `timeout` or `crate`"
+    "unknown `#[dispatcher]` option `retrys`; expected `source`, `name`, `retry`, `on_exhausted`, `timeout`, `order`, `concurrency`, `rate`, `max_waiting`, `breaker` or `crate`"
 }
 ::core::compile_error! {
     "\"UserUpdated\" is not an event name: it has no dot\nhelp: a namespace, a dot and the event in the past tense, e.g. \"accounts.UserUpdated\""

@@ -22,6 +22,7 @@ where
     const SOURCE: &'static ::core::primitive::str = "accounts";
     const NAME: &'static ::core::primitive::str = "boards";
     fn routes() -> events::re_export::dispatch::Routes<Self> {
+        const __BLOCK: events::re_export::dispatch::Policy = events::re_export::dispatch::Policy::INHERIT;
         events::re_export::dispatch::Routes::from([
             #[cfg(feature = "deletion")]
             #[cfg_attr(test, cfg(unix))]
@@ -42,6 +43,7 @@ where
                         "on_user_deleted",
                         "",
                         events::re_export::dispatch::Policy::INHERIT,
+                        __BLOCK,
                         &[
                             #[cfg(unix)]
                             <State<

@@ -123,10 +123,10 @@ impl<T: ConsumerTransport> Engine<T> {
         let Some(partition) = self.partitions[slot].as_mut() else { return };
         partition.buffered_bytes += bytes;
         if let Some(queue) = partition.keys.get_mut(&key) {
-            if let KeyState::Collecting { .. } = queue.state
+            if let KeyState::Collecting { route } = queue.state
                 && queue.waiting.is_empty()
             {
-                return self.collect_behind(slot, &key, work);
+                return self.collect_behind(slot, &key, work, route);
             }
             work.delivery.detach();
             queue.waiting.push_back(work);

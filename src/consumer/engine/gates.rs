@@ -49,6 +49,9 @@ impl<T: ConsumerTransport> Engine<T> {
     pub(super) fn open_gates(&mut self) {
         for plan in 0..self.routes.len() {
             for index in 0..self.routes[plan].len() {
+                if self.takes_batches((plan, index)) {
+                    continue;
+                }
                 while self.in_flight < self.parts.options.max_in_flight
                     && let Some(WaitingKey { slot, epoch, key }) = self.routes[plan][index].gate.next(self.now)
                 {
@@ -59,17 +62,22 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     fn pass_gate(&mut self, route: RouteId, slot: usize, epoch: u64, key: KeyId) {
-        let partition = self.partition(slot, epoch).filter(|partition| !partition.draining);
-        let queue = partition.and_then(|partition| partition.keys.get_mut(&key));
-        let work = queue.filter(|queue| matches!(queue.state, KeyState::AtGate)).and_then(|queue| {
-            queue.state = KeyState::Ready;
-            queue.waiting.pop_front()
-        });
-        match work {
+        match self.leave_queue(slot, epoch, &key) {
             Some(work) => self.run(slot, key, work, Some(route)),
-            // Its partition has gone, or is going.
             None => self.leave_gate(route, false),
         }
+    }
+
+    /// The event that `key` waits with at a gate, unless its partition has gone, is going, or is paused.
+    pub(super) fn leave_queue(&mut self, slot: usize, epoch: u64, key: &KeyId) -> Option<Work> {
+        let partition = self.partition(slot, epoch).filter(|partition| !partition.draining)?;
+        let queue = partition.keys.get_mut(key).filter(|queue| matches!(queue.state, KeyState::AtGate))?;
+        queue.state = KeyState::Ready;
+        if partition.is_open() {
+            return partition.keys.get_mut(key)?.waiting.pop_front();
+        }
+        partition.ready.push_back(key.clone());
+        None
     }
 
     /// An attempt at the handler of `route` has ended; `told` says whether with an outcome.

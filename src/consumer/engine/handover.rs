@@ -270,8 +270,8 @@ impl<T: ConsumerTransport> Engine<T> {
                 }
                 self.partitions.iter_mut().flatten().for_each(Partition::abort);
                 for slot in 0..self.partitions.len() {
-                    if let Some(partition) = &self.partitions[slot] {
-                        self.abort_batches(slot, partition.epoch);
+                    if let Some(epoch) = self.partitions[slot].as_ref().map(|partition| partition.epoch) {
+                        self.abort_batches(slot, epoch);
                     }
                 }
                 deadline

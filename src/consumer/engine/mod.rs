@@ -6,6 +6,8 @@
 
 mod admit;
 mod batch;
+mod batch_settle;
+mod batch_task;
 mod control;
 mod gates;
 mod handover;

@@ -229,7 +229,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let BoundHandle::Single(handle) = &bound.handle else { return Step::Held };
         work.attempts += 1;
         work.first_attempt.get_or_insert(self.now);
-        work.delivery.begin_attempt(bound.handler, work.attempts);
+        work.delivery.begin_attempt(bound.handler, work.attempts, bound.order);
         if let Some(observer) = &self.parts.observer {
             observer.started(work.record(), bound.handler, work.attempts, false);
             if let Some(error) = observer.intercept(bound.handler) {

@@ -65,11 +65,9 @@ impl<T: ConsumerTransport> Engine<T> {
         }
         let route = self.route_of(slot, &work);
         if matches!(outcome, Outcome::Done) {
-            if let Some(route) = route
-                && self.routes[route.0][route.1].gate.breaker.succeeded()
-            {
-                let handler = self.parts.plan.topics[route.0].routes[route.1].handler;
-                tracing::warn!(group = &*self.parts.plan.group, handler, "the breaker closes: the handler goes on");
+            // A batch has told it already.
+            if let Some(route) = route.filter(|route| !self.takes_batches(*route)) {
+                self.breaker_succeeded(route);
             }
             return self.complete(slot, key, work);
         }
@@ -148,12 +146,29 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// Tell the handler's breaker of a failure. How long it stays open, if it is.
     fn trip_breaker(&mut self, slot: usize, key: &KeyId, work: &Work, outcome: &Outcome) -> Option<Duration> {
-        // What the handler decided is no failure of its own, and an outage waits anyway.
-        let Outcome::Retry { error, .. } = outcome else { return None };
-        if error.class() == ErrorClass::Unavailable {
-            return None;
-        }
         let route = self.route_of(slot, work)?;
+        let error = breaking(outcome);
+        // A batch has told it already.
+        if !self.takes_batches(route) {
+            match error {
+                Some(error) => self.breaker_failed(route, slot, key, error),
+                // If this was the probe, it has shown nothing: there is another.
+                None => self.routes[route.0][route.1].gate.breaker.vanished(self.now),
+            }
+        }
+        error.and_then(|_| self.routes[route.0][route.1].gate.breaker.opens_in(self.now))
+    }
+
+    /// Tell a handler's breaker that an attempt succeeded.
+    pub(super) fn breaker_succeeded(&mut self, route: RouteId) {
+        if self.routes[route.0][route.1].gate.breaker.succeeded() {
+            let handler = self.parts.plan.topics[route.0].routes[route.1].handler;
+            tracing::warn!(group = &*self.parts.plan.group, handler, "the breaker closes: the handler goes on");
+        }
+    }
+
+    /// Tell a handler's breaker that an attempt failed.
+    pub(super) fn breaker_failed(&mut self, route: RouteId, slot: usize, key: &KeyId, error: &HandlerError) {
         let key = self.hasher.hash_one((slot, key));
         let breaker = &mut self.routes[route.0][route.1].gate.breaker;
         if let Tripped::Opened(pause) = breaker.failed(key, error.class(), self.now) {
@@ -167,7 +182,6 @@ impl<T: ConsumerTransport> Engine<T> {
                 "the breaker opens: the handler fails whatever it is given; its events wait"
             );
         }
-        self.routes[route.0][route.1].gate.breaker.opens_in(self.now)
     }
 
     pub(super) fn send_dead_letter(&mut self, slot: usize, key: &KeyId, mut work: Work) -> Step {
@@ -340,5 +354,13 @@ impl<T: ConsumerTransport> Engine<T> {
             pause_ms = pause.map(|pause| pause.as_millis()),
             "{message}"
         );
+    }
+}
+
+/// The error that counts against a handler: what the handler decided is no failure of its own, and an outage waits anyway.
+pub(super) fn breaking(outcome: &Outcome) -> Option<&HandlerError> {
+    match outcome {
+        Outcome::Retry { error, .. } if error.class() != ErrorClass::Unavailable => Some(error),
+        _ => None,
     }
 }

@@ -10,7 +10,7 @@ use super::run::Step;
 use crate::consumer::completions::RouteId;
 use crate::consumer::gate::WaitingKey;
 use crate::consumer::key::{KeyId, KeyState, Work, WorkRoute};
-use crate::consumer::plan::{BoundHandle, GroupPlan};
+use crate::consumer::plan::GroupPlan;
 use crate::consumer::tenants::{Held, LaneId, TenantId, TenantParts, Tenants};
 use crate::transport::ConsumerTransport;
 
@@ -85,12 +85,9 @@ impl<T: ConsumerTransport> Engine<T> {
         let next = partition.keys.get_mut(&key).filter(|queue| matches!(queue.state, KeyState::Ready));
         let has_next = next.is_some_and(|queue| !queue.waiting.is_empty());
         let passed = match route.filter(|_| has_next) {
-            Some(route) if self.collects(route) => {
-                if self.is_full(route) {
-                    self.launch_batches();
-                    if self.is_full(route) {
-                        return self.shut(lane);
-                    }
+            Some(route) if self.takes_batches(route) => {
+                if self.is_full(route) && !self.launch_if_possible(route) {
+                    return self.shut(lane);
                 }
                 None
             }
@@ -122,10 +119,6 @@ impl<T: ConsumerTransport> Engine<T> {
         if let Some(turns) = &mut self.turns {
             turns.shut[lane] = true;
         }
-    }
-
-    fn collects(&self, route: RouteId) -> bool {
-        matches!(self.parts.plan.topics[route.0].routes[route.1].handle, BoundHandle::Batch(_))
     }
 
     /// Let the keys of a partition that can start wait for their tenants' turns.
@@ -174,7 +167,7 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     /// Whether `work` may go into a batch together with an event of its key.
-    pub(super) fn take_along(&mut self, work: &mut Work) -> bool {
+    pub(super) fn tenant_allows(&mut self, work: &mut Work) -> bool {
         let (Some(turns), Some(tenant)) = (&mut self.turns, &work.tenant) else { return true };
         work.place = turns.tenants.begin_if_allowed(tenant.id(), self.now);
         work.place.is_some()
@@ -218,7 +211,8 @@ impl<T: ConsumerTransport> Engine<T> {
         }
         let waited_for = |lane: &LaneId| turns.tenants.is_waited_for(*lane);
         let gates = (0..turns.routes.len()).filter(waited_for).filter_map(|lane| turns.routes[lane]);
-        let gates = gates.filter_map(|route| self.routes[route.0][route.1].gate.looks_again_in(self.now));
+        let gates = gates.filter_map(|route| self.routes[route.0][route.1].gate.looks_again(self.now));
+        let gates = gates.map(|due| due.saturating_sub(self.now));
         gates.chain(turns.tenants.next_due(self.now)).min()
     }
 }

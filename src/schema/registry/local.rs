@@ -59,7 +59,7 @@ impl LocalRegistry {
 #[async_trait]
 impl SchemaRegistry for LocalRegistry {
     async fn schema(&self, id: u32) -> Result<RegisteredSchema, RegistryError> {
-        let contract = self.get(id).ok_or(RegistryError::UnknownId { id })?;
+        let contract = self.get(id).ok_or(RegistryError::NoRegistry { id })?;
         Ok(RegisteredSchema::new(id, contract.text()))
     }
 
@@ -126,7 +126,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_never_learnt_is_unknown() {
         let registry = LocalRegistry::new();
-        assert!(matches!(registry.schema(7).await, Err(RegistryError::UnknownId { id: 7 })));
+        assert!(matches!(registry.schema(7).await, Err(RegistryError::NoRegistry { id: 7 })));
         assert!(matches!(registry.latest("s").await, Err(RegistryError::UnknownSubject { .. })));
         assert!(matches!(registry.find("s", SCHEMA).await, Err(RegistryError::NotRegistered { .. })));
         registry.learn(SCHEMA).unwrap();

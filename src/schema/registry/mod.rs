@@ -142,6 +142,15 @@ pub enum RegistryError {
         /// The id.
         id: u32,
     },
+    /// There is no registry to ask, and nobody in this process has told of such a schema.
+    #[error(
+        "no schema registry is configured, and no schema of this process has the id {id}: if the payload was written with a \
+         registry, use that one"
+    )]
+    NoRegistry {
+        /// The id.
+        id: u32,
+    },
     /// The subject does not exist.
     #[error("the schema registry has no subject {subject}")]
     UnknownSubject {

@@ -3,7 +3,7 @@
 //! `rdkafka` reads a queue one message a call, its header accessors panic on a name that is not UTF-8, and the results of its
 //! asynchronous commits reach nobody. All matter: the first for speed, the second because anyone who may write to the topic could
 //! stop its consumers, the third because the next commit waits for the one before.
-#![allow(unsafe_code, reason = "the one module that calls rdkafka-sys; see each SAFETY comment")]
+#![allow(unsafe_code, reason = "calls rdkafka-sys; see each SAFETY comment")]
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;

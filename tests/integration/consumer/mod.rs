@@ -1,5 +1,6 @@
 //! Consumers with annotated dispatchers, on real brokers.
 
+mod batches;
 mod failures;
 mod headers;
 mod offsets;

@@ -1,5 +1,8 @@
 //! The engine on the in-memory broker, in paused time.
 
+mod batch_limits;
+mod batch_order;
+mod batches;
 mod control;
 mod failures;
 mod gates;

@@ -102,6 +102,7 @@ pub(super) struct Rig {
     pub(super) passed: Arc<Passed>,
     pub(super) parked: MemoryParkedStore,
     pub(super) commands: Arc<Commands>,
+    /// Keys and offsets of what was done, in its order.
     pub(super) handled: Handled,
     pub(super) book: Arc<TenantBook>,
     counters: Arc<Counters>,
@@ -148,34 +149,65 @@ impl Rig {
         let log = Arc::clone(&handled);
         let handle = move |delivery: Delivery| {
             let log = Arc::clone(&log);
-            let key = delivery
-                .record()
-                .key
-                .as_deref()
-                .map(|key| String::from_utf8_lossy(key).into_owned())
-                .unwrap_or_default();
-            let offset = delivery.record().offset;
+            let place = place_of(&delivery);
             let outcome = handler(delivery);
             async move {
                 let outcome = outcome.await;
                 if matches!(outcome, Outcome::Done) {
-                    log.lock().push((key, offset));
+                    log.lock().push(place);
                 }
                 outcome
             }
             .boxed()
         };
         let handle = BoundHandle::Single(Arc::new(handle));
-        Self::start_bound(tenants, options, policy, filter, (handle, None), handled)
+        Self::start_handle(tenants, options, policy, filter.as_ref(), (handle, None), handled)
     }
 
-    /// The same, with a handler that writes down itself what it has handled.
-    #[expect(clippy::needless_pass_by_value, reason = "tests read better so")]
-    pub(super) fn start_bound(
+    /// An engine whose handler takes batches; what of them it completes is recorded.
+    pub(super) fn start_batches<F, R>(options: ConsumerOptions, policy: Policy, batch: BatchPolicy, handler: F) -> Self
+    where
+        F: Fn(Vec<Delivery>) -> R + Send + Sync + 'static,
+        R: Future<Output = Vec<Outcome>> + Send + 'static,
+    {
+        Self::start_batches_for(None, options, policy, batch, handler)
+    }
+
+    /// The same, where the header `tenant` says whose an event is.
+    pub(super) fn start_batches_for<F, R>(
         tenants: Option<TenantLimits>,
         options: ConsumerOptions,
         policy: Policy,
-        filter: Option<Filter>,
+        batch: BatchPolicy,
+        handler: F,
+    ) -> Self
+    where
+        F: Fn(Vec<Delivery>) -> R + Send + Sync + 'static,
+        R: Future<Output = Vec<Outcome>> + Send + 'static,
+    {
+        let handled = Handled::default();
+        let log = Arc::clone(&handled);
+        let handle = move |deliveries: Vec<Delivery>| {
+            let log = Arc::clone(&log);
+            let places: Vec<_> = deliveries.iter().map(place_of).collect();
+            let outcomes = handler(deliveries);
+            async move {
+                let outcomes = outcomes.await;
+                let done = |(place, outcome): (_, &Outcome)| matches!(outcome, Outcome::Done).then_some(place);
+                log.lock().extend(places.into_iter().zip(&outcomes).filter_map(done));
+                outcomes
+            }
+            .boxed()
+        };
+        let handle = BoundHandle::Batch(Arc::new(handle));
+        Self::start_handle(tenants, options, policy, None, (handle, Some(batch)), handled)
+    }
+
+    fn start_handle(
+        tenants: Option<TenantLimits>,
+        options: ConsumerOptions,
+        policy: Policy,
+        filter: Option<&Filter>,
         (handle, batch): (BoundHandle, Option<BatchPolicy>),
         handled: Handled,
     ) -> Self {
@@ -187,11 +219,12 @@ impl Rig {
             handler: "handler",
             docs: "",
             policy,
+            own: policy,
             payload: PayloadInfo { event: EVENT, version: "1.0.0", schema: "" },
             uses_transaction: true,
             batch,
         };
-        let route = bound_route("Tests", info, &options, filter.as_ref(), handle);
+        let route = bound_route("Tests", info, &options, filter, handle);
         let dispatcher = BoundDispatcher { name: "Tests", source: TOPIC.to_owned(), routes: vec![route] };
         let letters = Arc::new(Letters::default());
         let passed = Arc::new(Passed { letters: Arc::clone(&letters), ..Passed::default() });
@@ -290,4 +323,8 @@ impl Rig {
 
 pub(super) fn key_of(delivery: &Delivery) -> String {
     String::from_utf8_lossy(delivery.record().key.as_deref().unwrap_or_default()).into_owned()
+}
+
+fn place_of(delivery: &Delivery) -> (String, i64) {
+    (key_of(delivery), delivery.record().offset)
 }

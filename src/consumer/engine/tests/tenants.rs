@@ -12,9 +12,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
 
-use super::rig::{Handled, Rig, key_of, options};
+use super::rig::{Rig, key_of, options};
 use crate::consumer::commands::{Command, Selection};
-use crate::consumer::plan::BoundHandle;
 use crate::consumer::tenants::{LimitsFile, TenantLimit, TenantLimits};
 use crate::dispatch::{BatchPolicy, DeliveryOrder, OnExhausted, Policy};
 use crate::outcome::Outcome;
@@ -418,25 +417,20 @@ async fn a_file_of_limits_that_changes_applies_and_one_that_breaks_does_not() {
 #[tokio::test(start_paused = true)]
 async fn tenants_share_the_batches_of_a_handler() {
     let batches = Arc::new(Mutex::new(Vec::<Vec<String>>::new()));
-    let (log, handled) = (Arc::clone(&batches), Handled::default());
-    let done = Arc::clone(&handled);
-    let handle = BoundHandle::Batch(Arc::new(move |deliveries: Vec<crate::Delivery>| {
-        log.lock().push(deliveries.iter().map(tenant_of).collect());
-        let done = Arc::clone(&done);
-        Box::pin(async move {
-            tokio::time::sleep(STEP).await;
-            done.lock().extend(deliveries.iter().map(|delivery| (key_of(delivery), delivery.record().offset)));
-            deliveries.iter().map(|_| Outcome::Done).collect()
-        })
-    }));
+    let log = Arc::clone(&batches);
     let tenants = limits([("large", limit().share(3)), ("capped", limit().max_in_flight(2))]);
-    let rig = Rig::start_bound(
+    let rig = Rig::start_batches_for(
         Some(tenants),
         options().max_in_flight(1),
         Policy::INHERIT,
-        None,
-        (handle, Some(BatchPolicy::new(20, STEP))),
-        handled,
+        BatchPolicy::new(20, STEP),
+        move |deliveries| {
+            log.lock().push(deliveries.iter().map(tenant_of).collect());
+            async move {
+                tokio::time::sleep(STEP).await;
+                deliveries.iter().map(|_| Outcome::Done).collect()
+            }
+        },
     );
     let mut expected = BTreeMap::<String, Vec<i64>>::new();
     for number in 0..400 {

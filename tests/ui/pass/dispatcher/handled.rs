@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use tidings::dispatch::{DeliveryContext, DeliveryParts, Extensions, Route};
+use tidings::dispatch::{DeliveryContext, DeliveryParts, Extensions, Route, RouteHandle};
 use tidings::prelude::*;
 use tidings::schema::Codec;
 use tidings::transport::{Headers, Record};
@@ -80,7 +80,8 @@ fn main() {
         extensions
     };
     let run = |route: usize, payload: Option<&[u8]>, extensions| {
-        block_on((routes[route].handle)(Arc::clone(&boards), delivery(&codec, payload, extensions)))
+        let RouteHandle::Single(handle) = routes[route].handle else { panic!("{:?}", routes[route]) };
+        block_on(handle(Arc::clone(&boards), delivery(&codec, payload, extensions)))
     };
 
     let short = bytes(&codec, &UserUpdated { user_id: 1, nickname: "Ada".to_owned() });

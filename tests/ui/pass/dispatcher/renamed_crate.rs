@@ -25,12 +25,17 @@ struct Leaderboards;
 
 #[dispatcher(source = "accounts", crate = crate::facade::domain_events)]
 impl Leaderboards {
-    #[on("accounts.UserDeleted")]
+    #[on("accounts.UserDeleted", version = "<2")]
     async fn on_user_deleted(&self, event: UserDeleted) {
         let _ = event.user_id;
+    }
+
+    #[on("accounts.UserDeleted", version = "^2", batch(max = 5, wait = "1s"))]
+    async fn on_users_deleted(&self, events: Vec<UserDeleted>, _messages: Vec<Message>) {
+        let _ = events;
     }
 }
 
 fn main() {
-    assert_eq!(Leaderboards::routes().len(), 1);
+    assert_eq!(Leaderboards::routes().len(), 2);
 }

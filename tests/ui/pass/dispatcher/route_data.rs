@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidings::dispatch::{OnExhausted, Policy, Versions};
+use tidings::dispatch::{DeliveryOrder, OnExhausted, Policy, Versions};
 use tidings::prelude::*;
 use tidings_ui_tests::{UserDeleted, UserUpdated, UserUpdatedV3};
 
@@ -14,6 +14,11 @@ struct r#Leaderboards;
     retry(max_attempts = 8, initial = "200ms", max = "1m"),
     on_exhausted = "dead_letter",
     timeout = "30s",
+    order = "partition",
+    concurrency = 8,
+    rate = 1_000,
+    max_waiting = 5_000,
+    breaker(keys = 20, pause = "5s", max_pause = "1m"),
 )]
 impl r#Leaderboards {
     /// Keeps the names in step.
@@ -25,8 +30,20 @@ impl r#Leaderboards {
     #[on("accounts.UserUpdated", version = "^3", retry(max_attempts = 2, max_age = "1h"), on_exhausted = "stop", timeout = "5s",)]
     async fn r#on(&self, _event: UserUpdatedV3) {}
 
-    #[on("accounts.UserDeleted",)]
+    #[on(
+        "accounts.UserDeleted",
+        version = "<2",
+        order = "key",
+        on_exhausted = "park_key",
+        concurrency = 1,
+        rate = 5u32,
+        max_waiting = 0,
+        breaker(keys = 0),
+    )]
     async fn on_user_deleted(&self, _event: UserDeleted) {}
+
+    #[on("accounts.UserDeleted", version = ">=2", order = "unordered")]
+    async fn on_user_deleted_v2(&self, _event: UserDeleted) {}
 }
 
 struct Plain;
@@ -44,11 +61,18 @@ fn main() {
         .initial(Duration::from_millis(200))
         .max(Duration::from_secs(60))
         .on_exhausted(OnExhausted::DeadLetter)
-        .timeout(Duration::from_secs(30));
+        .timeout(Duration::from_secs(30))
+        .order(DeliveryOrder::Partition)
+        .concurrency(8)
+        .rate(1_000)
+        .max_waiting(5_000)
+        .breaker_keys(20)
+        .breaker_pause(Duration::from_secs(5))
+        .breaker_max_pause(Duration::from_secs(60));
 
     let routes = Leaderboards::routes();
     let routes: Vec<_> = routes.infos().collect();
-    let [updated, updated_v3, deleted] = routes.as_slice() else { panic!("{routes:?}") };
+    let [updated, updated_v3, deleted, deleted_v2] = routes.as_slice() else { panic!("{routes:?}") };
 
     assert_eq!((updated.event, updated.handler), ("accounts.UserUpdated", "on_user_updated"));
     assert_eq!(updated.docs, "Keeps the names in step.\n\n  - and their history");
@@ -67,9 +91,19 @@ fn main() {
             .timeout(Duration::from_secs(5))
     );
 
-    assert_eq!((deleted.versions.clone(), deleted.policy), (Versions::Any, block));
+    let own = Policy::INHERIT
+        .order(DeliveryOrder::Key)
+        .on_exhausted(OnExhausted::ParkKey)
+        .concurrency(1)
+        .rate(5)
+        .max_waiting(0)
+        .breaker_keys(0);
+    assert_eq!((deleted.own, deleted.policy), (own, own.or(block)));
+    assert_eq!((deleted_v2.own, deleted_v2.batch), (Policy::INHERIT.order(DeliveryOrder::Unordered), None));
+    assert_eq!((updated.own, updated.policy.limits.rate), (Policy::INHERIT, Some(1_000)));
     assert!(Leaderboards::routes().check().is_ok());
 
     assert_eq!(Plain::NAME, "Plain");
-    assert!(Plain::routes().infos().all(|route| route.policy == Policy::INHERIT));
+    let plain = Plain::routes();
+    assert!(plain.infos().all(|route| route.policy == Policy::INHERIT && route.versions == Versions::Any));
 }

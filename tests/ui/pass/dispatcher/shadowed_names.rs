@@ -16,7 +16,10 @@ struct Duration;
 struct u32;
 struct Outcome;
 struct Policy;
+struct BatchPolicy;
+struct DeliveryOrder;
 struct Route;
+struct RouteHandle;
 trait Send {}
 trait Sync {}
 trait Future {}
@@ -25,6 +28,11 @@ trait From {}
 trait Clone {}
 trait Event {}
 trait Dispatcher {}
+trait Batch {}
+trait FromDelivery {}
+trait FromDeliveries {}
+trait IntoOutcome {}
+trait IntoOutcomes {}
 enum Variants {
     Ok,
     Err,
@@ -36,9 +44,12 @@ use Variants::{Err, None, Ok, Some};
 const __nothing: () = ();
 static payload: () = ();
 static delivery: () = ();
+static places: () = ();
 static this: () = ();
 fn versions() {}
 fn decode() {}
+fn decode_batch() {}
+fn fill() {}
 fn drop() {}
 
 macro_rules! const_ {
@@ -73,9 +84,18 @@ impl Leaderboards {
     async fn on_user_updated(&self, event: UserUpdated, message: ::tidings::Message) -> ::tidings::Result {
         ::std::result::Result::Ok(())
     }
+
+    #[::tidings::on("accounts.UserUpdated", version = "^2", batch(max = 5, wait = "1s"), order = "key")]
+    async fn on_users_updated(
+        &self,
+        events: ::std::vec::Vec<UserUpdated>,
+        messages: ::std::vec::Vec<::tidings::Message>,
+    ) -> ::std::vec::Vec<::tidings::Outcome> {
+        ::std::vec::Vec::new()
+    }
 }
 
 fn main() {
     let routes = <Leaderboards as ::tidings::Dispatcher>::routes();
-    ::std::assert_eq!(routes.len(), 1);
+    ::std::assert_eq!(routes.len(), 2);
 }
