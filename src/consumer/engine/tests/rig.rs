@@ -134,6 +134,7 @@ impl Rig {
     }
 
     /// The same, where the header `tenant` says whose an event is.
+    #[expect(clippy::needless_pass_by_value, reason = "tests read better so")]
     pub(super) fn start_for<F, R>(
         tenants: Option<TenantLimits>,
         options: ConsumerOptions,
@@ -233,7 +234,8 @@ impl Rig {
         let (parked, commands) = (MemoryParkedStore::new(), Arc::new(Commands::default()));
         let transport = MemoryConsumer::new(&broker);
         let (bell, wake) = (transport.bell(), transport.wake());
-        let book = Arc::new(TenantBook::new(Arc::new(tenants.clone().unwrap_or_default())));
+        let has_tenants = tenants.is_some();
+        let book = Arc::new(TenantBook::new(Arc::new(tenants.unwrap_or_default())));
         let parts = Parts {
             plan: Arc::new(GroupPlan::new("tests.Tests", &options, vec![dispatcher]).unwrap()),
             options,
@@ -247,7 +249,7 @@ impl Rig {
             counters: Arc::clone(&counters),
             shutdown: Arc::clone(&shutdown),
             commands: Arc::clone(&commands),
-            tenants: tenants.is_some().then(|| TenantParts {
+            tenants: has_tenants.then(|| TenantParts {
                 of: Arc::new(|envelope| envelope.header("tenant").map(Into::into)),
                 book: Arc::clone(&book),
             }),
