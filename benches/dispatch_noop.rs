@@ -1,152 +1,123 @@
-//! `dispatch-noop`: typed, tracked, per-key-ordered dispatch to a handler that does nothing, beside a bare `rdkafka` loop that
-//! decodes the same records.
+//! `dispatch-noop`: typed, tracked, per-key-ordered dispatch to a handler that does nothing, beside the best of several tuned
+//! bare `rdkafka` loops that decode the same records with a reader they keep.
 //!
-//! Needs `TIDINGS_TEST_BROKERS`; `make bench` sets it. `TIDINGS_BENCH_RECORDS` (default 300,000) and `TIDINGS_BENCH_ROUNDS`
+//! Needs `TIDINGS_TEST_BROKERS`; `make bench` sets it. `TIDINGS_BENCH_RECORDS` (default 600,000) and `TIDINGS_BENCH_ROUNDS`
 //! (default 5) size the run.
-
-#![allow(missing_docs, clippy::expect_used, clippy::cast_possible_wrap, clippy::print_stderr, reason = "a benchmark")]
+#![allow(missing_docs, clippy::expect_used, clippy::print_stderr, reason = "a benchmark")]
 
 mod support;
 
+use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
-use rdkafka::Message as _;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use serde::{Deserialize, Serialize};
-use support::{Cluster, Measurement, median, number};
-use tidings::consumer::{Consumer, ConsumerOptions};
+use support::bare::{self, Take};
+use support::consuming::{DEAD_LETTERS, consume, options};
+use support::score::{ScoreChanged, in_turn};
+use support::{Cluster, Measurement, Probe, median, number, processor_time, spread};
+use tidings::dispatcher;
 use tidings::schema::Codec;
-use tidings::transport::kafka::KafkaOptions;
-use tidings::{Event, dispatcher};
 
+const TOPIC: &str = "bench-dispatch-noop";
 const PARTITIONS: i32 = 8;
 const KEYS: u64 = 10_000;
+/// The first two are what ours is measured by; the last shows what the headers cost that ours reads.
+const LOOPS: [Take; 3] = [Take::Poll, Take::Batch, Take::BatchWithHeaders];
 
-/// About 512 bytes with its key and headers left out.
-#[derive(Event, Serialize, Deserialize, Clone)]
-#[event(name = "bench.ScoreChanged", version = "1.0.0", schema = "benches/support/ScoreChanged.avsc")]
-struct ScoreChanged {
-    #[event(key)]
-    player: i64,
-    score: i64,
-    board: String,
-    note: String,
-}
+struct Nothing(Arc<Probe>);
 
-struct Count(Arc<AtomicU64>);
-
-#[dispatcher(source = "bench-dispatch")]
-impl Count {
+#[dispatcher(source = "bench")]
+impl Nothing {
     #[on("bench.ScoreChanged", version = "^1")]
-    async fn on_score_changed(&self, event: ScoreChanged) {
-        self.0.fetch_add(u64::from(event.player >= 0), Ordering::Relaxed);
+    async fn on_score_changed(&self, _event: ScoreChanged) {
+        self.0.start();
+        self.0.end();
     }
 }
 
-fn main() {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-    runtime.block_on(run());
-}
-
-async fn run() {
-    let records = number("TIDINGS_BENCH_RECORDS", 300_000);
+#[tokio::main(worker_threads = 2)]
+async fn main() {
+    let records = number("TIDINGS_BENCH_RECORDS", 600_000);
     let rounds = number("TIDINGS_BENCH_ROUNDS", 5);
     let cluster = Cluster::from_environment();
-    let codec = Codec::default();
-    // The source is the topic's name, so the topic is always the same; it is made anew for each run.
-    cluster.recreate_topic("bench-dispatch", PARTITIONS).await;
-    let sample = ScoreChanged { player: 0, score: 7, board: "weekly".into(), note: "x".repeat(470) };
-    cluster
-        .fill("bench-dispatch", &codec, records, |index| ScoreChanged {
-            player: (index % KEYS) as i64,
-            ..sample.clone()
-        })
-        .await;
+    cluster.recreate_topic(TOPIC, PARTITIONS).await;
+    cluster.fill(TOPIC, &Codec::default(), in_turn(records, KEYS)).await;
 
-    let mut ours = Vec::new();
-    let mut reference = Vec::new();
+    let mut ours = Runs::default();
+    let mut loops = LOOPS.map(|_| Runs::default());
     for round in 0..=rounds {
-        let bare = {
+        let framework = Run::of(records, dispatch(&cluster, records)).await;
+        let mut bare = Vec::new();
+        for take in LOOPS {
             let cluster = cluster.clone();
-            tokio::task::spawn_blocking(move || bare_loop(&cluster, records)).await.expect("the bare loop runs")
-        };
-        let framework = dispatch(&cluster, &codec, records).await;
+            let drain = tokio::task::spawn_blocking(move || bare::drain(&cluster, TOPIC, records, take));
+            bare.push(Run::of(records, async { drain.await.expect("the bare loop runs") }).await);
+        }
         // The first round warms the broker's cache.
         if round > 0 {
-            reference.push(bare);
+            eprintln!(
+                "round {round}: ours {framework}; {}",
+                LOOPS.iter().zip(&bare).map(|(take, run)| format!("{take:?} {run}")).collect::<Vec<_>>().join("; ")
+            );
             ours.push(framework);
-            eprintln!("round {round}: ours {framework:.0}/s, reference {bare:.0}/s, ratio {:.3}", framework / bare);
+            loops.iter_mut().zip(bare).for_each(|(all, run)| all.push(run));
         }
     }
-    Measurement {
-        name: "dispatch-noop",
-        ours: median(&ours),
-        reference: median(&reference),
-        unit: "records/s",
-        target: Some(0.9),
-    }
-    .report();
-}
-
-/// What a careful user writes by hand: tuned, one thread, decoding with a reader it keeps.
-fn bare_loop(cluster: &Cluster, records: u64) -> f64 {
-    let schema = apache_avro::Schema::parse_str(ScoreChanged::SCHEMA).expect("the schema parses");
-    let reader = apache_avro::reader::datum::GenericDatumReader::builder(&schema).build().expect("a reader");
-    let consumer: BaseConsumer = cluster
-        .client_config()
-        .set("group.id", format!("bare-{}", uuid::Uuid::new_v4()))
-        .set("enable.auto.commit", "true")
-        .set("auto.offset.reset", "earliest")
-        .set("fetch.queue.backoff.ms", "10")
-        .set("partition.assignment.strategy", "cooperative-sticky")
-        .create()
-        .expect("a consumer");
-    consumer.subscribe(&["bench-dispatch"]).expect("a subscription");
-    let mut start = None;
-    let mut seen = 0;
-    let mut sum = 0;
-    while seen < records {
-        let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
-        let message = message.expect("a record");
-        start.get_or_insert_with(Instant::now);
-        let payload = message.payload().expect("a payload");
-        let event: ScoreChanged = reader.read_deser(&mut &payload[5..]).expect("a payload that decodes");
-        sum += event.player;
-        seen += 1;
-    }
-    assert!(sum > 0);
-    records as f64 / start.expect("a first record").elapsed().as_secs_f64()
-}
-
-async fn dispatch(cluster: &Cluster, codec: &Codec, records: u64) -> f64 {
-    let handled = Arc::new(AtomicU64::new(0));
-    let options =
-        ConsumerOptions::new(format!("bench-{}", uuid::Uuid::new_v4())).kafka(KafkaOptions::new(cluster.brokers()));
-    let consumer = Consumer::builder(options)
-        .codec(codec.clone())
-        .dispatch(Count(Arc::clone(&handled)))
-        .build()
-        .await
-        .expect("a consumer");
-    let running = consumer.handle();
-    let (done, stop) = tokio::sync::oneshot::channel::<()>();
-    let task = tokio::spawn(consumer.run_until(async move { drop(stop.await) }));
-    let mut start = None;
-    let elapsed = loop {
-        let count = handled.load(Ordering::Relaxed);
-        if count > 0 && start.is_none() {
-            start = Some(Instant::now());
-        }
-        if count >= records {
-            break start.expect("a first record").elapsed();
-        }
-        assert!(!task.is_finished(), "the consumer stopped early: {:?}", running.stats());
-        tokio::time::sleep(Duration::from_millis(1)).await;
+    let (best, reference) = if median(&loops[0].rates) > median(&loops[1].rates) {
+        (Take::Poll, &loops[0])
+    } else {
+        (Take::Batch, &loops[1])
     };
-    drop(done);
-    task.await.expect("the consumer runs").expect("the consumer stops in order");
-    records as f64 / elapsed.as_secs_f64()
+    eprintln!("the best reference is {best:?}: {}/s; ours {}/s", spread(&reference.rates), spread(&ours.rates));
+    let name = "dispatch-noop";
+    let (rate, reference_rate) = (median(&ours.rates), median(&reference.rates));
+    Measurement { name, ours: rate, reference: reference_rate, unit: "records/s", target: Some(0.9) }.report();
+    let name = "dispatch-noop, reference reads two headers too";
+    let reference_rate = median(&loops[2].rates);
+    Measurement { name, ours: rate, reference: reference_rate, unit: "records/s", target: None }.report();
+    let name = "dispatch-noop, processor time";
+    let (each, reference_each) = (median(&ours.microseconds), median(&reference.microseconds));
+    Measurement { name, ours: each, reference: reference_each, unit: "µs/record", target: None }.report_cost();
+    cluster.delete_topics(&[TOPIC, DEAD_LETTERS]).await;
+}
+
+/// One drain of the topic.
+#[derive(Clone, Copy)]
+struct Run {
+    rate: f64,
+    /// Of the processors, a record, joining the group and all.
+    microseconds: f64,
+}
+
+#[derive(Default)]
+struct Runs {
+    rates: Vec<f64>,
+    microseconds: Vec<f64>,
+}
+
+impl Run {
+    async fn of(records: u64, drain: impl Future<Output = f64>) -> Self {
+        let before = processor_time();
+        let rate = drain.await;
+        let used = processor_time().saturating_sub(before);
+        Self { rate, microseconds: used.as_secs_f64() * 1e6 / records as f64 }
+    }
+}
+
+impl std::fmt::Display for Run {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{:.0}/s {:.2} µs", self.rate, self.microseconds)
+    }
+}
+
+impl Runs {
+    fn push(&mut self, run: Run) {
+        self.rates.push(run.rate);
+        self.microseconds.push(run.microseconds);
+    }
+}
+
+async fn dispatch(cluster: &Cluster, records: u64) -> f64 {
+    let probe = Arc::new(Probe::new(records));
+    consume(options(cluster), TOPIC, Nothing(Arc::clone(&probe)), probe.wait()).await;
+    probe.rate()
 }

@@ -16,7 +16,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Header, Headers as _, Message as _, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde::{Deserialize, Serialize};
-use support::{Cluster, Measurement, median, number};
+use support::{Cluster, Measurement, median, number, processor_time};
 use tidings::Event;
 use tidings::publisher::{Acks, Publisher, PublisherOptions};
 use tidings::transport::kafka::{KafkaOptions, Profile};
@@ -160,15 +160,4 @@ fn first_record(cluster: &Cluster) -> OwnedMessage {
             return message.expect("a record").detach();
         }
     }
-}
-
-/// What this process has used of the processors so far; zero where the system does not tell. Steadier than rates are on a
-/// busy machine.
-fn processor_time() -> Duration {
-    let schedule = |task: std::fs::DirEntry| {
-        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-        text.split_whitespace().next()?.parse::<u64>().ok()
-    };
-    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    Duration::from_nanos(tasks.filter_map(schedule).sum())
 }

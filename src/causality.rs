@@ -75,7 +75,13 @@ impl Causality {
     }
 
     /// The `traceparent` of an event published now: the caller's trace with a span of its own, or a new trace.
+    ///
+    /// With the feature `opentelemetry`, in a span that OpenTelemetry knows, it is that span: the consumer's span is then its child.
     pub fn next_traceparent(&self) -> String {
+        #[cfg(feature = "opentelemetry")]
+        if let Some(current) = crate::telemetry::opentelemetry::current() {
+            return current.to_text();
+        }
         let parent = self.traceparent.as_deref().and_then(TraceParent::parse);
         parent.unwrap_or_else(TraceParent::new_trace).child().to_text()
     }
@@ -83,10 +89,10 @@ impl Causality {
 
 /// A W3C `traceparent`, version 00 (<https://www.w3.org/TR/trace-context/>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct TraceParent {
-    trace_id: u128,
-    span_id: u64,
-    flags: u8,
+pub(crate) struct TraceParent {
+    pub(crate) trace_id: u128,
+    pub(crate) span_id: u64,
+    pub(crate) flags: u8,
 }
 
 impl TraceParent {
@@ -100,7 +106,7 @@ impl TraceParent {
         Self { span_id: rand::rng().random_range(1..=u64::MAX), ..self }
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         fn hex(part: &str, digits: usize) -> Option<u128> {
             let lower_hex = part.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
             (part.len() == digits && lower_hex).then(|| u128::from_str_radix(part, 16).ok()).flatten()
@@ -117,6 +123,22 @@ impl TraceParent {
 }
 
 impl TraceParent {
+    /// The trace's id, in hexadecimal.
+    #[cfg(feature = "consumer")]
+    pub(crate) fn trace_id_text(self) -> String {
+        let mut text = String::with_capacity(32);
+        push_hex(&mut text, &self.trace_id.to_be_bytes());
+        text
+    }
+
+    /// The span's id, in hexadecimal.
+    #[cfg(feature = "consumer")]
+    pub(crate) fn span_id_text(self) -> String {
+        let mut text = String::with_capacity(16);
+        push_hex(&mut text, &self.span_id.to_be_bytes());
+        text
+    }
+
     /// Every event has one: `format!` with three padded fields costs several times as much.
     fn to_text(self) -> String {
         let mut text = String::with_capacity(55);

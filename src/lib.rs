@@ -81,7 +81,7 @@
 //! # Features
 //!
 //! `macros`, `consumer`, `publisher`, `registry`, `mysql` and `tls` are on by default; `sqlite`, `embedded` (a Kafka cluster inside
-//! the process), `testing` (a test kit) and `cli` are not. `kafka`, the client, is part of `consumer` and `publisher`; `database`, what the databases
+//! the process), `testing` (a test kit), `http` (health and metrics), `opentelemetry` and `cli` are not. `kafka`, the client, is part of `consumer` and `publisher`; `database`, what the databases
 //! share, of `mysql` and `sqlite`. A consumer that needs no database says
 //! `default-features = false, features = ["macros", "consumer", "tls"]`.
 
@@ -100,6 +100,8 @@ pub mod envelope;
 #[cfg(feature = "kafka")]
 mod error_report;
 pub mod event;
+#[cfg(feature = "consumer")]
+mod handoff;
 mod milliseconds;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub mod outbox;

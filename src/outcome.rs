@@ -40,7 +40,8 @@ impl Outcome {
         Self::Retry { error: error.into(), after: Some(after) }
     }
 
-    /// Park the key, because of `error`.
+    /// Park the key, because of `error`. The event is dead-lettered where nothing keeps parked events (no policy of the group parks
+    /// keys, and neither a database nor a store of parked events was given), and where it has no key.
     pub fn park(error: impl Into<HandlerError>) -> Self {
         Self::Park { error: error.into() }
     }

@@ -17,6 +17,7 @@ mod dead_letters;
 mod inbox;
 mod migrate;
 mod output;
+mod parked;
 mod position;
 mod publish;
 mod record_line;
@@ -61,6 +62,7 @@ Examples:
   tidings routes -- cargo run               what a service handles
   tidings topics ensure                     create the topics declared in schemas/*/topic.toml
   tidings dead-letters ls --group GROUP     what a group gave up, and why
+  tidings parked ls --group GROUP           the keys that wait for somebody's decision
 
 tidings.toml:
   brokers  = \"broker-1:9093,broker-2:9093\"
@@ -87,6 +89,7 @@ enum Verb {
     Routes(routes::RoutesArguments),
     Topics(topics::TopicsArguments),
     DeadLetters(Box<dead_letters::DeadLettersArguments>),
+    Parked(Box<parked::ParkedArguments>),
     Relay(relay::RelayArguments),
     Migrate(migrate::MigrateArguments),
     Inbox(inbox::InboxArguments),
@@ -134,6 +137,7 @@ fn run(arguments: Arguments, printer: &Printer) -> Result<(), CliError> {
             Verb::Publish(arguments) => publish::run(*arguments, &settings, printer).await,
             Verb::Topics(arguments) => topics::run(arguments, &settings, printer).await,
             Verb::DeadLetters(arguments) => dead_letters::run(*arguments, &settings, printer).await,
+            Verb::Parked(arguments) => parked::run(*arguments, &settings, printer).await,
             Verb::Relay(arguments) => relay::run(arguments, &settings, printer).await,
             Verb::Migrate(arguments) => migrate::run(arguments, &settings, printer).await,
             Verb::Inbox(arguments) => inbox::run(arguments, &settings, printer).await,

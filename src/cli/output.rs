@@ -20,13 +20,27 @@ pub(super) enum OutputFormat {
     Jsonl,
 }
 
+/// What stands in a table.
+pub(super) enum Cell {
+    /// Text as it is: it is escaped where a terminal wants that.
+    Text(String),
+    /// One line that is escaped already, such as that of bytes that are no text.
+    Line(String),
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
 /// Write `rows`: their JSON, or a table with `headings` of what `cells` makes of each.
-pub(super) fn rows<T: Serialize, const N: usize>(
+pub(super) fn rows<T: Serialize, C: Into<Cell>, const N: usize>(
     printer: &Printer,
     format: OutputFormat,
     rows: &[T],
     headings: [&str; N],
-    cells: impl Fn(&T) -> [String; N],
+    cells: impl Fn(&T) -> [C; N],
 ) -> Result<(), CliError> {
     match format {
         OutputFormat::Json => printer.line(&json(&rows, true)?),
@@ -39,7 +53,10 @@ pub(super) fn rows<T: Serialize, const N: usize>(
             table.set_content_arrangement(ContentArrangement::Disabled);
             table.set_header(headings);
             for row in rows {
-                table.add_row(cells(row).map(|cell| escaped(cell.as_bytes())));
+                table.add_row(cells(row).map(|cell| match cell.into() {
+                    Cell::Text(text) => escaped(text.as_bytes()),
+                    Cell::Line(line) => line,
+                }));
             }
             for column in table.column_iter_mut() {
                 column.set_padding((0, 2));

@@ -6,9 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use tracing::Span;
+
 use crate::causality;
 use crate::dispatch::{Delivery, HandlerFuture};
 use crate::outcome::{ErrorClass, HandlerError, Outcome};
+use crate::telemetry::spans;
 
 /// One attempt of a handler: its causality in force, its panics caught, its completion hooks run.
 ///
@@ -16,6 +19,7 @@ use crate::outcome::{ErrorClass, HandlerError, Outcome};
 /// is not ready.
 pub(crate) struct Attempt {
     delivery: Delivery,
+    span: Span,
     stage: Stage,
 }
 
@@ -37,7 +41,13 @@ impl Attempt {
             let outcome = panicked(&*panic);
             Box::pin(async { outcome })
         });
-        Self { delivery, stage: Stage::Handler(future) }
+        Self { delivery, span: Span::none(), stage: Stage::Handler(future) }
+    }
+
+    /// The same attempt, inside `span`.
+    pub(crate) fn in_span(mut self, span: Span) -> Self {
+        self.span = span;
+        self
     }
 }
 
@@ -53,11 +63,12 @@ impl Future for Attempt {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
         let this = &mut *self;
+        let _span = this.span.enter();
         if let Stage::Handler(handler) = &mut this.stage {
             let outcome = ready!(poll_guarded(&this.delivery, handler, context));
             let hooks = this.delivery.take_completion_hooks();
             if hooks.is_empty() {
-                return Poll::Ready(outcome);
+                return Poll::Ready(told(&this.span, outcome));
             }
             this.stage = Stage::Hooks(Box::pin(async move {
                 let mut outcome = outcome;
@@ -68,9 +79,21 @@ impl Future for Attempt {
             }));
         }
         match &mut this.stage {
-            Stage::Handler(future) | Stage::Hooks(future) => poll_guarded(&this.delivery, future, context),
+            Stage::Handler(future) | Stage::Hooks(future) => {
+                poll_guarded(&this.delivery, future, context).map(|outcome| told(&this.span, outcome))
+            }
         }
     }
+}
+
+/// Tell `span` what came of the attempt.
+fn told(span: &Span, outcome: Outcome) -> Outcome {
+    if !span.is_disabled()
+        && let Some(error) = spans::error_type(&outcome)
+    {
+        spans::fail(span, error);
+    }
+    outcome
 }
 
 fn poll_guarded(delivery: &Delivery, future: &mut HandlerFuture, context: &mut Context<'_>) -> Poll<Outcome> {

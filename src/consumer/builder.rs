@@ -10,6 +10,8 @@ use super::error::BuildError;
 use super::inbox::{ConsumerInbox, InboxBuilder};
 use super::listing::{self, RouteListing};
 use super::options::ConsumerOptions;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+use super::parked::DatabaseParkedStore;
 use super::parked::ParkedStore;
 use super::plan::{BoundDispatcher, BoundRoute, Filter, GroupPlan, bind};
 use super::running::{Consumer, Group};
@@ -152,7 +154,8 @@ impl ConsumerBuilder {
         self
     }
 
-    /// The database in which handlers that take a [`Transaction`](crate::database::Transaction) work: it keeps their
+    /// The database of this service. Events of parked keys are kept there, unless a [`parked_store`](Self::parked_store) is given, and
+    /// handlers that take a [`Transaction`](crate::database::Transaction) work in it: it keeps their
     /// [inbox](crate::database::inbox). Give it a publisher first if they publish. A handler holds one of its connections while
     /// it runs, so as many handlers run at once as it has connections.
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -168,7 +171,8 @@ impl ConsumerBuilder {
         self
     }
 
-    /// Where events of parked keys are kept. Default: none is needed while no policy says `park_key`.
+    /// Where events of parked keys are kept. Default: in the tables of the [`database`](Self::database), where one is given, else in
+    /// Kafka, in a compacted topic called after the group.
     pub fn parked_store(mut self, store: Arc<dyn ParkedStore>) -> Self {
         self.parked = Some(store);
         self
@@ -249,7 +253,8 @@ impl ConsumerBuilder {
     ///
     /// # Errors
     /// Two handlers take the same events, a topic is missing or has not as many partitions as its
-    /// [declaration](Self::topic) says, the file of tenants' limits cannot be used, or no broker answers.
+    /// [declaration](Self::topic) says, keys are to be parked and there is nowhere to keep their events, the file of tenants' limits
+    /// cannot be used, or no broker answers.
     pub async fn build(self) -> Result<Consumer, BuildError> {
         let blueprint = self.blueprint(Codec::default()).await?;
         #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -259,9 +264,13 @@ impl ConsumerBuilder {
         for plan in plans {
             let topics = startup::check_topics(&plan, &options, &declared).await?;
             let producer = startup::dead_letter_producer(&plan, &options, &topics)?;
-            groups.push(Group { plan, producer, partitions: topics.partitions });
+            let parked = match &parked {
+                Some(store) => Some(Arc::clone(store)),
+                None => startup::kafka_parked_store(&plan, &options, &topics).await?,
+            };
+            groups.push(Group { plan, producer, parked, partitions: topics.partitions });
         }
-        let consumer = Consumer::new(options, codec, clock, extensions, parked, tenants, groups);
+        let consumer = Consumer::new(options, codec, clock, extensions, tenants, groups);
         #[cfg(any(feature = "mysql", feature = "sqlite"))]
         let consumer = consumer.with_inbox(inbox);
         Ok(consumer)
@@ -290,20 +299,26 @@ impl ConsumerBuilder {
             }
         }
         let plans = plans(&self.options, self.dispatchers)?;
+        let given = self.parked;
+        #[cfg(any(feature = "mysql", feature = "sqlite"))]
+        let given = given.or_else(|| {
+            let database = self.inbox.database.as_ref()?;
+            Some(Arc::new(DatabaseParkedStore::new(database)) as Arc<dyn ParkedStore>)
+        });
         #[cfg(any(feature = "mysql", feature = "sqlite"))]
         let inbox = self.inbox.check(&plans).await?;
         for route in plans.iter().flat_map(GroupPlan::routes) {
-            check_parking(route, self.parked.is_some())?;
+            check_parking(route)?;
         }
         startup::check_declared(&self.topics, &plans)?;
         let tenants = self.tenants.check().await?;
-        let Self { options, clock, extensions, parked, topics, .. } = self;
+        let Self { options, clock, extensions, topics, .. } = self;
         Ok(Blueprint {
             options,
             codec,
             clock,
             extensions,
-            parked,
+            parked: given,
             tenants,
             #[cfg(any(feature = "mysql", feature = "sqlite"))]
             inbox,
@@ -313,15 +328,12 @@ impl ConsumerBuilder {
     }
 }
 
-/// Whether a key can be parked where a policy says so.
-fn check_parking(route: &BoundRoute, has_store: bool) -> Result<(), BuildError> {
-    if route.policy.on_exhausted != OnExhausted::ParkKey {
-        return Ok(());
-    }
-    if route.order != DeliveryOrder::Key {
+/// Whether keys can be parked where a policy says so.
+fn check_parking(route: &BoundRoute) -> Result<(), BuildError> {
+    if route.policy.on_exhausted == OnExhausted::ParkKey && route.order != DeliveryOrder::Key {
         return Err(BuildError::ParkWithoutKeys { handler: route.handler });
     }
-    if has_store { Ok(()) } else { Err(BuildError::NoParkedStore { handler: route.handler }) }
+    Ok(())
 }
 
 /// One plan a group, in the order the groups were first named.

@@ -1,15 +1,13 @@
 //! The way back from handlers' tasks to the poll thread.
 
-use std::mem;
 use std::sync::Arc;
-
-use parking_lot::Mutex;
 
 use super::key::KeyId;
 use super::parked::{ParkError, ParkedKey, ParkedRecord};
 use super::passed_over::NotRemembered;
+use crate::handoff::Reports;
 use crate::outcome::{HandlerError, Outcome};
-use crate::transport::{ProduceError, Wake, Written};
+use crate::transport::{ProduceError, Written};
 
 /// What a task was doing.
 #[derive(Debug)]
@@ -70,32 +68,8 @@ pub(crate) enum Report {
     Batch { id: u64, outcomes: Option<Vec<Outcome>> },
 }
 
-/// Completions on their way to the poll thread. Touched once a task, drained in batches.
-pub(crate) struct Completions {
-    queue: Mutex<Vec<Report>>,
-    wake: Wake,
-}
-
-impl Completions {
-    pub(crate) fn new(wake: Wake) -> Arc<Self> {
-        Arc::new(Self { queue: Mutex::default(), wake })
-    }
-
-    pub(crate) fn drain_into(&self, reports: &mut Vec<Report>) {
-        mem::swap(&mut *self.queue.lock(), reports);
-    }
-
-    pub(crate) fn push(&self, report: Report) {
-        let mut queue = self.queue.lock();
-        queue.push(report);
-        let was_empty = queue.len() == 1;
-        drop(queue);
-        // Whoever made the queue non-empty rings; the rest ride along.
-        if was_empty {
-            (self.wake)();
-        }
-    }
-}
+/// Completions, on their way to the poll thread.
+pub(crate) type Completions = Reports<Report>;
 
 /// A task's duty to report. Dropped without a report, it reports that the task vanished: no completion ever leaks.
 pub(crate) struct Duty {

@@ -55,7 +55,8 @@ pub(crate) fn dead_letter(topic: &Arc<str>, work: &Work, why: &Circumstances<'_>
     }
 }
 
-fn bounded(text: &str) -> &str {
+/// As much of an error's text as is kept.
+pub(crate) fn bounded(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_ERROR_BYTES)]
 }
 

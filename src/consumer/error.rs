@@ -20,13 +20,34 @@ pub enum BuildError {
         /// Its value.
         value: String,
     },
+    /// A property of the classic group protocol, with the newer one.
+    #[error("the Kafka property {property} is not for group.protocol = consumer: {instead}")]
+    ClassicProperty {
+        /// The property.
+        property: String,
+        /// What to do instead.
+        instead: &'static str,
+    },
     /// A policy parks keys, and there is nowhere to keep their events.
     #[error(
-        "the policy of {handler} is to park keys, and there is no store for their events: give one with `.parked_store(…)`"
+        "the policy of {handler} is to park keys, and the topic that is to keep their events cannot be used; mend that, or give a \
+         database with `.database(…)` or a store with `.parked_store(…)`"
     )]
     NoParkedStore {
         /// The handler.
         handler: &'static str,
+        /// What is wrong.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The topic of parked events is there, and cannot be used.
+    #[error("the events that the consumer group {group} parked in Kafka cannot be looked for")]
+    Parked {
+        /// The group.
+        group: String,
+        /// What is wrong.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A policy parks keys where events are not ordered by key.
     #[error(

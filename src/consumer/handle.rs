@@ -7,9 +7,11 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::commands::{Command, Commands, Selection};
+use super::health::{ConsumerHealth, HealthOptions};
 use super::parked::{ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord, ParkedStore};
 use super::stats::{ConsumerStats, Counters};
 use super::tenants::{TenantLimits, TenantParts, TenantStats, TenantsSetup};
+use crate::clock::Clock;
 use crate::transport::TopicPartition;
 
 /// Watches, steers and stops a running consumer. A cheap handle.
@@ -17,7 +19,8 @@ use crate::transport::TopicPartition;
 pub struct ConsumerHandle {
     shutdown: Arc<AtomicBool>,
     groups: Arc<[GroupControls]>,
-    parked: Option<Arc<dyn ParkedStore>>,
+    clock: Arc<dyn Clock>,
+    health: HealthOptions,
 }
 
 /// What is shared with a group's poll thread.
@@ -27,6 +30,7 @@ pub(crate) struct GroupControls {
     pub(crate) counters: Arc<Counters>,
     pub(crate) commands: Arc<Commands>,
     pub(crate) tenants: Option<TenantParts>,
+    pub(crate) parked: Option<Arc<dyn ParkedStore>>,
 }
 
 /// A running consumer could not be steered.
@@ -54,7 +58,10 @@ pub enum ControlError {
     #[error("nothing says whose an event is: say it with `.tenants(…)` when the consumer is built")]
     NoTenants,
     /// No key can be parked: no handler's policy parks keys.
-    #[error("nothing is parked here: no policy says `park_key`, and no store for parked events was given")]
+    #[error(
+        "nothing is parked here: no policy says `park_key`, no database and no store for parked events was given, and there is no topic of \
+         parked events"
+    )]
     NoParkedStore,
     /// The key is not parked.
     #[error("this key of {partition} is not parked in the group {group}")]
@@ -69,19 +76,27 @@ pub enum ControlError {
     Park(#[from] ParkError),
 }
 
+impl GroupControls {
+    fn store(&self) -> Result<&Arc<dyn ParkedStore>, ControlError> {
+        self.parked.as_ref().ok_or(ControlError::NoParkedStore)
+    }
+}
+
 impl ConsumerHandle {
     pub(crate) fn new(
-        groups: impl Iterator<Item = Arc<str>>,
-        parked: Option<Arc<dyn ParkedStore>>,
+        groups: impl Iterator<Item = (Arc<str>, Option<Arc<dyn ParkedStore>>)>,
+        clock: Arc<dyn Clock>,
+        health: HealthOptions,
         tenants: Option<&TenantsSetup>,
     ) -> Self {
-        let controls = |group| GroupControls {
+        let controls = |(group, parked)| GroupControls {
             group,
             counters: Arc::default(),
             commands: Arc::default(),
             tenants: tenants.map(TenantsSetup::parts),
+            parked,
         };
-        Self { shutdown: Arc::default(), groups: groups.map(controls).collect(), parked }
+        Self { shutdown: Arc::default(), groups: groups.map(controls).collect(), clock, health }
     }
 
     pub(crate) fn groups(&self) -> &[GroupControls] {
@@ -96,6 +111,25 @@ impl ConsumerHandle {
     pub fn shut_down(&self) {
         self.shutdown.store(true, Ordering::Release);
         self.groups.iter().for_each(|group| group.commands.wake());
+    }
+
+    /// Whether an orderly stop has begun.
+    pub(super) fn is_shutting_down(&self) -> bool {
+        self.shutdown.load(Ordering::Acquire)
+    }
+
+    /// How healthy the consumer is: whether its threads turn, and whether it gets on with its partitions; and if not, why.
+    pub fn health(&self) -> ConsumerHealth {
+        let now = self.clock.monotonic();
+        let of_group = |group: &GroupControls| group.counters.pulse.health(&group.group, now, &self.health);
+        ConsumerHealth::of(self.groups.iter().map(of_group).collect())
+    }
+
+    /// What a group's poll thread tells, for tests that play it.
+    #[cfg(test)]
+    #[cfg(feature = "http")]
+    pub(crate) fn counters(&self, group: usize) -> Arc<Counters> {
+        Arc::clone(&self.groups[group].counters)
     }
 
     /// What all groups have done.
@@ -183,8 +217,8 @@ impl ConsumerHandle {
     /// # Errors
     /// Nothing can be parked here, or the store failed.
     pub async fn parked(&self, group: &str) -> Result<Vec<ParkedKey>, ControlError> {
-        let group = Arc::clone(&self.controls(group)?.group);
-        Ok(self.store()?.keys(group, Vec::new()).await?)
+        let controls = self.controls(group)?;
+        Ok(controls.store()?.keys(Arc::clone(&controls.group), Vec::new()).await?)
     }
 
     /// The first `limit` parked events of a key, in their order.
@@ -198,8 +232,9 @@ impl ConsumerHandle {
         key: Bytes,
         limit: usize,
     ) -> Result<Vec<ParkedRecord>, ControlError> {
-        let group = Arc::clone(&self.controls(group)?.group);
-        Ok(self.store()?.records(ParkedKeyId { group, partition, key }, limit).await?)
+        let controls = self.controls(group)?;
+        let id = ParkedKeyId { group: Arc::clone(&controls.group), partition, key };
+        Ok(controls.store()?.records(id, limit).await?)
     }
 
     /// Ask for a parked key to be released, or its first event skipped, or all of it discarded. The member that has the partition
@@ -216,15 +251,11 @@ impl ConsumerHandle {
     ) -> Result<(), ControlError> {
         let controls = self.controls(group)?;
         let id = ParkedKeyId { group: Arc::clone(&controls.group), partition: partition.clone(), key };
-        if !self.store()?.request(id, Some(request)).await? {
+        if !controls.store()?.request(id, Some(request)).await? {
             return Err(ControlError::NotParked { group: group.to_owned(), partition });
         }
         controls.commands.send(Command::LookAtParked);
         Ok(())
-    }
-
-    fn store(&self) -> Result<&Arc<dyn ParkedStore>, ControlError> {
-        self.parked.as_ref().ok_or(ControlError::NoParkedStore)
     }
 
     fn controls(&self, group: &str) -> Result<&GroupControls, ControlError> {

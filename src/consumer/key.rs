@@ -116,8 +116,8 @@ pub(crate) enum KeyState {
     /// Its first waiting event can start as soon as a place is free.
     #[default]
     Ready,
-    /// A task works on this event.
-    Running { work: Work, task: Option<AbortHandle> },
+    /// A task works on this event; `run` is its number among those that run.
+    Running { work: Work, task: Option<AbortHandle>, run: usize },
     /// This event is tried again when its timer fires.
     Pausing { work: Work },
     /// Its first waiting event can start once its handler's gate lets it.

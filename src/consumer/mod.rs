@@ -13,6 +13,7 @@ mod error;
 mod error_text;
 mod gate;
 pub(crate) mod handle;
+pub mod health;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub(crate) mod inbox;
 mod key;
@@ -39,10 +40,14 @@ pub use crate::dead_letters::header as dead_letter_header;
 pub use builder::{ConsumerBuilder, DispatchSettings};
 pub use error::{BuildError, RunError, StopReason};
 pub use handle::{ConsumerHandle, ControlError};
+pub use health::{ConsumerHealth, HealthOptions};
 pub use listing::{BatchListing, ROUTES_VARIABLE, RouteListing};
 pub use options::ConsumerOptions;
 pub use running::Consumer;
 #[cfg(feature = "cli")]
 pub(crate) use running::terminated;
 pub use stats::ConsumerStats;
+#[cfg(test)]
+#[cfg(feature = "http")]
+pub(crate) use stats::Counters;
 pub use tenants::{TenantLimit, TenantLimits, TenantLimitsError, TenantStats};

@@ -67,7 +67,7 @@ impl OffsetTracker {
     }
 
     /// The lowest offset that is not complete, of those seen.
-    fn oldest(&self) -> Option<i64> {
+    pub(crate) fn oldest(&self) -> Option<i64> {
         self.outstanding.first().copied().or(self.newest)
     }
 

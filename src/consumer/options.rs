@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::health::HealthOptions;
 use crate::dispatch::{BreakerPolicy, OnExhausted, RetryPolicy};
 use crate::transport::kafka::{KafkaOptions, StartFrom};
 
@@ -30,6 +31,9 @@ use crate::transport::kafka::{KafkaOptions, StartFrom};
 /// | `restart_window_ms` | 300,000 | milliseconds |
 /// | `dead_letter_topic` | the group's name and `.dead-letters` | |
 /// | `create_dead_letter_topic` | true | |
+/// | `health` | [`HealthOptions::default`] | |
+/// | `parked_topic` | the group's name and `.parked` | |
+/// | `create_parked_topic` | true | |
 ///
 /// ```
 /// use std::time::Duration;
@@ -69,10 +73,17 @@ pub struct ConsumerOptions {
     pub(crate) restart_window: Duration,
     pub(crate) dead_letter_topic: Option<String>,
     pub(crate) create_dead_letter_topic: bool,
+    pub(crate) health: HealthOptions,
+    pub(crate) parked_topic: Option<String>,
+    pub(crate) create_parked_topic: bool,
 }
 
-/// librdkafka's default of `session.timeout.ms`, and the brokers' for groups of the newer protocol.
+/// librdkafka's default of `session.timeout.ms`.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// What an absence is held against where the brokers coordinate groups: there they set the session's length and tell nobody. It is
+/// 45 s by default, but may be as short as the pause between two heartbeats, which is this long by default.
+const SHORTEST_SESSION: Duration = Duration::from_secs(5);
 
 impl ConsumerOptions {
     /// The options of the service called `service`; its name begins the names of its groups.
@@ -194,11 +205,35 @@ impl ConsumerOptions {
         self.create_dead_letter_topic = create;
         self
     }
+
+    /// When the consumer counts as live and ready, and what is told of it. Default: [`HealthOptions::default`].
+    pub fn health(mut self, health: HealthOptions) -> Self {
+        self.health = health;
+        self
+    }
+
+    /// The topic of parked events, where no database keeps them. Default: the group's name and `.parked`. It has one partition and is
+    /// compacted.
+    pub fn parked_topic(mut self, topic: impl Into<String>) -> Self {
+        self.parked_topic = Some(topic.into());
+        self
+    }
+
+    /// Whether the topic of parked events is created at startup when a policy parks keys and it is missing. Default: `true`; when
+    /// `false`, a missing one is an error at startup.
+    pub fn create_parked_topic(mut self, create: bool) -> Self {
+        self.create_parked_topic = create;
+        self
+    }
 }
 
 impl ConsumerOptions {
-    /// How long a member may be silent before the group takes it for gone: the client's `session.timeout.ms`.
+    /// How long a member may be silent without the group taking it for gone: the client's `session.timeout.ms`, or what brokers
+    /// that set it themselves grant at least.
     pub(crate) fn session_timeout(&self) -> Duration {
+        if self.kafka.brokers_coordinate_groups() {
+            return SHORTEST_SESSION;
+        }
         let given = self.kafka.user_property("session.timeout.ms").and_then(|(_, value)| value.parse().ok());
         given.map_or(SESSION_TIMEOUT, Duration::from_millis)
     }
@@ -208,6 +243,7 @@ impl ConsumerOptions {
         self.max_in_flight = self.max_in_flight.max(1);
         self.max_buffered_bytes = self.max_buffered_bytes.max(1);
         self.commit_count = self.commit_count.max(1);
+        self.max_parked_per_key = self.max_parked_per_key.max(1);
         self
     }
 }
@@ -234,6 +270,9 @@ impl Default for ConsumerOptions {
             restart_window: Duration::from_mins(5),
             dead_letter_topic: None,
             create_dead_letter_topic: true,
+            health: HealthOptions::default(),
+            parked_topic: None,
+            create_parked_topic: true,
         }
     }
 }
@@ -258,5 +297,18 @@ mod tests {
             .kafka(KafkaOptions::new("b:1"));
         assert_eq!(options, expected);
         assert!(serde_json::from_str::<ConsumerOptions>(r#"{"max_in_fligth": 1}"#).is_err());
+    }
+
+    #[test]
+    fn an_absence_is_held_against_the_shortest_session_the_group_may_have() {
+        let timeout = |properties: &[(&str, &str)]| {
+            let given = |kafka: KafkaOptions, (name, value): &(&str, &str)| kafka.property(*name, *value);
+            let kafka = properties.iter().fold(KafkaOptions::default(), given);
+            ConsumerOptions::new("leaderboards").kafka(kafka).session_timeout().as_secs()
+        };
+        assert_eq!(timeout(&[]), 45);
+        assert_eq!(timeout(&[("session.timeout.ms", "6000")]), 6);
+        // What a member of this protocol says of its session is not heard.
+        assert_eq!(timeout(&[("session.timeout.ms", "60000"), ("group.protocol", "consumer")]), 5);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
@@ -17,8 +18,20 @@ use crate::transport::{CommitOffset, TopicPartition};
 pub(crate) struct ParkedState {
     /// How many there are.
     pub(crate) records: u64,
+    /// Whether the store has said so since the last one was added.
+    pub(crate) counted: bool,
     /// What is being done about it.
     pub(crate) request: Option<ParkRequest>,
+    /// The event that is being skipped, once it is known; `Some(None)` when there was none.
+    pub(crate) skipped: Arc<OnceLock<Option<i64>>>,
+    /// The look at operators' requests that was under way when the last one was done; 0 for none.
+    pub(crate) answered_in: u64,
+}
+
+impl ParkedState {
+    pub(crate) fn of(records: u64) -> Self {
+        Self { records, counted: true, ..Self::default() }
+    }
 }
 
 /// A partition that is ours, under one assignment.
@@ -44,6 +57,8 @@ pub(crate) struct Partition {
     pub(crate) loading: bool,
     /// Keys whose events wait in the parked store.
     pub(crate) parked: HashMap<Bytes, ParkedState, RandomState>,
+    /// How many of them are being released, skipped or discarded.
+    pub(crate) unparking: usize,
     /// Tasks under way.
     pub(crate) running: usize,
     /// Bytes held for it.
@@ -67,6 +82,7 @@ impl Partition {
             doubtful: false,
             loading: false,
             parked: HashMap::default(),
+            unparking: 0,
             running: 0,
             buffered_bytes: 0,
             changed: false,

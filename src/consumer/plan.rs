@@ -9,8 +9,8 @@ use super::key::WorkRoute;
 use super::options::ConsumerOptions;
 use super::retry::FailurePolicy;
 use crate::dispatch::{
-    BatchFuture, BreakerPolicy, Delivery, DeliveryOrder, Dispatcher, HandlerFuture, Limits, Policy, RouteConflict,
-    RouteHandle, RouteInfo, RouteMatch, Router,
+    BatchFuture, BreakerPolicy, Delivery, DeliveryOrder, Dispatcher, HandlerFuture, Limits, OnExhausted, Policy,
+    RouteConflict, RouteHandle, RouteInfo, RouteMatch, Router,
 };
 use crate::envelope::EnvelopeView;
 
@@ -164,6 +164,11 @@ fn handler_name(dispatcher: &str, method: &str) -> &'static str {
 }
 
 impl GroupPlan {
+    /// A route whose policy is to park keys.
+    pub(crate) fn parking_route(&self) -> Option<&BoundRoute> {
+        self.routes().find(|route| route.policy.on_exhausted == OnExhausted::ParkKey)
+    }
+
     /// All routes.
     pub(crate) fn routes(&self) -> impl Iterator<Item = &BoundRoute> {
         self.topics.iter().flat_map(|plan| &plan.routes)

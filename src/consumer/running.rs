@@ -9,12 +9,14 @@ use futures_util::StreamExt as _;
 use futures_util::future::{self, Either};
 use futures_util::stream::FuturesUnordered;
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 
 use super::builder::ConsumerBuilder;
 use super::driver::spawn_thread;
 use super::engine::{Engine, Parts};
 use super::error::{RunError, StopReason};
 use super::handle::ConsumerHandle;
+use super::health::watch;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 use super::inbox::ConsumerInbox;
 use super::options::ConsumerOptions;
@@ -45,7 +47,6 @@ pub struct Consumer {
     codec: Codec,
     clock: Arc<dyn Clock>,
     extensions: Extensions,
-    parked: Option<Arc<dyn ParkedStore>>,
     tenants: Option<TenantsSetup>,
     groups: Vec<Group>,
     handle: ConsumerHandle,
@@ -57,6 +58,7 @@ pub struct Consumer {
 pub(super) struct Group {
     pub(super) plan: GroupPlan,
     pub(super) producer: Arc<dyn Producer>,
+    pub(super) parked: Option<Arc<dyn ParkedStore>>,
     /// Of all its topics.
     pub(super) partitions: u32,
 }
@@ -67,6 +69,15 @@ struct StopOnDrop(ConsumerHandle);
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
         self.0.shut_down();
+    }
+}
+
+/// Ends a task when the future it serves ends.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -81,18 +92,16 @@ impl Consumer {
         codec: Codec,
         clock: Arc<dyn Clock>,
         extensions: Extensions,
-        parked: Option<Arc<dyn ParkedStore>>,
         tenants: Option<TenantsSetup>,
         groups: Vec<Group>,
     ) -> Self {
-        let names = groups.iter().map(|group| Arc::clone(&group.plan.group));
-        let handle = ConsumerHandle::new(names, parked.clone(), tenants.as_ref());
+        let names = groups.iter().map(|group| (Arc::clone(&group.plan.group), group.parked.clone()));
+        let handle = ConsumerHandle::new(names, Arc::clone(&clock), options.health.clone(), tenants.as_ref());
         Self {
             options,
             codec,
             clock,
             extensions,
-            parked,
             tenants,
             groups,
             handle,
@@ -133,7 +142,8 @@ impl Consumer {
             let groups = self.groups.iter().map(|group| Arc::clone(&group.plan.group)).collect();
             inbox.keep_up(groups, &Handle::current())
         });
-        let _watched = self.tenants.as_ref().and_then(|tenants| tenants.watch(&handle, &Handle::current()));
+        let _watched_limits = self.tenants.as_ref().and_then(|tenants| tenants.watch(&handle, &Handle::current()));
+        let _watch = AbortOnDrop(tokio::spawn(watch(handle.clone())).abort_handle());
         let mut engines = self.start();
         let mut result = Ok(());
         {
@@ -171,7 +181,7 @@ impl Consumer {
                 extensions,
                 producer: group.producer,
                 passed_over,
-                parked: self.parked.clone(),
+                parked: group.parked,
                 runtime: runtime.clone(),
                 counters: Arc::clone(&controls.counters),
                 shutdown: self.handle.shutdown(),
@@ -179,9 +189,11 @@ impl Consumer {
                 tenants: controls.tenants.clone(),
                 observer: None,
             };
-            let name = Arc::clone(&controls.group);
+            let (name, counters) = (Arc::clone(&controls.group), Arc::clone(&controls.counters));
             engines.push(async move {
                 let ended = supervise(parts, partitions).await;
+                // Also where it could not even begin.
+                counters.pulse.end(&ended.as_ref().err().map_or("it was stopped".to_owned(), ToString::to_string));
                 ended.map_err(|source| RunError { group: name.to_string(), source })
             });
         }

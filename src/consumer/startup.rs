@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use super::error::BuildError;
 use super::options::ConsumerOptions;
+use super::parked::{
+    KafkaParkedOptions, KafkaParkedStore, ParkedStore, ParkedTopicError, ensure_parked_topic, parked_topic,
+};
 use super::plan::GroupPlan;
 use crate::transport::Producer;
 use crate::transport::kafka::{KafkaProducer, ProducerOptions, Retention, TopicError, TopicSpec, topics};
@@ -13,6 +16,14 @@ const DEAD_LETTER_BYTES: u32 = 16 * 1024;
 
 /// Properties that would commit offsets behind the engine's back.
 const FORBIDDEN: [&str; 2] = ["enable.auto.commit", "enable.auto.offset.store"];
+
+/// Properties of the classic group protocol that the newer one has no use for, and what to do instead.
+const CLASSIC: [(&str, &str); 4] = [
+    ("session.timeout.ms", "the brokers set it (group.consumer.session.timeout.ms); remove it"),
+    ("heartbeat.interval.ms", "the brokers set it (group.consumer.heartbeat.interval.ms); remove it"),
+    ("partition.assignment.strategy", "the brokers assign; name theirs with group.remote.assignor, or remove it"),
+    ("group.protocol.type", "remove it"),
+];
 
 /// What is known of a group's topics.
 pub(super) struct SourceTopics {
@@ -29,6 +40,13 @@ pub(super) fn check_properties(options: &ConsumerOptions) -> Result<(), BuildErr
             && !value.eq_ignore_ascii_case("false")
         {
             return Err(BuildError::Property { property: property.to_owned(), value: value.to_owned() });
+        }
+    }
+    if options.kafka.brokers_coordinate_groups() {
+        for (name, instead) in CLASSIC {
+            if let Some((property, _)) = options.kafka.user_property(name) {
+                return Err(BuildError::ClassicProperty { property: property.to_owned(), instead });
+            }
         }
     }
     Ok(())
@@ -87,4 +105,41 @@ pub(super) fn dead_letter_producer(
         Ok(producer) => Ok(Arc::new(producer)),
         Err(error) => Err(BuildError::Client { group: plan.group.to_string(), source: Box::new(error) }),
     }
+}
+
+/// Where the group's parked events are kept when no other store is given: the topic is created where a policy parks keys, and looked
+/// into wherever it is there, since the events of an earlier policy are not forgotten.
+pub(super) async fn kafka_parked_store(
+    plan: &GroupPlan,
+    options: &ConsumerOptions,
+    topics: &SourceTopics,
+) -> Result<Option<Arc<dyn ParkedStore>>, BuildError> {
+    let parking = plan.parking_route();
+    let topic = options.parked_topic.clone().unwrap_or_else(|| parked_topic(&plan.group));
+    let failed = |source: Box<dyn std::error::Error + Send + Sync>| match parking {
+        Some(route) => BuildError::NoParkedStore { handler: route.handler, source },
+        None => BuildError::Parked { group: plan.group.to_string(), source },
+    };
+    let timeout = options.startup_timeout;
+    if parking.is_none() {
+        match topics::exists(&options.kafka, &topic, timeout).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            // Whoever may not see it has nothing in it.
+            Err(error) => {
+                tracing::debug!(group = &*plan.group, %error, "whether there is a topic of parked events is not known");
+                return Ok(None);
+            }
+        }
+    }
+    let largest = topics.max_message_bytes;
+    let create = options.create_parked_topic && parking.is_some();
+    let ensured = ensure_parked_topic(&options.kafka, &topic, create, largest, timeout).await;
+    ensured.map_err(|error: ParkedTopicError| failed(Box::new(error)))?;
+    let mut store = KafkaParkedOptions::new().topic(topic).patience(timeout);
+    if let Some(largest) = largest {
+        store = store.largest_record(largest);
+    }
+    let store = KafkaParkedStore::new(&options.kafka, store).map_err(|error| failed(Box::new(error)))?;
+    Ok(Some(Arc::new(store)))
 }

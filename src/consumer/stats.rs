@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::health::Pulse;
+
 /// Counters, kept by the poll thread and read by anyone.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -24,6 +26,8 @@ pub(crate) struct Counters {
     pub(crate) assigned: AtomicU64,
     pub(crate) in_flight: AtomicU64,
     pub(crate) buffered_bytes: AtomicU64,
+    /// How the poll thread is.
+    pub(crate) pulse: Pulse,
 }
 
 /// What a consumer has done since it started.

@@ -242,6 +242,12 @@ impl Failure {
     }
 }
 
+/// Whether nothing took effect and the same statements may succeed.
+#[cfg(all(feature = "consumer", any(feature = "mysql", feature = "sqlite")))]
+pub(crate) fn may_run_again(error: &sqlx::Error) -> bool {
+    Failure::of(error).may_run_again()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,18 +6,20 @@ use super::pool::Pool;
 use super::sql::Dialect;
 use super::{Database, Error};
 
-/// The migrations of one dialect, in order; the first is version 1. Each may run again where it was interrupted.
-const fn migrations(dialect: Dialect) -> &'static [&'static str] {
+/// The migrations of one dialect, in the order of their versions. Each may run again where it was interrupted.
+const fn migrations(dialect: Dialect) -> &'static [(u32, &'static str)] {
     match dialect {
         #[cfg(feature = "mysql")]
         Dialect::MySql => &[
-            include_str!("../../migrations/mysql/0001_outbox.sql"),
-            include_str!("../../migrations/mysql/0002_inbox.sql"),
+            (1, include_str!("../../migrations/mysql/0001_outbox.sql")),
+            (2, include_str!("../../migrations/mysql/0002_inbox.sql")),
+            (3, include_str!("../../migrations/mysql/0003_parked.sql")),
         ],
         #[cfg(feature = "sqlite")]
         Dialect::Sqlite => &[
-            include_str!("../../migrations/sqlite/0001_outbox.sql"),
-            include_str!("../../migrations/sqlite/0002_inbox.sql"),
+            (1, include_str!("../../migrations/sqlite/0001_outbox.sql")),
+            (2, include_str!("../../migrations/sqlite/0002_inbox.sql")),
+            (3, include_str!("../../migrations/sqlite/0003_parked.sql")),
         ],
     }
 }
@@ -50,7 +52,7 @@ impl Database {
     /// # Errors
     /// [`Error::NotMigrated`]; [`Error::Sql`].
     pub async fn check_migrated(&self) -> Result<(), Error> {
-        let wanted = version(migrations(self.pool.dialect()).len());
+        let wanted = newest(migrations(self.pool.dialect()));
         let found = match self.pool.query(VERSION.to_owned()).await {
             Ok(rows) => rows.first().map_or(Ok(0), |row| row.integer(0)),
             Err(error) if super::error::Failure::of(&error) == super::error::Failure::NoTables => Ok(0),
@@ -63,8 +65,8 @@ impl Database {
     }
 }
 
-fn version(index: usize) -> u32 {
-    u32::try_from(index).unwrap_or(u32::MAX)
+fn newest(migrations: &[(u32, &'static str)]) -> u32 {
+    migrations.last().map_or(0, |(version, _)| *version)
 }
 
 #[cfg(feature = "mysql")]
@@ -84,13 +86,12 @@ async fn migrate_mysql(pool: &sqlx::MySqlPool) -> Result<u32, Error> {
     let found = connection.fetch_one(sqlx::raw_sql(VERSION)).await.map_err(failed)?;
     let found = found.try_get_unchecked::<i64, _>(0).map_err(failed)?;
     let migrations = migrations(Dialect::MySql);
-    for (index, migration) in migrations.iter().enumerate().skip(usize::try_from(found).unwrap_or_default()) {
-        let version = version(index + 1);
+    for (version, migration) in migrations.iter().copied().filter(|(version, _)| i64::from(*version) > found) {
         let run = format!("{};INSERT INTO tidings_migration (version) VALUES ({version})", migration.trim_end());
         let run = connection.execute(sqlx::raw_sql(AssertSqlSafe(run))).await;
         run.map_err(|source| Error::Migration { version, source })?;
     }
-    Ok(version(migrations.len()))
+    Ok(newest(migrations))
 }
 
 #[cfg(feature = "sqlite")]
@@ -101,12 +102,11 @@ async fn migrate_sqlite(pool: &sqlx::SqlitePool) -> Result<u32, Error> {
     let found = transaction.fetch_one(sqlx::raw_sql(VERSION)).await.map_err(failed)?;
     let found = found.try_get_unchecked::<i64, _>(0).map_err(failed)?;
     let migrations = migrations(Dialect::Sqlite);
-    for (index, migration) in migrations.iter().enumerate().skip(usize::try_from(found).unwrap_or_default()) {
-        let version = version(index + 1);
+    for (version, migration) in migrations.iter().copied().filter(|(version, _)| i64::from(*version) > found) {
         let run = format!("{};INSERT INTO tidings_migration (version) VALUES ({version})", migration.trim_end());
         let run = transaction.execute(sqlx::raw_sql(AssertSqlSafe(run))).await;
         run.map_err(|source| Error::Migration { version, source })?;
     }
     transaction.commit().await.map_err(failed)?;
-    Ok(version(migrations.len()))
+    Ok(newest(migrations))
 }

@@ -49,6 +49,8 @@ pub use atomically::{Locking, TransactionOptions};
 pub use connection::Connection;
 pub use entity::{Entity, Saved, Versioned};
 pub use error::Error;
+#[cfg(all(feature = "consumer", any(feature = "mysql", feature = "sqlite")))]
+pub(crate) use error::{check_name, may_run_again};
 pub use inbox::Inbox;
 pub use options::DatabaseOptions;
 pub use pool::Database;

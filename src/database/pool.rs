@@ -223,6 +223,11 @@ impl Row {
         integer -> i64
     );
     column!(
+        /// A number or `NULL`.
+        #[cfg(feature = "consumer")]
+        optional_integer -> Option<i64>
+    );
+    column!(
         /// Text.
         text -> String
     );
@@ -233,5 +238,10 @@ impl Row {
     column!(
         /// Bytes.
         bytes -> Vec<u8>
+    );
+    column!(
+        /// Bytes or `NULL`.
+        #[cfg(feature = "consumer")]
+        optional_bytes -> Option<Vec<u8>>
     );
 }

@@ -8,6 +8,7 @@
 
 mod bucket;
 mod durability;
+mod health;
 mod lease;
 mod options;
 mod order;
@@ -22,6 +23,7 @@ mod table;
 mod wake;
 
 pub use bucket::{BUCKETS, bucket_of};
+pub use health::{OutboxHealth, OutboxLimits, health};
 pub use options::RelayOptions;
 pub use producers::{KafkaProducers, ProducerFactory};
 pub use relay::{Relay, RelayError, RelayHandle, RelaySummary};

@@ -132,3 +132,11 @@ pub(super) async fn backlog(database: &Database, limit: u32) -> Result<(u64, Dur
     let oldest = oldest.first().map_or(Ok(0), |row| row.integer(0))?;
     Ok((rows.unsigned_abs(), Duration::from_micros(u64::try_from(oldest).unwrap_or_default())))
 }
+
+/// How many buckets no relay owns.
+pub(super) async fn unowned(database: &Database) -> Result<u64, sqlx::Error> {
+    let pool = &database.pool;
+    let now = pool.dialect().now();
+    let count = format!("SELECT COUNT(*) FROM tidings_outbox_lease WHERE owner IS NULL OR expires_at <= {now}");
+    Ok(pool.query(count).await?.first().map_or(Ok(0), |row| row.integer(0))?.unsigned_abs())
+}

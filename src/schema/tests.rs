@@ -179,7 +179,11 @@ async fn what_is_no_payload_is_undecodable_in_plain_words() {
         (None, "the record has no payload"),
         (Some(&[]), "the payload is 0 bytes long, and its schema id alone takes 5"),
         (Some(b"{\"user_id\":1}"), "the payload begins with the byte 0x7b, and Avro with a schema id begins with 0x00"),
-        (Some(&[0, 0, 0, 0, 99]), "the payload's schema 99 is not to be had: no schema has the id 99"),
+        (
+            Some(&[0, 0, 0, 0, 99]),
+            "the payload's schema 99 is not to be had: no schema registry is configured, and no schema of this process has the id 99: \
+             if the payload was written with a registry, use that one",
+        ),
         (Some(&longer), "1 bytes are left behind the payload"),
         (Some(&framed.bytes[..8]), "field `nickname`: it says it is 4 bytes long, and 1 bytes are left"),
     ];

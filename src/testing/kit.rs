@@ -23,6 +23,7 @@ use super::service::Service;
 use super::stage::Stage;
 use super::{TestOptions, time};
 use crate::clock::{Clock, ManualClock, SystemClock};
+use crate::consumer::parked::MemoryParkedStore;
 use crate::consumer::{BuildError, ConsumerBuilder};
 use crate::event::Event;
 use crate::outcome::HandlerError;
@@ -48,6 +49,8 @@ pub(super) struct Inner {
     pub(super) faults: Arc<Faults>,
     /// Writes by the brokers' names.
     pub(super) producer: Arc<dyn Producer>,
+    /// Keeps parked events where no store is given, for all processes: what the topic of parked events does in production.
+    pub(super) parked: MemoryParkedStore,
     pub(super) members: Mutex<Vec<Member>>,
     services: Mutex<Vec<Arc<Service>>>,
     publishers: AsyncMutex<HashMap<Arc<str>, Publisher>>,
@@ -96,6 +99,7 @@ impl TestKit {
                 journal: Arc::default(),
                 faults: Arc::default(),
                 producer,
+                parked: MemoryParkedStore::new(),
                 members: Mutex::default(),
                 services: Mutex::default(),
                 publishers: AsyncMutex::default(),

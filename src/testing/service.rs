@@ -16,6 +16,7 @@ use crate::consumer::driver::{spawn_thread, turn_in_task};
 use crate::consumer::engine::{Engine, Parts};
 use crate::consumer::handle::GroupControls;
 use crate::consumer::observer::Observer;
+use crate::consumer::parked::ParkedStore;
 use crate::consumer::plan::GroupPlan;
 use crate::consumer::tenants::WatchedLimits;
 use crate::consumer::{ConsumerHandle, RunError, StopReason};
@@ -74,9 +75,13 @@ impl Service {
     /// # Errors
     /// An engine could not be made.
     pub(super) fn start(self: &Arc<Self>, kit: &Inner, number: u64) -> Result<Process, RunError> {
-        let Blueprint { plans, parked, tenants, .. } = &self.blueprint;
-        let names = plans.iter().map(|plan| kit.stage.real(&plan.group));
-        let handle = ConsumerHandle::new(names, parked.clone(), tenants.as_ref());
+        let Blueprint { plans, parked, tenants, options, .. } = &self.blueprint;
+        let groups = plans.iter().map(|plan| {
+            let by_default = || plan.parking_route().map(|_| Arc::new(kit.parked.clone()) as Arc<dyn ParkedStore>);
+            (kit.stage.real(&plan.group), parked.clone().or_else(by_default))
+        });
+        let clock = Arc::clone(&kit.clock) as Arc<dyn Clock>;
+        let handle = ConsumerHandle::new(groups, clock, options.health.clone(), tenants.as_ref());
         let watched_limits = tenants.as_ref().and_then(|tenants| tenants.watch(&handle, &Handle::current()));
         let (mut engines, mut takers) = (Vec::new(), Vec::new());
         for (plan, controls) in plans.iter().zip(handle.groups()) {
@@ -148,7 +153,7 @@ fn parts(
         extensions,
         producer,
         passed_over,
-        parked: blueprint.parked.clone(),
+        parked: controls.parked.clone(),
         runtime: Handle::current(),
         counters: Arc::clone(&controls.counters),
         shutdown: Arc::clone(&watched.shutdown),

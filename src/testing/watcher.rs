@@ -229,6 +229,10 @@ impl<T: ConsumerTransport> ConsumerTransport for WatchedTransport<T> {
         self.inner.fetch(partition, most, records)
     }
 
+    fn end_offset(&self, partition: &TopicPartition) -> Option<i64> {
+        self.inner.end_offset(partition)
+    }
+
     fn commit(&mut self, offsets: &[CommitOffset]) -> Result<(), ConsumeError> {
         if self.watched.faults.commits.take() {
             let reason = "the test kit was told to fail it".to_owned();

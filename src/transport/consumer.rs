@@ -148,6 +148,9 @@ pub trait ConsumerTransport: Send {
     fn fetch(&mut self, partition: &TopicPartition, most: usize, records: &mut Vec<Record>)
     -> Result<(), ConsumeError>;
 
+    /// Behind the newest record of a partition that is ours, as the broker last said. `None` while it has not said.
+    fn end_offset(&self, partition: &TopicPartition) -> Option<i64>;
+
     /// Start to commit; [`GroupEvent::Committed`] tells the end.
     ///
     /// # Errors

@@ -71,6 +71,25 @@ impl Headers {
         (position == wire.len()).then_some(Self { buffer: Buffer::Read(wire), spans })
     }
 
+    /// The headers as they stand in a Kafka record: what [`from_wire`](Self::from_wire) reads.
+    pub fn to_wire(&self) -> Vec<u8> {
+        let mut wire = Vec::with_capacity(self.bytes().len() + 4 * self.len() + 2);
+        push_varint(&mut wire, self.len());
+        for header in self.iter() {
+            push_varint(&mut wire, header.name.len());
+            wire.extend_from_slice(header.name);
+            match header.value {
+                Some(value) => {
+                    push_varint(&mut wire, value.len());
+                    wire.extend_from_slice(value);
+                }
+                // -1, zigzag.
+                None => wire.push(1),
+            }
+        }
+        wire
+    }
+
     /// Add a header behind the others.
     pub fn push(&mut self, name: impl AsRef<[u8]>, value: Option<&[u8]>) {
         if let Some(value) = value {
@@ -189,6 +208,19 @@ impl Default for Buffer {
     }
 }
 
+/// Append a length as a zigzag varint.
+fn push_varint(wire: &mut Vec<u8>, length: usize) {
+    let mut left = (length as u64) << 1;
+    loop {
+        let [low, ..] = left.to_le_bytes();
+        left >>= 7;
+        if left == 0 {
+            return wire.push(low & 0x7f);
+        }
+        wire.push(low | 0x80);
+    }
+}
+
 /// A zigzag varint of at most 32 bits.
 fn take_varint(wire: &[u8], position: &mut usize) -> Option<i64> {
     let mut number = 0_u64;
@@ -278,6 +310,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn headers_read_back_as_they_were_written(
+            headers in proptest::collection::vec((any::<Vec<u8>>(), any::<Option<Vec<u8>>>()), 0..20)
+        ) {
+            let wire = headers.iter().map(|(name, value)| (name, value.as_ref())).collect::<Headers>().to_wire();
+            let read = Headers::from_wire(wire.into()).unwrap();
+            let read: Vec<_> = read.iter().map(|header| (header.name.to_vec(), header.value.map(<[u8]>::to_vec))).collect();
+            prop_assert_eq!(read, headers);
+        }
+
         #[test]
         fn no_bytes_make_reading_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             if let Some(headers) = Headers::from_wire(bytes.into()) {

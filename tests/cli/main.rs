@@ -4,6 +4,7 @@
 mod command;
 mod inbox;
 mod migrate;
+mod parked;
 mod publish;
 mod routes;
 mod settings;

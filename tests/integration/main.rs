@@ -21,6 +21,9 @@ mod events;
 mod faults;
 #[cfg(feature = "mysql")]
 mod inbox_on_servers;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+#[path = "../faults/journal.rs"]
+mod journal;
 #[cfg(feature = "publisher")]
 mod kafka;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
@@ -28,6 +31,8 @@ mod kill;
 #[cfg(all(feature = "testing", feature = "macros"))]
 #[path = "../testing/members.rs"]
 mod members;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod parked_stores;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod parts;
 #[cfg(feature = "mysql")]

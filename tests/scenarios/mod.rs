@@ -2,6 +2,8 @@
 
 pub(crate) mod account;
 pub(crate) mod inbox;
+#[cfg(feature = "consumer")]
+pub(crate) mod parked;
 pub(crate) mod relaying;
 pub(crate) mod stage;
 pub(crate) mod transactions;
@@ -83,6 +85,29 @@ macro_rules! all_scenarios {
                 a_row_that_somebody_spoilt_is_parked,
                 the_status_tells_of_the_backlog,
                 a_row_with_a_lower_id_that_appears_later_is_still_published,
+            }
+        }
+    };
+}
+
+/// A test for each thing that every store of parked events must do.
+#[cfg(feature = "consumer")]
+#[macro_export]
+macro_rules! parked_scenarios {
+    ($attributes:tt $stage:tt) => {
+        $crate::scenarios! { $attributes $stage
+            parked {
+                an_event_comes_back_as_it_was,
+                events_of_a_key_are_read_in_the_order_of_their_offsets_however_they_were_parked,
+                an_event_parked_again_replaces_itself_and_is_counted_once,
+                an_event_is_removed_once_however_often_that_is_asked,
+                a_forgotten_key_is_gone_with_its_request,
+                keys_are_those_of_the_group_and_the_partitions_asked_for,
+                a_request_stays_until_it_is_withdrawn_and_needs_a_key_that_is_parked,
+                keys_that_differ_in_a_byte_are_different_keys,
+                many_events_of_a_key_are_counted_read_in_parts_and_forgotten,
+                calls_at_once_for_many_keys_lose_nothing,
+                a_call_that_is_over_is_seen_by_every_other_process,
             }
         }
     };

@@ -9,6 +9,23 @@ use scenarios::stage::Stage;
 
 all_scenarios! { [] (Stage::sqlite()) }
 
+#[cfg(feature = "consumer")]
+mod parked_in_memory {
+    use super::scenarios;
+    use super::scenarios::parked::ParkedStage;
+
+    crate::parked_scenarios! { [] (async { ParkedStage::memory() }) }
+}
+
+#[cfg(feature = "consumer")]
+mod parked_in_sqlite {
+    use super::scenarios;
+    use super::scenarios::parked::ParkedStage;
+    use super::scenarios::stage::Stage;
+
+    crate::parked_scenarios! { [] (async { ParkedStage::database(Stage::sqlite().await) }) }
+}
+
 mod opening {
     use tidings::database::{Database, DatabaseOptions, Error};
 

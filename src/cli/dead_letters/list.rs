@@ -8,7 +8,7 @@ use super::breakdown::{self, GroupRow};
 use super::selection::SelectionArguments;
 use crate::cli::error::CliError;
 use crate::cli::header_map::Bytes;
-use crate::cli::output;
+use crate::cli::output::{self, Cell};
 use crate::cli::printer::Printer;
 use crate::cli::settings::Settings;
 use crate::dead_letters::{Breakdown, Letter};
@@ -117,24 +117,24 @@ impl LetterRow {
 
 /// Letters as a table, or as JSON.
 pub(super) fn write(printer: &Printer, format: output::OutputFormat, rows: &[LetterRow]) -> Result<(), CliError> {
-    let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let text = |text: &Option<String>| Cell::Text(text.clone().unwrap_or_else(|| "-".to_owned()));
     let headings = [
         "LETTER", "ORIGINAL", "EVENT", "KEY", "HANDLER", "CLASS", "ATTEMPTS", "REDRIVES", "GIVEN UP", "REDRIVEN",
         "MESSAGE",
     ];
     output::rows(printer, format, rows, headings, |row| {
         [
-            row.letter.clone(),
-            row.original(),
+            row.letter.clone().into(),
+            row.original().into(),
             text(&row.event),
-            row.key.as_ref().map_or_else(|| "-".to_owned(), Bytes::to_line),
+            Cell::Line(row.key.as_ref().map_or_else(|| "-".to_owned(), Bytes::to_line)),
             text(&row.handler),
             text(&row.class),
-            row.attempts.map_or_else(|| "-".to_owned(), |attempts| attempts.to_string()),
-            row.redrives.to_string(),
+            row.attempts.map_or_else(|| "-".to_owned(), |attempts| attempts.to_string()).into(),
+            row.redrives.to_string().into(),
             text(&row.given_up),
             text(&row.redriven),
-            shortened(row.message.as_deref().unwrap_or("-")),
+            shortened(row.message.as_deref().unwrap_or("-")).into(),
         ]
     })
 }

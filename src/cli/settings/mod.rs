@@ -177,6 +177,11 @@ impl Settings {
         }
     }
 
+    /// Whether a database is named anywhere.
+    pub(super) fn has_database(&self, arguments: &DatabaseArguments) -> bool {
+        self.database(arguments).is_ok()
+    }
+
     /// The database's URL.
     pub(super) fn database(&self, arguments: &DatabaseArguments) -> Result<String, CliError> {
         given(arguments.database.as_ref()).or_else(|| self.file.text("database")).ok_or_else(|| {

@@ -78,6 +78,8 @@ impl<T: ConsumerTransport> Engine<T> {
             }
         }
         let busy = !records.is_empty();
+        let poll = self.observe_batch(slot, &records);
+        let _poll = poll.enter();
         for record in records.drain(..) {
             self.admit(slot, record);
         }

@@ -15,7 +15,8 @@ use crate::consumer::gate::WaitingKey;
 use crate::consumer::key::{KeyId, KeyState, Work, WorkRoute};
 use crate::consumer::plan::BoundHandle;
 use crate::dispatch::{BatchPolicy, Delivery, failed};
-use crate::transport::ConsumerTransport;
+use crate::outcome::Outcome;
+use crate::transport::{ConsumerTransport, Record};
 
 /// Events on their way into a batch.
 #[derive(Debug, Default)]
@@ -42,6 +43,8 @@ pub(super) struct RunningBatch {
     task: AbortHandle,
     /// Whether it was cancelled for a partition that is given back: the others' events have not failed.
     pub(super) cancelled: bool,
+    /// Its number among those that run.
+    pub(super) run: Option<usize>,
 }
 
 impl<T: ConsumerTransport> Engine<T> {
@@ -187,14 +190,21 @@ impl<T: ConsumerTransport> Engine<T> {
         }));
         let timeout = self.parts.clock.sleep(limit);
         let report = BatchReport::new(Arc::clone(&self.completions), id);
+        let measured = self.measure(route);
         let task = self.parts.runtime.spawn(async move {
             let outcomes = run_batch(future, hooked, limit, timeout).await;
+            if let Some(measured) = measured {
+                let failed = outcomes.iter().find(|outcome| !matches!(outcome, Outcome::Done));
+                measured.finish(failed.unwrap_or(&Outcome::Done));
+            }
             drop(places);
             report.finish(outcomes);
         });
+        // The first event stands for all of them.
+        let run = items.first().map(|item| self.observe_run(item.slot, &item.work));
         self.next_batch += 1;
         self.in_flight += 1;
-        self.batches.insert(id, RunningBatch { route, items, task: task.abort_handle(), cancelled: false });
+        self.batches.insert(id, RunningBatch { route, items, task: task.abort_handle(), cancelled: false, run });
     }
 
     /// Begin an attempt at each event whose partition is still there. One of a paused partition goes back to its key.
@@ -232,6 +242,15 @@ impl<T: ConsumerTransport> Engine<T> {
             }
         }
         items
+    }
+
+    /// The event with `offset` of a partition, where it is in a batch.
+    pub(super) fn batched(&self, slot: usize, epoch: u64, offset: i64) -> Option<(&KeyId, &Record)> {
+        let running = self.batches.values().flat_map(|batch| &batch.items);
+        let collecting = self.routes.iter().flatten().flat_map(|route| &route.collecting.items);
+        let mut items = running.chain(collecting);
+        let found = items.find(|item| item.slot == slot && item.epoch == epoch && item.work.record().offset == offset);
+        found.map(|item| (&item.key, item.work.record()))
     }
 
     /// Cancel the batches that hold events of a partition; the other events of theirs are tried again.

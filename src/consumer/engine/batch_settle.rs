@@ -21,7 +21,10 @@ type Events = VecDeque<(Work, Outcome)>;
 
 impl<T: ConsumerTransport> Engine<T> {
     pub(super) fn settle_batch(&mut self, id: u64, outcomes: Option<Vec<Outcome>>) {
-        let Some(RunningBatch { route, items, cancelled, .. }) = self.batches.remove(&id) else { return };
+        let Some(RunningBatch { route, items, cancelled, run, .. }) = self.batches.remove(&id) else { return };
+        if let Some(run) = run {
+            self.observe_run_end(run);
+        }
         self.in_flight -= 1;
         self.leave_gate(route, outcomes.is_some());
         if let Some(outcomes) = &outcomes {

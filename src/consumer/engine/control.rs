@@ -1,7 +1,5 @@
 //! What others ask for while the engine runs: pause, resume, seek.
 
-use std::time::Duration;
-
 use super::Engine;
 use crate::consumer::commands::{Command, Selection};
 use crate::consumer::offsets::OffsetTracker;
@@ -23,7 +21,7 @@ impl<T: ConsumerTransport> Engine<T> {
                     let _ = done.send(assigned);
                 }
                 Command::ReloadTenantLimits => self.reload_tenant_limits(),
-                Command::LookAtParked => self.next_look = Duration::ZERO,
+                Command::LookAtParked => self.look_at_parked_now(),
             }
         }
         busy

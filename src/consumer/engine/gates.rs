@@ -37,9 +37,9 @@ impl<T: ConsumerTransport> Engine<T> {
         let bound = &self.parts.plan.topics[route.0].routes[route.1];
         let error = HandlerError::new(ErrorClass::Rejected, TooManyWait { handler: bound.handler });
         let way = match bound.policy.on_exhausted {
-            OnExhausted::ParkKey => Way::Park,
+            OnExhausted::ParkKey if self.can_park(key) => Way::Park,
             // Rejecting is what was asked for: it is no reason to stop.
-            OnExhausted::DeadLetter | OnExhausted::Stop => Way::DeadLetter,
+            OnExhausted::ParkKey | OnExhausted::DeadLetter | OnExhausted::Stop => Way::DeadLetter,
         };
         work.failure = Some(Box::new(Failure::new(way, Some(error))));
         self.give_up(slot, key, work)

@@ -168,7 +168,10 @@ impl<T: ConsumerTransport> Engine<T> {
             return;
         }
         match self.transport.commit(offsets) {
-            Ok(()) => self.commits_under_way += 1,
+            Ok(()) => {
+                self.commits_under_way += 1;
+                self.observe_commit(offsets.len());
+            }
             Err(error) => {
                 tracing::warn!(group = &*self.parts.plan.group, %error, "a commit could not be sent; the next one repeats it");
                 self.repeat_commit();

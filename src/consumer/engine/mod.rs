@@ -12,6 +12,7 @@ mod control;
 mod gates;
 mod handover;
 mod membership;
+mod observe;
 mod park;
 mod run;
 mod settle;
@@ -49,6 +50,8 @@ use crate::transport::{ConsumerTransport, GroupEvent, Producer, Record, TopicPar
 use batch::{Collecting, RunningBatch};
 use handover::{Revocation, Stopping};
 use membership::Membership;
+use observe::Observed;
+use park::Parking;
 use tenants::Turns;
 
 /// The longest wait between two turns: the membership needs polling however quiet it is.
@@ -126,6 +129,7 @@ pub(crate) struct Engine<T> {
     session_timeout: Duration,
     revocations: VecDeque<Revocation>,
     stopping: Option<Stopping>,
+    observed: Observed,
     /// What is known of each handler, as the plan has them: by topic, and by its place there.
     routes: Vec<Vec<RouteState>>,
     /// Tenants, where events belong to some.
@@ -134,10 +138,7 @@ pub(crate) struct Engine<T> {
     batches: FxHashMap<u64, RunningBatch>,
     next_batch: u64,
     hasher: RandomState,
-    /// Partitions whose parked keys have to be asked for again, and when.
-    loads: Vec<(Duration, usize, u64)>,
-    looking_at_requests: bool,
-    next_look: Duration,
+    parking: Parking,
     paused: Vec<Selection>,
     /// The time this turn began.
     now: Duration,
@@ -186,6 +187,7 @@ impl<T: ConsumerTransport> Engine<T> {
             extensions: parts.extensions.clone(),
             group: Arc::clone(&parts.plan.group),
         };
+        let observed = Observed::new(&parts);
         Ok(Self {
             transport,
             parts,
@@ -209,15 +211,14 @@ impl<T: ConsumerTransport> Engine<T> {
             session_timeout,
             revocations: VecDeque::new(),
             stopping: None,
+            observed,
             routes,
             turns,
             has_batches,
             batches: FxHashMap::default(),
             next_batch: 0,
             hasher: RandomState::default(),
-            loads: Vec::new(),
-            looking_at_requests: false,
-            next_look: Duration::ZERO,
+            parking: Parking::default(),
             paused: Vec::new(),
             now,
             records: Vec::new(),
@@ -252,7 +253,9 @@ impl<T: ConsumerTransport> Engine<T> {
         self.prove_membership();
         self.commit_if_due();
         self.publish_gauges();
+        self.observe();
         if let Some(result) = self.advance_handover() {
+            self.observe_end(&result);
             return Turn::Finished(result);
         }
         if busy {
@@ -260,7 +263,7 @@ impl<T: ConsumerTransport> Engine<T> {
         }
         if let Some(observer) = &self.parts.observer {
             let waits = |partition: &Partition| partition.running > 0 || partition.loading;
-            let busy = self.looking_at_requests || self.partitions.iter().flatten().any(waits);
+            let busy = self.parking.looking || self.partitions.iter().flatten().any(waits);
             observer.idle(self.next_due(), busy);
         }
         Turn::Wait(self.next_wait())
@@ -280,6 +283,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let mut busy = false;
         while let Some(event) = self.transport.poll() {
             busy = true;
+            self.observe_group_event(&event);
             match event {
                 GroupEvent::Assigned(partitions) => self.on_assigned(partitions),
                 GroupEvent::Revoked(partitions) => self.on_revoked(partitions),
@@ -307,7 +311,7 @@ impl<T: ConsumerTransport> Engine<T> {
     /// When time alone brings an event something: a retry, a gate that opens, a batch that goes.
     fn next_due(&self) -> Option<Duration> {
         let timer = self.timers.peek().map(|Reverse(timer)| timer.due);
-        let loads = self.loads.iter().map(|(due, ..)| *due).min();
+        let loads = self.parking.loads.iter().map(|(due, ..)| *due).min();
         let others = [self.next_gate(), self.next_tenant(), self.next_batch_due()]
             .into_iter()
             .flatten()

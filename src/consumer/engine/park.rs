@@ -1,8 +1,9 @@
 //! Parking keys, and what operators ask of parked ones.
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,15 +12,16 @@ use super::Engine;
 use super::admit::Admission;
 use super::run::Step;
 use crate::consumer::completions::{Finished, Place, Report};
+use crate::consumer::dead_letter::bounded;
 use crate::consumer::error::StopReason;
 use crate::consumer::error_text::ErrorText;
 use crate::consumer::key::{Failure, KeyId, KeyState, Way, Work, WorkRoute};
-use crate::consumer::parked::{ParkCause, ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord};
+use crate::consumer::parked::{ParkCause, ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord, ParkedStore};
 use crate::consumer::partition::ParkedState;
-use crate::consumer::passed_over::pass_over;
+use crate::consumer::passed_over::{NotRemembered, pass_over};
 use crate::consumer::stats::Counters;
 use crate::dispatch::RetryPolicy;
-use crate::transport::ConsumerTransport;
+use crate::transport::{ConsumerTransport, Record};
 
 /// How often it is looked whether an operator has asked for something.
 const LOOK_AT_REQUESTS: Duration = Duration::from_secs(1);
@@ -27,8 +29,28 @@ const LOOK_AT_REQUESTS: Duration = Duration::from_secs(1);
 /// The pause before the parked keys of a partition are asked for again.
 const LOAD_AGAIN: Duration = Duration::from_secs(1);
 
-/// Parked events that are fetched at once.
+/// How long an event waits for the store to tell whether there is still room for it.
+const COUNT_AGAIN: Duration = Duration::from_millis(100);
+
+/// Parked events of a key that are fetched at once.
 const FETCH: usize = 64;
+
+/// Keys that are being unparked at once: when thousands are released, neither memory nor the store is to feel it.
+const UNPARKED_AT_ONCE: usize = 16;
+
+/// What is known of the parked store's business.
+#[derive(Debug, Default)]
+pub(super) struct Parking {
+    /// Partitions whose parked keys have to be asked for again, and when.
+    pub(super) loads: Vec<(Duration, usize, u64)>,
+    /// How often it was looked at what operators ask for, and whether the last time is still under way.
+    looks: u64,
+    pub(super) looking: bool,
+    look_again: bool,
+    next_look: Duration,
+    /// What operators have asked for and has not begun.
+    asked: VecDeque<ParkedKey>,
+}
 
 impl<T: ConsumerTransport> Engine<T> {
     /// Ask which keys of a partition are parked; nothing of it starts before that is known.
@@ -52,25 +74,26 @@ impl<T: ConsumerTransport> Engine<T> {
         match keys {
             Ok(keys) => {
                 partition.loading = false;
-                let state = |key: ParkedKey| (key.key, ParkedState { records: key.records, request: None });
-                partition.parked.extend(keys.iter().cloned().map(state));
-                self.settle_requests(Ok(keys));
+                let state = |key: &ParkedKey| (key.key.clone(), ParkedState::of(key.records));
+                partition.parked.extend(keys.iter().map(state));
+                self.parking.asked.extend(keys.into_iter().filter(|key| key.request.is_some()));
+                self.answer_requests();
             }
             Err(error) => {
                 tracing::error!(
                     group = &*group, partition = %partition.name, error = error_text(&error),
                     "which keys are parked is not known; the partition waits and it is tried again"
                 );
-                self.loads.push((now + LOAD_AGAIN, slot, epoch));
+                self.parking.loads.push((now + LOAD_AGAIN, slot, epoch));
             }
         }
     }
 
     /// Load again what could not be loaded, and look at what operators ask for.
     pub(super) fn look_after_parked(&mut self) {
-        if !self.loads.is_empty() {
+        if !self.parking.loads.is_empty() {
             let now = self.now;
-            let due: Vec<_> = self.loads.extract_if(.., |(due, ..)| *due <= now).collect();
+            let due: Vec<_> = self.parking.loads.extract_if(.., |(due, ..)| *due <= now).collect();
             for (_, slot, epoch) in due {
                 if self.partition(slot, epoch).is_some() {
                     self.load_parked(slot);
@@ -79,19 +102,27 @@ impl<T: ConsumerTransport> Engine<T> {
         }
         let Some(store) = &self.parts.parked else { return };
         let parked = || self.partitions.iter().flatten().filter(|partition| !partition.parked.is_empty());
-        if self.looking_at_requests || self.now < self.next_look || parked().next().is_none() {
+        if self.parking.looking || self.now < self.parking.next_look || parked().next().is_none() {
             return;
         }
         let names = parked().map(|partition| partition.name.clone()).collect();
         let keys = store.keys(Arc::clone(&self.parts.plan.group), names);
         let completions = Arc::clone(&self.completions);
-        self.looking_at_requests = true;
+        self.parking.looking = true;
+        self.parking.looks += 1;
         self.parts.runtime.spawn(async move { completions.push(Report::Requests(keys.await)) });
     }
 
+    /// Somebody has just asked for something: look now, and again if this look may be too early.
+    pub(super) fn look_at_parked_now(&mut self) {
+        self.parking.look_again = self.parking.looking;
+        self.parking.next_look = self.now;
+    }
+
     pub(super) fn settle_requests(&mut self, keys: Result<Vec<ParkedKey>, ParkError>) {
-        self.looking_at_requests = false;
-        self.next_look = self.now + LOOK_AT_REQUESTS;
+        self.parking.looking = false;
+        let again = mem::take(&mut self.parking.look_again);
+        self.parking.next_look = if again { self.now } else { self.now + LOOK_AT_REQUESTS };
         let keys = match keys {
             Ok(keys) => keys,
             Err(error) => {
@@ -104,10 +135,51 @@ impl<T: ConsumerTransport> Engine<T> {
                 return;
             }
         };
-        for ParkedKey { partition, key, request, .. } in keys {
-            let (Some(request), Some(slot)) = (request, self.slots.get(&partition).copied()) else { continue };
-            self.answer_request(slot, key, request);
+        // What was asked is in the store: what is not done yet is found again.
+        self.parking.asked.clear();
+        for key in keys {
+            self.count_again(&key);
+            if key.request.is_some() && !self.was_answered(&key) {
+                self.parking.asked.push_back(key);
+            }
         }
+        self.answer_requests();
+    }
+
+    /// Whether a request has been done since this look began: it may show what is no longer asked for.
+    fn was_answered(&self, key: &ParkedKey) -> bool {
+        let partition = self.slots.get(&key.partition).and_then(|slot| self.partitions[*slot].as_ref());
+        let parked = partition.and_then(|partition| partition.parked.get(&key.key));
+        parked.is_none_or(|parked| parked.answered_in == self.parking.looks)
+    }
+
+    /// A redelivered event replaces its own record: only the store knows how many there are.
+    fn count_again(&mut self, key: &ParkedKey) {
+        let Some(partition) = self.slots.get(&key.partition).and_then(|slot| self.partitions[*slot].as_mut()) else {
+            return;
+        };
+        let id = KeyId::Key(key.key.clone());
+        let state = partition.keys.get(&id).map(|queue| &queue.state);
+        if matches!(state, None | Some(KeyState::Pausing { .. }))
+            && let Some(parked) = partition.parked(&id)
+        {
+            (parked.records, parked.counted) = (key.records, true);
+        }
+    }
+
+    /// Begin with what operators have asked for, as far as there is room.
+    fn answer_requests(&mut self) {
+        while !self.parking.asked.is_empty() && self.has_room_to_unpark() {
+            let Some(ParkedKey { partition, key, request, .. }) = self.parking.asked.pop_front() else { return };
+            if let (Some(request), Some(slot)) = (request, self.slots.get(&partition).copied()) {
+                self.answer_request(slot, key, request);
+            }
+        }
+    }
+
+    fn has_room_to_unpark(&self) -> bool {
+        let unparking: usize = self.partitions.iter().flatten().map(|partition| partition.unparking).sum();
+        unparking < UNPARKED_AT_ONCE
     }
 
     fn answer_request(&mut self, slot: usize, key: Bytes, request: ParkRequest) {
@@ -118,11 +190,20 @@ impl<T: ConsumerTransport> Engine<T> {
             "an operator asks for a parked key"
         );
         parked.request = Some(request);
+        partition.unparking += 1;
         let key = KeyId::Key(key);
         // What is under way is finished first.
         if !partition.keys.contains_key(&key) {
             self.fetch_parked(slot, &key);
         }
+    }
+
+    /// A key is done with, whichever way: the next one may begin.
+    fn end_unparking(&mut self, slot: usize) {
+        if let Some(partition) = self.partitions[slot].as_mut() {
+            partition.unparking = partition.unparking.saturating_sub(1);
+        }
+        self.answer_requests();
     }
 
     fn parked_key(&self, slot: usize, key: &KeyId) -> Option<ParkedKeyId> {
@@ -147,6 +228,11 @@ impl<T: ConsumerTransport> Engine<T> {
             partition.keys.entry(key.clone()).or_default().waiting.push_front(work);
             return self.fetch_parked(slot, key);
         }
+        if parked.records >= most && !parked.counted {
+            // Events that were delivered again replaced their own records: the store knows how many there are.
+            self.look_at_parked_now();
+            return self.pause(slot, key, work, COUNT_AGAIN);
+        }
         if parked.records >= most {
             let parked = parked.records;
             self.stop(Err(StopReason::TooManyParked { partition: name, parked }));
@@ -170,7 +256,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let cause = error.map(|error| ParkCause {
             handler: self.handler_name(slot, &work).map(str::to_owned),
             class: error.class.as_str().to_owned(),
-            error: error.chain,
+            error: bounded(&error.chain).to_owned(),
             attempts: work.attempts,
             first_failure: work.first_failure.unwrap_or(now),
             parked_at: now,
@@ -198,12 +284,15 @@ impl<T: ConsumerTransport> Engine<T> {
         if let Err(error) = result {
             return self.try_store_again(slot, key, work, &error);
         }
+        let looks = if self.parking.looking { self.parking.looks } else { 0 };
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         if let Some(parked) = partition.parked(key) {
             if work.parked {
                 parked.request = None;
+                parked.answered_in = looks;
             } else {
                 parked.records += 1;
+                parked.counted = false;
             }
         }
         if !work.parked {
@@ -223,6 +312,7 @@ impl<T: ConsumerTransport> Engine<T> {
         for work in &dropped {
             self.release_bytes(slot, work);
         }
+        self.end_unparking(slot);
         Step::Free
     }
 
@@ -280,31 +370,14 @@ impl<T: ConsumerTransport> Engine<T> {
         let passed_over = self.parts.passed_over.clone();
         let remembering = self.plan_of(slot).map(|plan| plan.remembering(WorkRoute::Unrouted)).unwrap_or_default();
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
-        let request = partition.parked(key).and_then(|parked| parked.request).unwrap_or(ParkRequest::Release);
+        let (request, skipped) =
+            partition.parked(key).map_or_else(Default::default, |parked| (parked.request, Arc::clone(&parked.skipped)));
         partition.keys.entry(key.clone()).or_default().state = KeyState::Unparking;
         partition.running += 1;
         let duty = self.duty(slot, key.clone(), Place::None);
         self.parts.runtime.spawn(async move {
-            let fetched = async {
-                match request {
-                    ParkRequest::Release => {}
-                    ParkRequest::Skip => {
-                        let first = store.records(id.clone(), 1).await?.into_iter().next();
-                        if let Some(first) = first.clone() {
-                            let passed = pass_over(passed_over, remembering, first.into_record()).await;
-                            passed.map_err(|error| ParkError::new("skip", error))?;
-                        }
-                        // In this order: interrupted in between, the event is tried again, not a second one skipped.
-                        store.request(id.clone(), Some(ParkRequest::Release)).await?;
-                        if let Some(first) = first {
-                            store.remove(id.clone(), first.offset).await?;
-                        }
-                    }
-                    ParkRequest::Discard => store.forget(id.clone()).await?,
-                }
-                store.records(id, FETCH).await
-            };
-            let fetched = fetched.await;
+            let pass = |record| pass_over(passed_over, remembering, record);
+            let fetched = fetch(&*store, id, request.unwrap_or(ParkRequest::Release), &skipped, pass).await;
             if let Some(duty) = duty {
                 duty.finish(Finished::Fetched(fetched));
             }
@@ -337,6 +410,7 @@ impl<T: ConsumerTransport> Engine<T> {
             Some(records) => {
                 if let Some(parked) = partition.parked(&key) {
                     parked.request = Some(ParkRequest::Release);
+                    parked.skipped = Arc::default();
                 }
                 self.queue_parked(slot, &key, records);
                 self.go_on(slot, key);
@@ -347,6 +421,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 }
                 partition.keys.entry(key.clone()).or_default().state = KeyState::Ready;
                 tracing::info!(group = &*self.parts.plan.group, partition = %partition.name, "a parked key goes on");
+                self.end_unparking(slot);
                 self.go_on(slot, key);
             }
         }
@@ -371,6 +446,7 @@ impl<T: ConsumerTransport> Engine<T> {
 
     fn queue_parked(&mut self, slot: usize, key: &KeyId, records: Vec<ParkedRecord>) {
         for record in records.into_iter().rev() {
+            let first_failure = record.cause.as_ref().map(|cause| cause.first_failure);
             let record = record.into_record();
             let admission = self.classify(slot, &record);
             let bytes = record.size();
@@ -387,6 +463,7 @@ impl<T: ConsumerTransport> Engine<T> {
             work.failure = failure;
             work.parked = true;
             self.hold_for_tenant(&mut work);
+            work.first_failure = first_failure;
             self.buffered_bytes += bytes;
             let Some(partition) = self.partitions[slot].as_mut() else { return };
             partition.buffered_bytes += bytes;
@@ -399,9 +476,43 @@ impl<T: ConsumerTransport> Engine<T> {
     /// When parked keys need looking after.
     pub(super) fn next_look_at_parked(&self) -> Option<Duration> {
         let parked = self.partitions.iter().flatten().any(|partition| !partition.parked.is_empty());
-        let look = (parked && !self.looking_at_requests).then_some(self.next_look);
-        self.loads.iter().map(|(due, ..)| *due).chain(look).min().map(|due| due.saturating_sub(self.now))
+        let look = (parked && !self.parking.looking).then_some(self.parking.next_look);
+        self.parking.loads.iter().map(|(due, ..)| *due).chain(look).min().map(|due| due.saturating_sub(self.now))
     }
+}
+
+/// Do what was asked of a key, and read its first events. `pass` remembers that an event is passed over; `skipped` which event an
+/// interrupted skip was for: it must not become a second one's.
+async fn fetch<P: Future<Output = Result<(), NotRemembered>>>(
+    store: &dyn ParkedStore,
+    id: ParkedKeyId,
+    request: ParkRequest,
+    skipped: &OnceLock<Option<i64>>,
+    pass: impl FnOnce(Record) -> P,
+) -> Result<Vec<ParkedRecord>, ParkError> {
+    match request {
+        ParkRequest::Release => {}
+        ParkRequest::Skip => {
+            let first = match skipped.get() {
+                Some(first) => *first,
+                None => {
+                    let first = store.records(id.clone(), 1).await?.into_iter().next();
+                    let offset = first.as_ref().map(|first| first.offset);
+                    if let Some(first) = first {
+                        pass(first.into_record()).await.map_err(|error| ParkError::new("skip", error))?;
+                    }
+                    *skipped.get_or_init(|| offset)
+                }
+            };
+            // In this order: where the process ends in between, the event is tried again, and no second one skipped.
+            store.request(id.clone(), Some(ParkRequest::Release)).await?;
+            if let Some(offset) = first {
+                store.remove(id.clone(), offset).await?;
+            }
+        }
+        ParkRequest::Discard => store.forget(id.clone()).await?,
+    }
+    store.records(id, FETCH).await
 }
 
 fn error_text(error: &ParkError) -> String {

@@ -15,6 +15,7 @@ use crate::consumer::completions::{Completion, Duty, Finished, Place, Report, Ro
 use crate::consumer::key::{KeyId, KeyState, Way, Work, WorkRoute};
 use crate::consumer::plan::BoundHandle;
 use crate::outcome::{ErrorClass, HandlerError};
+use crate::telemetry::spans;
 use crate::transport::{ConsumerTransport, ProduceError};
 
 #[derive(Debug, thiserror::Error)]
@@ -61,8 +62,8 @@ impl<T: ConsumerTransport> Engine<T> {
         partition.running -= 1;
         let draining = partition.draining;
         let Some(queue) = partition.keys.get_mut(&key) else { return };
-        let work = match mem::take(&mut queue.state) {
-            KeyState::Running { work, .. } => work,
+        let (work, run) = match mem::take(&mut queue.state) {
+            KeyState::Running { work, run, .. } => (work, run),
             KeyState::Unparking => return self.settle_unparking(slot, key, finished),
             other => {
                 queue.state = other;
@@ -72,8 +73,9 @@ impl<T: ConsumerTransport> Engine<T> {
         if matches!(finished, Finished::Vanished) && draining {
             // Cancelled while its partition is given back: no attempt of the event's, and it is delivered again elsewhere.
             queue.waiting.push_front(work);
-            return;
+            return self.observe_run_end(run);
         }
+        self.observe_run_end(run);
         let step = match finished {
             Finished::Attempt(outcome) => self.settle(slot, &key, work, outcome),
             Finished::DeadLetter(result) => self.settle_dead_letter(slot, &key, work, result),
@@ -195,7 +197,9 @@ impl<T: ConsumerTransport> Engine<T> {
     pub(super) fn attempt(&mut self, slot: usize, key: &KeyId, work: Work, passed: Option<RouteId>) -> Step {
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         let plan = partition.plan;
-        let parked = !work.parked && work.failure.is_none() && partition.parked(key).is_some();
+        // One that will never reach a handler waits for its predecessors, too.
+        let undecided = work.failure.as_ref().is_none_or(|failure| failure.way == Way::DeadLetter);
+        let parked = !work.parked && undecided && partition.parked(key).is_some();
         let route = match work.route {
             WorkRoute::Route(index) if work.failure.is_none() && !parked => (plan, index),
             route => {
@@ -203,8 +207,8 @@ impl<T: ConsumerTransport> Engine<T> {
                     self.leave_gate(passed, false);
                 }
                 return match route {
-                    _ if work.failure.is_some() => self.give_up(slot, key, work),
                     _ if parked => self.park_behind(slot, key, work),
+                    _ if work.failure.is_some() => self.give_up(slot, key, work),
                     _ => self.find_name(slot, key, work),
                 };
             }
@@ -225,6 +229,7 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// Run the handler; its gate has let the event through.
     fn begin(&mut self, slot: usize, key: &KeyId, mut work: Work, route: RouteId) -> Step {
+        let measured = self.measure(route);
         let bound = &self.parts.plan.topics[route.0].routes[route.1];
         let BoundHandle::Single(handle) = &bound.handle else { return Step::Held };
         work.attempts += 1;
@@ -238,20 +243,35 @@ impl<T: ConsumerTransport> Engine<T> {
                 return self.settle(slot, key, work, error.into());
             }
         }
-        let mut attempt = Attempt::new(work.delivery.clone(), |delivery| handle(delivery));
+        let span = spans::process(&work.delivery);
+        self.observe_here(route, work.record());
+        let mut attempt = Attempt::new(work.delivery.clone(), |delivery| handle(delivery)).in_span(span.clone());
         let state = &mut self.routes[route.0][route.1];
-        if let Some(outcome) = state.pace.poll_here(&mut attempt) {
+        let outcome = state.pace.poll_here(&mut attempt);
+        self.parts.counters.pulse.leave();
+        if let Some(outcome) = outcome {
             state.gate.leave();
             work.place = None;
+            if let Some(measured) = measured {
+                measured.finish(&outcome);
+            }
             return self.settle(slot, key, work, outcome);
         }
         let limit = bound.policy.timeout;
         let timeout = self.parts.clock.sleep(limit);
         let future = async move {
-            Finished::Attempt(match future::select(attempt, timeout).await {
+            let outcome = match future::select(attempt, timeout).await {
                 Either::Left((outcome, _)) => outcome,
-                Either::Right(_) => HandlerError::new(ErrorClass::Timeout, HandlerTimeout(limit)).into(),
-            })
+                Either::Right(_) => {
+                    let error = HandlerError::new(ErrorClass::Timeout, HandlerTimeout(limit));
+                    spans::fail(&span, error.class().as_str());
+                    error.into()
+                }
+            };
+            if let Some(measured) = measured {
+                measured.finish(&outcome);
+            }
+            Finished::Attempt(outcome)
         };
         self.spawn(slot, key, work, Place::Taken, Some(route), future)
     }
@@ -294,6 +314,7 @@ impl<T: ConsumerTransport> Engine<T> {
         route: Option<RouteId>,
         future: impl Future<Output = Finished> + Send + 'static,
     ) -> Step {
+        let run = self.observe_run(slot, &work);
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         if place == Place::Taken {
             self.in_flight += 1;
@@ -307,7 +328,7 @@ impl<T: ConsumerTransport> Engine<T> {
             duty.finish(finished);
         });
         partition.running += 1;
-        let state = KeyState::Running { work, task: Some(task.abort_handle()) };
+        let state = KeyState::Running { work, task: Some(task.abort_handle()), run };
         partition.keys.entry(key.clone()).or_default().state = state;
         Step::Held
     }

@@ -1,6 +1,6 @@
 //! Parked events in memory: for tests, and for what may be lost with the process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,6 +21,8 @@ pub struct MemoryParkedStore {
 struct State {
     keys: BTreeMap<(Arc<str>, TopicPartition, Bytes), Parked>,
     failures: usize,
+    /// The operations whose next calls fail, in this order.
+    failing: VecDeque<&'static str>,
 }
 
 #[derive(Debug, Default)]
@@ -44,19 +46,36 @@ impl MemoryParkedStore {
         self.state.lock().failures = calls;
     }
 
+    /// Let the next call of each of these operations fail, in this order: `list`, `keep`, `read`, `remove`, `ask about`.
+    pub fn fail_each(&self, operations: &[&'static str]) {
+        self.state.lock().failing = operations.iter().copied().collect();
+    }
+
+    /// How many calls are still to fail.
+    pub fn pending_failures(&self) -> usize {
+        let state = self.state.lock();
+        state.failures + state.failing.len()
+    }
+
     fn call<T: Send + 'static>(
         &self,
         operation: &'static str,
         change: impl FnOnce(&mut State) -> T,
     ) -> BoxFuture<'static, Result<T, ParkError>> {
         let mut state = self.state.lock();
-        let result = if state.failures > 0 {
-            state.failures -= 1;
-            Err(ParkError::new(operation, ToldToFail))
-        } else {
-            Ok(change(&mut state))
-        };
+        let result =
+            if state.fails(operation) { Err(ParkError::new(operation, ToldToFail)) } else { Ok(change(&mut state)) };
         future::ready(result).boxed()
+    }
+}
+
+impl State {
+    fn fails(&mut self, operation: &str) -> bool {
+        if self.failures > 0 {
+            self.failures -= 1;
+            return true;
+        }
+        self.failing.pop_front_if(|failing| *failing == operation).is_some()
     }
 }
 

@@ -4,6 +4,9 @@
 //! neither loses it nor delivers it again. While a key is parked, its new events go behind the parked ones. An operator releases
 //! the key (its events are handled in their order), skips its first event, or discards all of it.
 
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+mod database;
+mod kafka;
 mod memory;
 mod record;
 
@@ -13,13 +16,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+pub use database::DatabaseParkedStore;
+pub use kafka::{KafkaParkedOptions, KafkaParkedStore, ParkedTopicError, ensure_parked_topic, parked_topic};
 pub use memory::MemoryParkedStore;
 pub use record::{ParkCause, ParkedRecord};
 
 use crate::transport::TopicPartition;
 
 /// A key of a partition that is parked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParkedKey {
     /// The partition.
@@ -36,6 +42,18 @@ impl ParkedKey {
     /// A key whose `records` events wait.
     pub const fn new(partition: TopicPartition, key: Bytes, records: u64, request: Option<ParkRequest>) -> Self {
         Self { partition, key, records, request }
+    }
+}
+
+impl fmt::Debug for ParkedKey {
+    // Keys are people's data: they do not belong in logs.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ParkedKey")
+            .field("partition", &self.partition)
+            .field("records", &self.records)
+            .field("request", &self.request)
+            .finish_non_exhaustive()
     }
 }
 
@@ -86,7 +104,7 @@ impl ParkError {
 }
 
 /// Which key of which group.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ParkedKeyId {
     /// The consumer group.
     pub group: Arc<str>,
@@ -94,6 +112,17 @@ pub struct ParkedKeyId {
     pub partition: TopicPartition,
     /// The key.
     pub key: Bytes,
+}
+
+impl fmt::Debug for ParkedKeyId {
+    // Keys are people's data: they do not belong in logs.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ParkedKeyId")
+            .field("group", &self.group)
+            .field("partition", &self.partition)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Keeps parked events. The group's member that owns a partition is the only one that writes its events; requests come from anyone.

@@ -51,6 +51,14 @@ impl ParkedRecord {
         Self { partition, offset, timestamp_ms, key, payload, headers, cause }
     }
 
+    /// The same event in memory of its own: one that was read shares its memory with its neighbours.
+    pub(crate) fn detached(self) -> Self {
+        let cause = self.cause.clone();
+        let record = self.into_record().detached();
+        let key = record.key.clone().unwrap_or_default();
+        Self::new(&record, key, cause)
+    }
+
     /// The record as it was read.
     pub fn into_record(self) -> Record {
         let TopicPartition { topic, partition } = self.partition;

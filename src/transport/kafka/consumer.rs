@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
@@ -18,6 +18,7 @@ use rustc_hash::FxHashMap;
 use super::committed::{LookUp, StartFrom};
 use super::native::{PartitionQueue, commit};
 use super::{KafkaError, KafkaOptions, client_context};
+use crate::handoff::Bell;
 use crate::transport::{
     Assignment, CommitOffset, ConsumeError, ConsumerTransport, GroupEvent, Record, StartOffset, TopicPartition, Wake,
 };
@@ -120,13 +121,8 @@ pub(crate) struct KafkaConsumer {
     look_up: Option<LookUp>,
     bell: Arc<Bell>,
     wake: Wake,
-}
-
-/// A flag one thread waits for.
-#[derive(Default)]
-struct Bell {
-    rung: Mutex<bool>,
-    condition: Condvar,
+    /// Records that came outside their partitions' queues.
+    strays: u64,
 }
 
 impl KafkaConsumer {
@@ -140,7 +136,6 @@ impl KafkaConsumer {
     ) -> Result<Self, ConsumeError> {
         let inbox = Arc::new(Inbox::default());
         let mut defaults = consumer_defaults(queue_bytes);
-        // The broker assigns then, and the client refuses to be told how.
         if let Some((property, value)) = options.user_property(OFFSET_RESET) {
             return Err(ConsumeError::Client {
                 reason: format!(
@@ -148,7 +143,8 @@ impl KafkaConsumer {
                 ),
             });
         }
-        if options.user_property("group.protocol").is_some_and(|(_, protocol)| protocol == "consumer") {
+        // The brokers assign then, and the client refuses to be told how.
+        if options.brokers_coordinate_groups() {
             defaults.retain(|(name, _)| *name != "partition.assignment.strategy");
         }
         let defaults: Vec<_> = defaults.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -163,14 +159,11 @@ impl KafkaConsumer {
             })?;
         let bell = Arc::new(Bell::default());
         let ring = Arc::clone(&bell);
-        let wake: Wake = Arc::new(move || {
-            *ring.rung.lock() = true;
-            ring.condition.notify_one();
-        });
+        let wake: Wake = Arc::new(move || ring.ring());
         let on_event = Arc::clone(&wake);
         consumer.set_nonempty_callback(move || on_event());
         let consumer = Arc::new(consumer);
-        Ok(Self { queues: FxHashMap::default(), consumer, inbox, start_from, look_up: None, bell, wake })
+        Ok(Self { queues: FxHashMap::default(), consumer, inbox, start_from, look_up: None, bell, wake, strays: 0 })
     }
 
     /// What the group did next. What it hands over waits until its offsets are known, and whatever follows waits behind it.
@@ -196,7 +189,13 @@ impl KafkaConsumer {
 
     /// A message on the main queue would bypass its partition's queue: have it fetched again.
     fn put_back(&self, topic: &str, partition: i32, offset: i64) {
-        tracing::warn!(topic, partition, offset, "a record came outside its partition's queue; it is fetched again");
+        tracing::warn!(
+            topic,
+            partition,
+            offset,
+            strays = self.strays,
+            "a record came outside its partition's queue; it is fetched again"
+        );
         if let Err(error) = self.consumer.seek(topic, partition, Offset::Offset(offset), SEEK_TIMEOUT) {
             let reason = error.to_string();
             let partition = TopicPartition { topic: topic.into(), partition };
@@ -218,7 +217,10 @@ impl ConsumerTransport for KafkaConsumer {
         }
         match self.consumer.poll(Duration::ZERO) {
             None => {}
-            Some(Ok(message)) => self.put_back(message.topic(), message.partition(), message.offset()),
+            Some(Ok(message)) => {
+                self.strays += 1;
+                self.put_back(message.topic(), message.partition(), message.offset());
+            }
             Some(Err(RdKafkaError::MessageConsumptionFatal(code))) => {
                 let reason = code.to_string();
                 return Some(GroupEvent::Failed(ConsumeError::Operation { operation: "consume", reason }));
@@ -302,6 +304,10 @@ impl ConsumerTransport for KafkaConsumer {
         })
     }
 
+    fn end_offset(&self, partition: &TopicPartition) -> Option<i64> {
+        self.queues.get(partition)?.end_offset()
+    }
+
     fn commit(&mut self, offsets: &[CommitOffset]) -> Result<(), ConsumeError> {
         let mut list = TopicPartitionList::with_capacity(offsets.len());
         for CommitOffset { partition, offset, metadata } in offsets {
@@ -313,11 +319,7 @@ impl ConsumerTransport for KafkaConsumer {
     }
 
     fn wait(&mut self, timeout: Duration) {
-        let mut rung = self.bell.rung.lock();
-        if !*rung {
-            self.bell.condition.wait_for(&mut rung, timeout);
-        }
-        *rung = false;
+        self.bell.wait(timeout);
     }
 
     fn wake(&self) -> Wake {
@@ -352,3 +354,7 @@ fn partition_list(partitions: &[TopicPartition]) -> TopicPartitionList {
     }
     list
 }
+
+#[cfg(test)]
+#[cfg(feature = "embedded")]
+mod tests;

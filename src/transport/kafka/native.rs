@@ -1,8 +1,10 @@
-//! The calls into librdkafka that have no safe form: batches from a partition's own queue, and commits whose results are told.
+//! The calls into librdkafka that have no safe form: batches from a partition's own queue, its end as last heard, and commits whose
+//! results are told.
 //!
-//! `rdkafka` reads a queue one message a call, its header accessors panic on a name that is not UTF-8, and the results of its
-//! asynchronous commits reach nobody. All matter: the first for speed, the second because anyone who may write to the topic could
-//! stop its consumers, the third because the next commit waits for the one before.
+//! `rdkafka` reads a queue one message a call, its header accessors panic on a name that is not UTF-8, the results of its
+//! asynchronous commits reach nobody, and a partition's end costs a round trip. All matter: the first for speed, the second because
+//! anyone who may write to the topic could stop its consumers, the third because the next commit waits for the one before, the
+//! fourth because the poll thread may not block to measure lag.
 #![allow(unsafe_code, reason = "calls rdkafka-sys; see each SAFETY comment")]
 
 use std::ffi::{CStr, CString, c_char, c_void};
@@ -32,11 +34,13 @@ pub(super) struct PartitionQueue<C: ConsumerContext + 'static> {
     // The callback's argument: it must stay where it is while the queue lives.
     _wake: Box<Wake>,
     partition: TopicPartition,
+    /// Its topic's name, as the client wants it.
+    topic: CString,
     batch: Vec<*mut sys::rd_kafka_message_t>,
     chunk: BytesMut,
     raw_headers: bool,
     // The queue must go before the client.
-    _consumer: Arc<BaseConsumer<C>>,
+    consumer: Arc<BaseConsumer<C>>,
 }
 
 // SAFETY: librdkafka's queues may be used from any thread; `&mut self` on every use keeps it to one at a time.
@@ -46,6 +50,8 @@ unsafe impl<C: ConsumerContext + 'static> Send for PartitionQueue<C> {}
 pub(super) struct MessageError {
     pub(super) code: RDKafkaErrorCode,
     pub(super) reason: String,
+    /// Where in the partition; at its end, the offset of the next record.
+    pub(super) offset: i64,
 }
 
 impl<C: ConsumerContext + 'static> PartitionQueue<C> {
@@ -69,10 +75,11 @@ impl<C: ConsumerContext + 'static> PartitionQueue<C> {
             queue,
             _wake: wake,
             partition: partition.clone(),
+            topic,
             batch: vec![ptr::null_mut(); BATCH],
             chunk: BytesMut::new(),
             raw_headers: native_headers::is_verified(),
-            _consumer: Arc::clone(consumer),
+            consumer: Arc::clone(consumer),
         })
     }
 
@@ -101,6 +108,22 @@ impl<C: ConsumerContext + 'static> PartitionQueue<C> {
             left -= count;
         }
         failure.map_or(Ok(()), Err)
+    }
+
+    /// Behind the newest record, as the broker's latest answer to a fetch had it; asks nobody. `None` before the first one.
+    pub(super) fn end_offset(&self) -> Option<i64> {
+        let (mut low, mut high) = (-1, -1);
+        // SAFETY: the client lives (we hold it), the name is a C string, and both results are written to live variables.
+        let error = unsafe {
+            sys::rd_kafka_get_watermark_offsets(
+                self.consumer.client().native_ptr(),
+                self.topic.as_ptr(),
+                self.partition.partition,
+                &raw mut low,
+                &raw mut high,
+            )
+        };
+        (error == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
     }
 }
 
@@ -158,7 +181,8 @@ unsafe fn read_message(
         let code = RDKafkaErrorCode::from(message.err);
         // SAFETY: the message is valid; librdkafka returns a C string or null.
         let reason = unsafe { text(sys::rd_kafka_message_errstr(message)) };
-        return Err(MessageError { code, reason: reason.unwrap_or_else(|| code.to_string()) });
+        let reason = reason.unwrap_or_else(|| code.to_string());
+        return Err(MessageError { code, reason, offset: message.offset });
     }
     // SAFETY: in a message without an error, `payload` and `key` are null or valid for their lengths.
     let (payload, key) = unsafe { (bytes(message.payload, message.len), bytes(message.key, message.key_len)) };

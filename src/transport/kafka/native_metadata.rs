@@ -23,3 +23,28 @@ pub(super) fn of(list: &TopicPartitionList) -> Vec<String> {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka_sys as sys;
+
+    use super::*;
+
+    #[test]
+    fn metadata_that_is_not_text_is_none_and_harms_nothing() {
+        let mut list = TopicPartitionList::new();
+        for (partition, metadata) in [(0, &b"\xff\xfe"[..]), (1, b"text"), (2, b"")] {
+            list.add_partition("scores", partition);
+            // SAFETY: the list has this element and nothing else refers to it; librdkafka allocates the bytes and frees them with it.
+            unsafe {
+                let element = &mut *(*list.ptr()).elems.add(usize::try_from(partition).unwrap());
+                let bytes = sys::rd_kafka_mem_malloc(std::ptr::null_mut(), metadata.len().max(1)).cast::<u8>();
+                std::ptr::copy_nonoverlapping(metadata.as_ptr(), bytes, metadata.len());
+                element.metadata = bytes.cast();
+                element.metadata_size = metadata.len();
+            }
+        }
+        list.add_partition("scores", 3);
+        assert_eq!(of(&list), ["", "text", "", ""]);
+    }
+}

@@ -79,6 +79,12 @@ impl KafkaOptions {
             .map(|(written, value)| (written.as_str(), value.as_str()))
     }
 
+    /// Whether the brokers coordinate groups by the newer protocol (KIP-848), in which they assign partitions and set timeouts.
+    #[cfg(feature = "consumer")]
+    pub(crate) fn brokers_coordinate_groups(&self) -> bool {
+        self.user_property("group.protocol").is_some_and(|(_, protocol)| protocol.eq_ignore_ascii_case("consumer"))
+    }
+
     /// A configuration of `defaults`, these addresses and, last, the user's own properties.
     pub(crate) fn to_client_config(&self, defaults: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();

@@ -1,4 +1,4 @@
-//! Reads a topic from chosen offsets, as a member of no group: for people who want to look at it.
+//! Reads a topic from chosen offsets, as a member of no group.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -76,6 +76,8 @@ pub(crate) struct KafkaReader {
     brokers: String,
     woken: Arc<Notify>,
     extents: Vec<Extent>,
+    /// The ends that were reached, by partition: the offset of the next record there.
+    ends: FxHashMap<i32, i64>,
 }
 
 #[derive(Default)]
@@ -96,7 +98,22 @@ impl ConsumerContext for ReaderContext {}
 impl KafkaReader {
     /// Find `topic` and how far its partitions reach. Blocks, at most for about `deadline`.
     pub(crate) fn open(options: &KafkaOptions, topic: &str, deadline: Duration) -> Result<Self, ReadError> {
-        let config = options.to_client_config(&[
+        Self::open_with(options, topic, deadline, &[])
+    }
+
+    /// As [`open`](Self::open), of records whose transactions are not committed, too: one that is left open holds nothing up.
+    pub(crate) fn open_uncommitted(options: &KafkaOptions, topic: &str, deadline: Duration) -> Result<Self, ReadError> {
+        Self::open_with(options, topic, deadline, &[("isolation.level", "read_uncommitted")])
+    }
+
+    fn open_with(
+        options: &KafkaOptions,
+        topic: &str,
+        deadline: Duration,
+        more: &[(&str, &str)],
+    ) -> Result<Self, ReadError> {
+        let queued_kbytes = (AHEAD_KBYTES / 8).to_string();
+        let defaults = [
             // librdkafka wants one for `assign`; nothing joins it and nothing is committed to it.
             ("group.id", "tidings-reader"),
             ("enable.auto.commit", "false"),
@@ -106,9 +123,10 @@ impl KafkaReader {
             // Retention may overtake a reader; it goes on with what is left.
             ("auto.offset.reset", "earliest"),
             ("fetch.queue.backoff.ms", "10"),
-            ("queued.max.messages.kbytes", &(AHEAD_KBYTES / 8).to_string()),
+            ("queued.max.messages.kbytes", &queued_kbytes),
             ("reconnect.backoff.max.ms", "1000"),
-        ]);
+        ];
+        let config = options.to_client_config(&[&defaults, more].concat());
         let consumer = config.create_with_context(ReaderContext::default());
         let mut consumer: BaseConsumer<ReaderContext> =
             consumer.map_err(|error| KafkaError::from_configuration(&error))?;
@@ -122,6 +140,7 @@ impl KafkaReader {
             brokers: options.brokers().to_owned(),
             woken,
             extents: Vec::new(),
+            ends: FxHashMap::default(),
         };
         let end = Instant::now() + deadline;
         for partition in reader.partitions(end)? {
@@ -231,11 +250,39 @@ impl KafkaReader {
         let Some(queue) = self.queues.get_mut(&partition) else { return Ok(Fetched::End) };
         match queue.fetch(most, records) {
             Ok(()) => Ok(Fetched::More),
-            Err(error) if error.code == Code::PartitionEOF => Ok(Fetched::End),
+            Err(error) if error.code == Code::PartitionEOF => {
+                self.ends.insert(partition, error.offset);
+                Ok(Fetched::End)
+            }
             // librdkafka goes on by itself.
             Err(error) if passes(error.code) => Ok(Fetched::More),
             Err(error) => Err(self.refused(error.reason)),
         }
+    }
+
+    /// The end of `partition` that was last reached: the offset of the next record there.
+    pub(crate) fn end_reached(&self, partition: i32) -> Option<i64> {
+        self.ends.get(&partition).copied()
+    }
+
+    /// The end of `partition` as its leader has it now. Blocks, at most for about `deadline`.
+    pub(crate) fn end_of(&self, partition: i32, deadline: Duration) -> Result<i64, ReadError> {
+        self.extent(partition, Instant::now() + deadline).map(|extent| extent.end)
+    }
+
+    /// Go on reading `partition`, which is being read, at `offset`. Blocks, at most for about a second.
+    pub(crate) fn seek(&mut self, partition: i32, offset: i64) -> Result<(), ReadError> {
+        self.ends.remove(&partition);
+        let sought = self.consumer.seek(&self.topic, partition, Offset::Offset(offset), SEEK_TIMEOUT);
+        sought.map_err(|error| match error.rdkafka_error_code() {
+            Some(code) if passes(code) => self.unanswered(),
+            _ => self.refused(error.to_string()),
+        })
+    }
+
+    /// The error of a reader that waited long enough for records that are there.
+    pub(crate) fn silent(&self) -> ReadError {
+        self.unanswered()
     }
 
     /// Stop reading `partition`.
@@ -257,11 +304,6 @@ impl KafkaReader {
     /// Why nothing comes, if the client knows: the brokers went away.
     pub(crate) fn trouble(&self) -> Option<String> {
         self.events().last_reason()
-    }
-
-    /// The error of a reader that waited long enough for records that are there.
-    pub(crate) fn silent(&self) -> ReadError {
-        self.unanswered()
     }
 
     /// Forget [`trouble`](Self::trouble): records come again.

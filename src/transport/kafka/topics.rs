@@ -112,6 +112,16 @@ pub async fn show(kafka: &KafkaOptions, topics: &[String], deadline: Duration) -
     .await
 }
 
+/// Whether `topic` exists.
+///
+/// # Errors
+/// No broker answers within `deadline`, or the brokers do not tell.
+#[cfg(feature = "consumer")]
+pub(crate) async fn exists(kafka: &KafkaOptions, topic: &str, deadline: Duration) -> Result<bool, TopicError> {
+    let topic = topic.to_owned();
+    visit(kafka, deadline, move |visit| Ok(visit.shape(&topic)?.is_some())).await
+}
+
 fn ensure_one(visit: &Visit, topic: &TopicSpec) -> Result<Ensured, TopicError> {
     let (shape, ensured) = if let Some(shape) = visit.shape(topic.name())? {
         (shape, Ensured::Existed)

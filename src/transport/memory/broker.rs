@@ -157,6 +157,14 @@ impl MemoryBroker {
         offset
     }
 
+    /// Give the newest record of a partition a timestamp, in milliseconds since 1970: appended ones have none.
+    pub fn stamp(&self, topic: &str, partition: i32, timestamp_ms: i64) {
+        let name = TopicPartition { topic: topic.into(), partition };
+        if let Some(record) = self.shared.state.lock().records.get_mut(&name).and_then(|log| log.last_mut()) {
+            record.timestamp_ms = Some(timestamp_ms);
+        }
+    }
+
     /// Delete a partition's records and begin again at offset 0, as when a topic is created anew; consumers are reset to it.
     pub fn truncate(&self, topic: &str, partition: i32) {
         let name = TopicPartition { topic: topic.into(), partition };

@@ -192,6 +192,11 @@ impl ConsumerTransport for MemoryConsumer {
         Ok(())
     }
 
+    fn end_offset(&self, partition: &TopicPartition) -> Option<i64> {
+        let state = self.broker.shared.state.lock();
+        state.records.get(partition).map(|log| log.last().map_or(0, |record| record.offset + 1))
+    }
+
     fn commit(&mut self, offsets: &[CommitOffset]) -> Result<(), ConsumeError> {
         let mut state = self.broker.shared.state.lock();
         state.commits += 1;

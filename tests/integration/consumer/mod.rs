@@ -3,11 +3,20 @@
 mod batches;
 mod failures;
 mod headers;
+#[cfg(feature = "http")]
+mod health;
+mod noise;
 mod offsets;
 pub(crate) mod once;
 mod order;
+#[cfg(feature = "cli")]
+pub(crate) mod parking;
+pub(crate) mod protocols;
 mod rebalance;
+mod restored;
 pub(crate) mod shutdown;
 mod startup;
+mod static_members;
 mod tenants;
+mod transactions;
 mod undecodable;

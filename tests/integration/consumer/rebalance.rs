@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use tidings::consumer::Consumer;
 use tidings::publisher::Publisher;
+use tidings::transport::kafka::KafkaOptions;
 
 use crate::support::chance::tell;
 use crate::support::groups::caught_up;
 use crate::support::ledger::{Audit, Ledger};
 use crate::support::running::Running;
-use crate::support::scene::{Scene, codec};
+use crate::support::scene::{Scene, codec, kafka};
 use crate::support::scores::{Scoreboard, post, posted};
 use crate::support::wait::until_true;
 
@@ -22,28 +23,28 @@ const PACE: Duration = Duration::from_millis(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rebalances_in_the_middle_lose_nothing_and_keep_every_keys_order() {
-    relieve(1).await;
+    relieve(1, kafka()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "long: make soak runs it"]
 async fn ten_rebalances_in_a_row_under_load_lose_nothing_and_keep_every_keys_order() {
-    tell(&relieve(5).await);
+    tell(&relieve(5, kafka()).await);
 }
 
 /// Under load, let a member join and the one before it leave: two rebalances, as often as told. What happened.
-async fn relieve(times: usize) -> String {
+pub(super) async fn relieve(times: usize, kafka: KafkaOptions) -> String {
     let scene = Scene::new(PARTITIONS.cast_signed()).await;
     // All members write into one ledger: a handler that begins before its key's last one is done shows.
     let ledger = Arc::<Ledger>::default();
     let over = Arc::new(AtomicBool::new(false));
     let load = tokio::spawn(publish(scene.publisher().await, Arc::clone(&over)));
 
-    let mut member = join(&scene, &ledger).await;
+    let mut member = join(&scene, &ledger, &kafka).await;
     until_true("the first member is at work", || at_work(&member) && has(&member, PARTITIONS)).await;
     let mut handled = Vec::new();
     for _ in 0..times {
-        let next = join(&scene, &ledger).await;
+        let next = join(&scene, &ledger, &kafka).await;
         until_true("they share the partitions", || has(&member, PARTITIONS / 2) && has(&next, PARTITIONS / 2)).await;
         until_true("the next member is at work", || at_work(&next)).await;
         handled.push(member.stop().await.handled);
@@ -75,8 +76,8 @@ async fn publish(publisher: Publisher, over: Arc<AtomicBool>) -> i64 {
     serials
 }
 
-async fn join(scene: &Scene, ledger: &Arc<Ledger>) -> Running {
-    let consumer = Consumer::builder(scene.consumer())
+pub(super) async fn join(scene: &Scene, ledger: &Arc<Ledger>, kafka: &KafkaOptions) -> Running {
+    let consumer = Consumer::builder(scene.consumer().kafka(kafka.clone()))
         .codec(codec())
         .dispatch_with(Scoreboard { ledger: Arc::clone(ledger) }, |settings| settings.source(scene.topic()));
     Running::start(consumer.build().await.unwrap())
@@ -86,6 +87,6 @@ fn at_work(member: &Running) -> bool {
     member.stats().handled > 0
 }
 
-fn has(member: &Running, partitions: u32) -> bool {
+pub(super) fn has(member: &Running, partitions: u32) -> bool {
     member.stats().assigned == u64::from(partitions)
 }

@@ -15,6 +15,10 @@ impl Running {
         Self { handle, task: tokio::spawn(consumer.run_until(std::future::pending())) }
     }
 
+    pub(crate) fn handle(&self) -> ConsumerHandle {
+        self.handle.clone()
+    }
+
     pub(crate) fn stats(&self) -> ConsumerStats {
         self.handle.stats()
     }
@@ -22,6 +26,11 @@ impl Running {
     pub(crate) fn stats_of(&self, group: &str) -> ConsumerStats {
         let groups = self.handle.stats_by_group();
         groups.iter().find(|(name, _)| **name == *group).map(|(_, stats)| *stats).unwrap()
+    }
+
+    /// Whether it has stopped by itself.
+    pub(crate) fn is_over(&self) -> bool {
+        self.task.is_finished()
     }
 
     /// Wait until it stops by itself.

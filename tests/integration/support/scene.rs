@@ -34,9 +34,15 @@ pub(crate) type RawHeader<'a> = (&'a str, Option<&'a [u8]>);
 impl Scene {
     /// A scene whose topic has `partitions` partitions.
     pub(crate) async fn new(partitions: i32) -> Self {
+        Self::with(partitions, &[]).await
+    }
+
+    /// A scene whose topic has `partitions` partitions, and these properties.
+    pub(crate) async fn with(partitions: i32, config: &[(&str, &str)]) -> Self {
         log_as_asked();
         let scene = Self { id: Uuid::new_v4().simple().to_string(), partitions, stranger: OnceLock::new() };
         let topic = TopicSpec::new(scene.topic(), u32::try_from(partitions).unwrap());
+        let topic = config.iter().fold(topic, |topic, (name, value)| topic.config(*name, *value));
         topics::ensure(&kafka(), &[topic], LONG).await.unwrap();
         scene
     }
@@ -104,6 +110,13 @@ pub(crate) async fn delete_records(scene: &Scene, offset: i64) {
     let mut below = TopicPartitionList::new();
     below.add_partition_offset(&scene.topic(), 0, Offset::Offset(offset)).unwrap();
     admin.delete_records(&below, &AdminOptions::new()).await.unwrap();
+}
+
+/// Delete a topic, as an operator would.
+pub(crate) async fn delete_topic(topic: &str) {
+    let created = ClientConfig::new().set("bootstrap.servers", setting("TIDINGS_TEST_BROKERS")).create();
+    let admin: AdminClient<DefaultClientContext> = created.unwrap();
+    admin.delete_topics(&[topic], &AdminOptions::new()).await.unwrap();
 }
 
 impl Drop for Scene {

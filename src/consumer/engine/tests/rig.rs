@@ -12,11 +12,12 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::consumer::commands::{Command, Commands};
 use crate::consumer::driver::turn_in_task;
 use crate::consumer::engine::{Engine, Parts};
 use crate::consumer::error::StopReason;
+use crate::consumer::health::{GroupHealth, HealthOptions};
 use crate::consumer::options::ConsumerOptions;
 use crate::consumer::parked::MemoryParkedStore;
 use crate::consumer::passed_over::PassedOver;
@@ -39,6 +40,8 @@ pub(super) struct Letters {
     pub(super) written: Mutex<Vec<OutgoingRecord>>,
     pub(super) refusals: Mutex<VecDeque<()>>,
     pub(super) too_large: Mutex<bool>,
+    /// Whether what is written is never answered.
+    pub(super) silent: AtomicBool,
 }
 
 impl Producer for Letters {
@@ -46,6 +49,9 @@ impl Producer for Letters {
         &self,
         record: &OutgoingRecord,
     ) -> Result<BoxFuture<'static, Result<Written, ProduceError>>, ProduceError> {
+        if self.silent.load(Ordering::Relaxed) {
+            return Ok(std::future::pending().boxed());
+        }
         let too_large = *self.too_large.lock();
         let result = match self.refusals.lock().pop_front() {
             _ if too_large => Err(ProduceError::TooLarge { topic: Arc::clone(&record.topic), bytes: 2_000_000 }),
@@ -105,7 +111,9 @@ pub(super) struct Rig {
     /// Keys and offsets of what was done, in its order.
     pub(super) handled: Handled,
     pub(super) book: Arc<TenantBook>,
-    counters: Arc<Counters>,
+    pub(super) counters: Arc<Counters>,
+    clock: Arc<SystemClock>,
+    limits: HealthOptions,
     shutdown: Arc<AtomicBool>,
     wake: crate::transport::Wake,
     pub(super) task: JoinHandle<Result<(), StopReason>>,
@@ -130,16 +138,43 @@ impl Rig {
         F: Fn(Delivery) -> R + Send + Sync + 'static,
         R: Future<Output = Outcome> + Send + 'static,
     {
-        Self::start_for(None, options, policy, filter, handler)
+        let here = Handle::current();
+        Self::start_on(&here, &here, options, policy, filter, handler)
     }
 
     /// The same, where the header `tenant` says whose an event is.
+    pub(super) fn start_for<F, R>(tenants: TenantLimits, options: ConsumerOptions, policy: Policy, handler: F) -> Self
+    where
+        F: Fn(Delivery) -> R + Send + Sync + 'static,
+        R: Future<Output = Outcome> + Send + 'static,
+    {
+        let here = Handle::current();
+        Self::start_single([&here, &here], Some(tenants), options, policy, None, handler)
+    }
+
+    /// The engine turns on one runtime, its tasks run on another: a test may block either, and go on.
     #[expect(clippy::needless_pass_by_value, reason = "tests read better so")]
-    pub(super) fn start_for<F, R>(
-        tenants: Option<TenantLimits>,
+    pub(super) fn start_on<F, R>(
+        engine_runtime: &Handle,
+        handler_runtime: &Handle,
         options: ConsumerOptions,
         policy: Policy,
         filter: Option<Filter>,
+        handler: F,
+    ) -> Self
+    where
+        F: Fn(Delivery) -> R + Send + Sync + 'static,
+        R: Future<Output = Outcome> + Send + 'static,
+    {
+        Self::start_single([engine_runtime, handler_runtime], None, options, policy, filter.as_ref(), handler)
+    }
+
+    fn start_single<F, R>(
+        runtimes: [&Handle; 2],
+        tenants: Option<TenantLimits>,
+        options: ConsumerOptions,
+        policy: Policy,
+        filter: Option<&Filter>,
         handler: F,
     ) -> Self
     where
@@ -162,7 +197,7 @@ impl Rig {
             .boxed()
         };
         let handle = BoundHandle::Single(Arc::new(handle));
-        Self::start_handle(tenants, options, policy, filter.as_ref(), (handle, None), handled)
+        Self::start_handle(runtimes, tenants, options, policy, filter, (handle, None), handled)
     }
 
     /// An engine whose handler takes batches; what of them it completes is recorded.
@@ -200,11 +235,12 @@ impl Rig {
             }
             .boxed()
         };
-        let handle = BoundHandle::Batch(Arc::new(handle));
-        Self::start_handle(tenants, options, policy, None, (handle, Some(batch)), handled)
+        let (here, handle) = (Handle::current(), BoundHandle::Batch(Arc::new(handle)));
+        Self::start_handle([&here, &here], tenants, options, policy, None, (handle, Some(batch)), handled)
     }
 
     fn start_handle(
+        [engine_runtime, handler_runtime]: [&Handle; 2],
         tenants: Option<TenantLimits>,
         options: ConsumerOptions,
         policy: Policy,
@@ -236,16 +272,17 @@ impl Rig {
         let (bell, wake) = (transport.bell(), transport.wake());
         let has_tenants = tenants.is_some();
         let book = Arc::new(TenantBook::new(Arc::new(tenants.unwrap_or_default())));
+        let (clock, limits) = (Arc::new(SystemClock::new()), options.health.clone());
         let parts = Parts {
             plan: Arc::new(GroupPlan::new("tests.Tests", &options, vec![dispatcher]).unwrap()),
             options,
-            clock: Arc::new(SystemClock::new()),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
             codec: Codec::default(),
             extensions: Extensions::new(),
             producer: Arc::clone(&letters) as Arc<dyn Producer>,
             passed_over: Some(Arc::clone(&passed) as Arc<dyn PassedOver>),
             parked: Some(Arc::new(parked.clone())),
-            runtime: Handle::current(),
+            runtime: handler_runtime.clone(),
             counters: Arc::clone(&counters),
             shutdown: Arc::clone(&shutdown),
             commands: Arc::clone(&commands),
@@ -257,8 +294,8 @@ impl Rig {
         };
         let engine = Engine::new(transport, parts).unwrap();
         broker.assign(TOPIC, &[0, 1]);
-        let task = tokio::spawn(turn_in_task(engine, bell));
-        Self { broker, letters, passed, parked, commands, handled, book, counters, shutdown, wake, task }
+        let task = engine_runtime.spawn(turn_in_task(engine, bell));
+        Self { broker, letters, passed, parked, commands, handled, book, counters, clock, limits, shutdown, wake, task }
     }
 
     /// Append an event of `key` to a partition.
@@ -299,6 +336,10 @@ impl Rig {
 
     pub(super) fn stats(&self) -> ConsumerStats {
         self.counters.read()
+    }
+
+    pub(super) fn health(&self) -> GroupHealth {
+        self.counters.pulse.health("tests.Tests", self.clock.monotonic(), &self.limits)
     }
 
     /// Wait until `condition` holds. Time is paused, so it passes only while nothing else can run.

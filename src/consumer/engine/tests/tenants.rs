@@ -75,7 +75,7 @@ fn assert_near(count: usize, expected: usize, tolerance: usize) {
 async fn under_load_tenants_have_turns_in_proportion_to_their_shares() {
     let begun = Begun::default();
     let tenants = limits([("large", limit().share(3))]);
-    let rig = Rig::start_for(Some(tenants), options().max_in_flight(8), Policy::INHERIT, None, slow(&begun));
+    let rig = Rig::start_for(tenants, options().max_in_flight(8), Policy::INHERIT, slow(&begun));
     publish(&rig, "small", 2_000);
     publish(&rig, "large", 2_000);
     rig.until("some are begun", |_| begun.lock().len() >= 1_200).await;
@@ -93,7 +93,7 @@ async fn under_load_tenants_have_turns_in_proportion_to_their_shares() {
 async fn the_share_of_an_idle_tenant_goes_to_the_others() {
     let begun = Begun::default();
     let tenants = limits([("idle", limit().share(1_000)), ("a", limit().share(2))]);
-    let rig = Rig::start_for(Some(tenants), options().max_in_flight(10), Policy::INHERIT, None, slow(&begun));
+    let rig = Rig::start_for(tenants, options().max_in_flight(10), Policy::INHERIT, slow(&begun));
     publish(&rig, "idle", 10);
     rig.until("they are done", |rig| rig.stats().handled == 10).await;
     let start = Instant::now();
@@ -110,7 +110,7 @@ async fn a_tenant_at_its_cap_is_passed_over_and_holds_nobody_back() {
     let begun = Begun::default();
     let tenants = limits([("capped", limit().max_in_flight(2))]);
     let most = Arc::new(AtomicUsize::new(0));
-    let rig = Rig::start_for(Some(tenants), options().max_in_flight(20), Policy::INHERIT, None, slow(&begun));
+    let rig = Rig::start_for(tenants, options().max_in_flight(20), Policy::INHERIT, slow(&begun));
     publish(&rig, "capped", 200);
     publish(&rig, "free", 900);
     let peak = Arc::clone(&most);
@@ -151,10 +151,10 @@ async fn rates_hold(rig: &Rig, begun: &Begun) {
 async fn a_tenant_begins_no_more_in_a_second_than_its_rate_and_holds_nobody_back() {
     let tenants = limits([("rated", limit().rate(50))]);
     let begun = Begun::default();
-    let rig = Rig::start_for(Some(tenants.clone()), options(), Policy::INHERIT, None, slow(&begun));
+    let rig = Rig::start_for(tenants.clone(), options(), Policy::INHERIT, slow(&begun));
     rates_hold(&rig, &begun).await;
     let begun = Begun::default();
-    let rig = Rig::start_for(Some(tenants), options(), Policy::INHERIT, None, quick(&begun));
+    let rig = Rig::start_for(tenants, options(), Policy::INHERIT, quick(&begun));
     rates_hold(&rig, &begun).await;
 }
 
@@ -164,7 +164,7 @@ async fn a_retry_counts_as_an_attempt_of_its_tenant() {
     let log = Arc::clone(&attempts);
     let policy = Policy::INHERIT.max_attempts(5).initial(Duration::from_millis(1));
     let tenants = limits([("rated", limit().rate(10))]);
-    let rig = Rig::start_for(Some(tenants), options(), policy, None, move |delivery| {
+    let rig = Rig::start_for(tenants, options(), policy, move |delivery| {
         log.lock().push((tenant_of(&delivery), Instant::now()));
         std::future::ready(Outcome::from(crate::HandlerError::from("never")))
     });
@@ -179,8 +179,7 @@ async fn a_retry_counts_as_an_attempt_of_its_tenant() {
 #[tokio::test(start_paused = true)]
 async fn a_noisy_tenant_with_100_000_waiting_events_delays_a_quiet_one_by_about_one_handler() {
     let begun = Begun::default();
-    let rig =
-        Rig::start_for(Some(TenantLimits::new()), options().max_in_flight(4), Policy::INHERIT, None, slow(&begun));
+    let rig = Rig::start_for(TenantLimits::new(), options().max_in_flight(4), Policy::INHERIT, slow(&begun));
     publish(&rig, "noisy", 100_000);
     rig.until("they wait", |rig| rig.tenant("noisy").is_some_and(|stats| stats.waiting > 99_000)).await;
     for number in 0..20 {
@@ -199,7 +198,7 @@ async fn a_noisy_tenant_with_100_000_waiting_events_delays_a_quiet_one_by_about_
 async fn a_handlers_own_limits_are_shared_by_tenants_too() {
     let begun = Begun::default();
     let policy = Policy::INHERIT.concurrency(2);
-    let rig = Rig::start_for(Some(TenantLimits::new()), options(), policy, None, slow(&begun));
+    let rig = Rig::start_for(TenantLimits::new(), options(), policy, slow(&begun));
     publish(&rig, "noisy", 5_000);
     rig.until("they wait", |rig| rig.tenant("noisy").is_some_and(|stats| stats.waiting > 4_900)).await;
     publish(&rig, "quiet", 10);
@@ -214,7 +213,7 @@ async fn a_handlers_own_limits_are_shared_by_tenants_too() {
 async fn what_waits_beyond_the_bound_is_rejected_of_the_tenant_that_has_too_much_waiting() {
     let begun = Begun::default();
     let policy = Policy::INHERIT.concurrency(1).max_waiting(5).on_exhausted(OnExhausted::DeadLetter);
-    let rig = Rig::start_for(Some(TenantLimits::new()), options(), policy, None, slow(&begun));
+    let rig = Rig::start_for(TenantLimits::new(), options(), policy, slow(&begun));
     publish(&rig, "noisy", 500);
     publish(&rig, "quiet", 5);
     rig.until("all is done", |rig| rig.stats().handled + rig.stats().dead_lettered == 505).await;
@@ -231,10 +230,9 @@ async fn what_waits_beyond_the_bound_is_rejected_of_the_tenant_that_has_too_much
 async fn new_limits_apply_at_once_and_what_runs_goes_on() {
     let begun = Begun::default();
     let rig = Rig::start_for(
-        Some(limits([("a", limit().max_in_flight(8))])),
+        limits([("a", limit().max_in_flight(8))]),
         options().max_in_flight(16),
         Policy::INHERIT,
-        None,
         slow(&begun),
     );
     publish(&rig, "a", 3_000);
@@ -263,7 +261,7 @@ async fn new_limits_apply_at_once_and_what_runs_goes_on() {
 async fn setting_the_same_rate_again_and_again_gives_no_rate_back() {
     let begun = Begun::default();
     let tenants = limits([("a", limit().rate(20))]);
-    let rig = Rig::start_for(Some(tenants.clone()), options(), Policy::INHERIT, None, quick(&begun));
+    let rig = Rig::start_for(tenants.clone(), options(), Policy::INHERIT, quick(&begun));
     publish(&rig, "a", 500);
     for _ in 0..500 {
         rig.set_limits(tenants.clone());
@@ -279,7 +277,7 @@ async fn whatever_changes_nothing_is_lost_or_reordered(seed: u64) {
     let policy = Policy::INHERIT.max_attempts(1_000).initial(Duration::from_millis(5)).breaker_keys(0);
     let policy = if seed.is_multiple_of(3) { policy.concurrency(4) } else { policy };
     let policy = if seed % 5 == 4 { policy.order(DeliveryOrder::Partition) } else { policy };
-    let rig = Rig::start_for(Some(TenantLimits::new()), options().max_in_flight(6), policy, None, move |delivery| {
+    let rig = Rig::start_for(TenantLimits::new(), options().max_in_flight(6), policy, move |delivery| {
         assert!(!key_of(&delivery).is_empty());
         let roll = handler_chance.lock().random_range(0..10);
         async move {
@@ -351,7 +349,7 @@ async fn limits_that_change_while_it_runs_lose_and_reorder_nothing() {
 async fn partitions_that_go_and_come_back_take_their_tenants_events_along() {
     let begun = Begun::default();
     let tenants = limits([("a", limit().max_in_flight(1))]);
-    let rig = Rig::start_for(Some(tenants), options().max_in_flight(4), Policy::INHERIT, None, slow(&begun));
+    let rig = Rig::start_for(tenants, options().max_in_flight(4), Policy::INHERIT, slow(&begun));
     publish(&rig, "a", 500);
     rig.until("they wait", |rig| rig.tenant("a").is_some_and(|stats| stats.waiting > 490)).await;
     rig.broker.lose("accounts", &[0, 1]);
@@ -365,7 +363,7 @@ async fn partitions_that_go_and_come_back_take_their_tenants_events_along() {
 
 #[tokio::test(start_paused = true)]
 async fn however_many_tenants_there_are_all_are_handled_and_few_are_remembered() {
-    let rig = Rig::start_for(Some(TenantLimits::new()), options(), Policy::INHERIT, None, |_| async { Outcome::Done });
+    let rig = Rig::start_for(TenantLimits::new(), options(), Policy::INHERIT, |_| async { Outcome::Done });
     for number in 0..30_000 {
         rig.publish_for(&format!("tenant-{number}"), number % 2, &number.to_string());
     }
@@ -381,7 +379,7 @@ async fn a_file_of_limits_that_changes_applies_and_one_that_breaks_does_not() {
     let (file, read) = LimitsFile::open(path.clone()).await.unwrap();
     assert_eq!(read, TenantLimits::new().default_limit(limit().max_in_flight(2)));
     let begun = Begun::default();
-    let rig = Arc::new(Rig::start_for(Some(read), options(), Policy::INHERIT, None, slow(&begun)));
+    let rig = Arc::new(Rig::start_for(read, options(), Policy::INHERIT, slow(&begun)));
     let book = Arc::clone(&rig.book);
     let commands = Arc::clone(&rig.commands);
     let watched = file.watch(&tokio::runtime::Handle::current(), move |limits| {

@@ -1,0 +1,165 @@
+//! Spans: who wants none pays for none; who wants them sees the way of an event, in its producer's trace.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::DefaultGuard;
+use tracing::{Dispatch, Level, Subscriber};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
+use tracing_subscriber::{Layer, Registry};
+
+use super::rig::{EVENT, Rig, TOPIC, options};
+use crate::envelope::header;
+use crate::outcome::{HandlerError, Outcome};
+use crate::transport::Headers;
+
+const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+type Fields = BTreeMap<String, String>;
+
+/// Records spans, in the order they were made.
+#[derive(Clone, Default)]
+struct Recorder(Arc<Mutex<Vec<(Id, String, Fields)>>>);
+
+struct Collect<'a>(&'a mut Fields);
+
+impl Visit for Collect<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}").trim_matches('"').to_owned());
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Recorder {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, _: Context<'_, S>) {
+        let mut fields = Fields::new();
+        attributes.record(&mut Collect(&mut fields));
+        self.0.lock().push((id.clone(), attributes.metadata().name().to_owned(), fields));
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
+        let mut spans = self.0.lock();
+        // The registry uses ids again: the latest.
+        if let Some((_, _, fields)) = spans.iter_mut().rev().find(|(known, _, _)| known == id) {
+            values.record(&mut Collect(fields));
+        }
+    }
+}
+
+impl Recorder {
+    fn named(&self, name: &str) -> Vec<Fields> {
+        let spans = self.0.lock();
+        spans.iter().filter(|(_, known, _)| known == name).map(|(_, _, fields)| fields.clone()).collect()
+    }
+}
+
+/// Make `subscriber` this thread's. A second one, kept beside it, makes `tracing` ask both what they want: while there is but one it
+/// believes whichever thread meets a span first, and other tests' threads have none.
+fn subscribe(subscriber: impl Subscriber + Send + Sync) -> (DefaultGuard, Dispatch) {
+    let second = Dispatch::new(Registry::default());
+    (tracing::subscriber::set_default(subscriber), second)
+}
+
+fn publish_traced(rig: &Rig, key: &str) {
+    let mut headers = Headers::new();
+    headers.push_str(header::TYPE, EVENT);
+    headers.push_str(header::SCHEMA_VERSION, "1.0.0");
+    headers.push_str(header::ID, "event-1");
+    headers.push_str(header::TRACEPARENT, PARENT);
+    rig.broker.append(TOPIC, 1, Some(key.as_bytes()), Some(b"payload"), headers);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_way_of_an_event_is_seen_in_its_producers_trace() {
+    let recorder = Recorder::default();
+    let subscriber = Registry::default().with(recorder.clone().with_filter(LevelFilter::from_level(Level::DEBUG)));
+    let _subscribed = subscribe(subscriber);
+    let rig = Rig::start(options(), |delivery| async move {
+        if delivery.attempt() == 1 { HandlerError::from("away").into() } else { Outcome::Done }
+    });
+    publish_traced(&rig, "42");
+    rig.until("it is committed", |rig| rig.broker.committed(TOPIC, 1) == Some(1)).await;
+    rig.until("the commit is told", |_| !recorder.named("commit").is_empty()).await;
+
+    let process = recorder.named("process");
+    assert_eq!(process.len(), 2, "{process:?}");
+    let of = |fields: &Fields, name: &str| fields.get(name).cloned().unwrap_or_default();
+    for (name, value) in [
+        ("otel.name", "process accounts"),
+        ("otel.kind", "consumer"),
+        ("messaging.system", "kafka"),
+        ("messaging.operation.type", "process"),
+        ("messaging.destination.name", "accounts"),
+        ("messaging.destination.partition.id", "1"),
+        ("messaging.kafka.offset", "0"),
+        ("messaging.consumer.group.name", "tests.Tests"),
+        ("messaging.message.id", "event-1"),
+        ("tidings.handler", "Tests::handler"),
+        ("tidings.event", EVENT),
+        ("tidings.attempt", "1"),
+        ("trace_id", "4bf92f3577b34da6a3ce929d0e0e4736"),
+        ("parent_span_id", "00f067aa0ba902b7"),
+        ("error.type", "retryable"),
+        ("otel.status_code", "ERROR"),
+    ] {
+        assert_eq!(of(&process[0], name), value, "{name}");
+    }
+    assert_eq!((of(&process[1], "tidings.attempt"), of(&process[1], "error.type")), ("2".to_owned(), String::new()));
+    // People's data stays out of traces.
+    assert!(!format!("{process:?}").contains("\"42\""), "{process:?}");
+    let poll = recorder.named("poll");
+    assert_eq!(
+        (of(&poll[0], "messaging.batch.message_count"), of(&poll[0], "otel.kind")),
+        ("1".into(), "client".into())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_that_wants_no_spans_has_none() {
+    let recorder = Recorder::default();
+    let subscriber = Registry::default().with(recorder.clone().with_filter(LevelFilter::INFO));
+    let _subscribed = subscribe(subscriber);
+    let rig = Rig::start(options(), |_| async {
+        assert!(tracing::Span::current().is_disabled());
+        Outcome::Done
+    });
+    publish_traced(&rig, "42");
+    rig.until("it is committed", |rig| rig.broker.committed(TOPIC, 1) == Some(1)).await;
+    assert!(recorder.0.lock().is_empty());
+}
+
+#[cfg(feature = "opentelemetry")]
+#[tokio::test(start_paused = true)]
+async fn opentelemetry_shows_the_attempt_in_the_producers_trace_linked_and_passes_it_on() {
+    use opentelemetry::trace::TracerProvider as _;
+    use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
+
+    let exporter = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("tests"));
+    let _subscribed = subscribe(Registry::default().with(layer));
+    let published = Arc::new(Mutex::new(String::new()));
+    let caused = Arc::clone(&published);
+    let rig = Rig::start(options(), move |_| {
+        let caused = Arc::clone(&caused);
+        async move {
+            *caused.lock() = crate::causality::Causality::current().next_traceparent();
+            Outcome::Done
+        }
+    });
+    publish_traced(&rig, "42");
+    rig.until("it is committed", |rig| rig.broker.committed(TOPIC, 1) == Some(1)).await;
+    provider.force_flush().unwrap();
+    let spans = exporter.get_finished_spans().unwrap();
+    let process = spans.iter().find(|span| span.name == "process accounts").unwrap_or_else(|| panic!("{spans:?}"));
+    let trace = process.span_context.trace_id().to_string();
+    assert_eq!(trace, "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!(process.parent_span_id.to_string(), "00f067aa0ba902b7");
+    assert_eq!(process.links.iter().next().unwrap().span_context.span_id().to_string(), "00f067aa0ba902b7");
+    // What the handler publishes is caused by the attempt.
+    assert_eq!(*published.lock(), format!("00-{trace}-{}-01", process.span_context.span_id()));
+}

@@ -1,0 +1,377 @@
+//! Parked events in the tables of the consumer's database.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+
+use super::{ParkCause, ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord, ParkedStore};
+use crate::database::pool::{Pool, Row};
+use crate::database::sql::{Dialect, push_list};
+use crate::database::{Database, Error, check_name, may_run_again};
+use crate::envelope::rfc3339;
+use crate::transport::{Headers, TopicPartition};
+
+/// How often a transaction is run that lost against another one, or whose connection broke.
+const ATTEMPTS: u32 = 5;
+
+/// Events that are deleted in one transaction.
+const DELETED_AT_ONCE: usize = 1_000;
+
+/// Keeps parked events in the tables `tidings_parked_key` and `tidings_parked_record` of a database, which
+/// [`migrate`](Database::migrate) creates. A cheap handle.
+///
+/// Every call is one short transaction, or one statement. How many events of a key wait is kept beside the key, so listing keys
+/// reads no events, however many there are.
+#[derive(Debug, Clone)]
+pub struct DatabaseParkedStore {
+    database: Database,
+}
+
+/// A row that somebody else wrote, or changed, and that makes no event.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the row of the parked event at {partition}@{offset} cannot be read: its {column} is not what was written; correct or delete it"
+)]
+struct Unreadable {
+    partition: TopicPartition,
+    offset: i64,
+    column: &'static str,
+}
+
+impl DatabaseParkedStore {
+    /// The parked events of `database`.
+    pub fn new(database: &Database) -> Self {
+        Self { database: database.clone() }
+    }
+
+    fn pool(&self) -> &Pool {
+        &self.database.pool
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.pool().dialect()
+    }
+
+    async fn run(&self, operation: &'static str, statements: Vec<String>) -> Result<(), ParkError> {
+        // Every call is idempotent, so one whose effect is unknown may run again, too.
+        let mut attempt = 1;
+        loop {
+            match self.pool().run_transaction(statements.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(error) if attempt < ATTEMPTS && may_run_again(&error) => attempt += 1,
+                Err(error) => return Err(failed(operation)(error)),
+            }
+        }
+    }
+
+    async fn rows(&self, operation: &'static str, sql: String) -> Result<Vec<Row>, ParkError> {
+        let mut attempt = 1;
+        loop {
+            match self.pool().query(sql.clone()).await {
+                Ok(rows) => return Ok(rows),
+                Err(error) if attempt < ATTEMPTS && may_run_again(&error) => attempt += 1,
+                Err(error) => return Err(failed(operation)(error)),
+            }
+        }
+    }
+
+    async fn list(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<ParkedKey>, ParkError> {
+        let dialect = self.dialect();
+        let mut sql = format!(
+            "SELECT topic, partition_id, record_key, records, request FROM tidings_parked_key WHERE consumer_group = {}",
+            dialect.text(group)
+        );
+        let mut topics: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+        for TopicPartition { topic, partition } in partitions {
+            topics.entry(topic).or_default().push(*partition);
+        }
+        for (index, (topic, partitions)) in topics.iter().enumerate() {
+            let before = if index == 0 { " AND (" } else { " OR " };
+            // Writing to a `String` cannot fail.
+            let _ = write!(sql, "{before}(topic = {} AND partition_id IN (", dialect.text(topic));
+            push_list(&mut sql, partitions);
+            sql.push_str("))");
+        }
+        if !topics.is_empty() {
+            sql.push(')');
+        }
+        let rows = self.rows("list", sql).await?;
+        let read = |row: &Row| {
+            let partition = TopicPartition { topic: row.text(0)?.into(), partition: narrow(row.integer(1)?)? };
+            let request = row.optional_text(4)?.as_deref().and_then(ParkRequest::from_word);
+            Ok(ParkedKey::new(partition, row.bytes(2)?.into(), row.integer(3)?.unsigned_abs(), request))
+        };
+        let mut keys: Vec<ParkedKey> = rows.iter().map(read).collect::<Result<_, _>>().map_err(failed("list"))?;
+        keys.sort_by(|left, right| (&left.partition, &left.key).cmp(&(&right.partition, &right.key)));
+        Ok(keys)
+    }
+
+    async fn keep(&self, group: Arc<str>, record: ParkedRecord) -> Result<(), ParkError> {
+        check_name("consumer group", &group, 255).map_err(|error| ParkError::new("keep", error))?;
+        let dialect = self.dialect();
+        let id = ParkedKeyId { group, partition: record.partition.clone(), key: record.key.clone() };
+        let (key, columns, values) = (matches(dialect, &id), columns(dialect), values(dialect, &id));
+        let offset = record.offset;
+        let event = event(dialect, &record);
+        let insert = dialect.on_duplicate();
+        let statements = vec![
+            // This locks the key's row: nobody else changes its events meanwhile.
+            format!(
+                "INSERT INTO tidings_parked_key ({columns}, {KEY}) VALUES ({values}, {}) {insert} request = request",
+                bytes(dialect, &id.key)
+            ),
+            format!(
+                "UPDATE tidings_parked_key SET records = records + 1 WHERE {key} AND NOT EXISTS \
+                 (SELECT 1 FROM tidings_parked_record WHERE {key} AND record_offset = {offset})"
+            ),
+            format!(
+                "REPLACE INTO tidings_parked_record ({columns}{}, record_offset, timestamp_ms, headers, payload, handler, \
+                 error_class, error, attempts, first_failure, parked_at) VALUES ({values}{}, {offset}, {event})",
+                own_key(dialect, ", record_key"),
+                own_key(dialect, &format!(", {}", bytes(dialect, &id.key)))
+            ),
+        ];
+        self.run("keep", statements).await
+    }
+
+    async fn read(&self, id: ParkedKeyId, limit: usize) -> Result<Vec<ParkedRecord>, ParkError> {
+        let sql = format!(
+            "SELECT record_offset, timestamp_ms, headers, payload, handler, error_class, error, attempts, first_failure, parked_at \
+             FROM tidings_parked_record WHERE {} ORDER BY record_offset LIMIT {limit}",
+            matches(self.dialect(), &id)
+        );
+        let rows = self.rows("read", sql).await?;
+        rows.iter().map(|row| read_event(&id, row)).collect()
+    }
+
+    async fn delete(&self, id: ParkedKeyId, offset: i64) -> Result<(), ParkError> {
+        let key = matches(self.dialect(), &id);
+        let statements = vec![
+            format!(
+                "UPDATE tidings_parked_key SET records = {} WHERE {key} AND EXISTS \
+                 (SELECT 1 FROM tidings_parked_record WHERE {key} AND record_offset = {offset})",
+                fewer(1)
+            ),
+            format!("DELETE FROM tidings_parked_record WHERE {key} AND record_offset = {offset}"),
+        ];
+        self.run("remove", statements).await
+    }
+
+    async fn delete_key(&self, id: ParkedKeyId) -> Result<(), ParkError> {
+        let key = matches(self.dialect(), &id);
+        loop {
+            let sql = format!(
+                "SELECT record_offset FROM tidings_parked_record WHERE {key} ORDER BY record_offset LIMIT {DELETED_AT_ONCE}"
+            );
+            let rows = self.rows("remove", sql).await?;
+            let Some(last) = rows.last().filter(|_| rows.len() == DELETED_AT_ONCE) else { break };
+            let (last, count) = (last.integer(0).map_err(failed("remove"))?, rows.len());
+            let statements = vec![
+                format!("UPDATE tidings_parked_key SET records = {} WHERE {key}", fewer(count)),
+                format!("DELETE FROM tidings_parked_record WHERE {key} AND record_offset <= {last}"),
+            ];
+            self.run("remove", statements).await?;
+        }
+        let statements = vec![
+            format!("DELETE FROM tidings_parked_key WHERE {key}"),
+            format!("DELETE FROM tidings_parked_record WHERE {key}"),
+        ];
+        self.run("remove", statements).await
+    }
+
+    async fn ask(&self, id: ParkedKeyId, request: Option<ParkRequest>) -> Result<bool, ParkError> {
+        let dialect = self.dialect();
+        let word = request.map_or_else(|| "NULL".to_owned(), |request| dialect.text(request.as_str()));
+        let sql = format!("UPDATE tidings_parked_key SET request = {word} WHERE {}", matches(dialect, &id));
+        let mut attempt = 1;
+        loop {
+            match self.pool().execute(sql.clone()).await {
+                // Rows that matched, changed or not.
+                Ok(rows) => return Ok(rows > 0),
+                Err(error) if attempt < ATTEMPTS && may_run_again(&error) => attempt += 1,
+                Err(error) => return Err(failed("ask about")(error)),
+            }
+        }
+    }
+}
+
+impl ParkedStore for DatabaseParkedStore {
+    fn keys(
+        &self,
+        group: Arc<str>,
+        partitions: Vec<TopicPartition>,
+    ) -> BoxFuture<'static, Result<Vec<ParkedKey>, ParkError>> {
+        let store = self.clone();
+        async move { store.list(&group, &partitions).await }.boxed()
+    }
+
+    fn park(&self, group: Arc<str>, record: ParkedRecord) -> BoxFuture<'static, Result<(), ParkError>> {
+        let store = self.clone();
+        async move { store.keep(group, record).await }.boxed()
+    }
+
+    fn records(&self, key: ParkedKeyId, limit: usize) -> BoxFuture<'static, Result<Vec<ParkedRecord>, ParkError>> {
+        let store = self.clone();
+        async move { store.read(key, limit).await }.boxed()
+    }
+
+    fn remove(&self, key: ParkedKeyId, offset: i64) -> BoxFuture<'static, Result<(), ParkError>> {
+        let store = self.clone();
+        async move { store.delete(key, offset).await }.boxed()
+    }
+
+    fn forget(&self, key: ParkedKeyId) -> BoxFuture<'static, Result<(), ParkError>> {
+        let store = self.clone();
+        async move { store.delete_key(key).await }.boxed()
+    }
+
+    fn request(&self, key: ParkedKeyId, request: Option<ParkRequest>) -> BoxFuture<'static, Result<bool, ParkError>> {
+        let store = self.clone();
+        async move { store.ask(key, request).await }.boxed()
+    }
+}
+
+const KEY: &str = "record_key";
+
+/// The columns that name a key. MySQL's index takes no key as long as it may be, so there its hash stands for it.
+fn columns(dialect: Dialect) -> &'static str {
+    match dialect {
+        #[cfg(feature = "mysql")]
+        Dialect::MySql => "consumer_group, topic, partition_id, key_hash",
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => "consumer_group, topic, partition_id",
+    }
+}
+
+/// What stands in them.
+fn values(dialect: Dialect, id: &ParkedKeyId) -> String {
+    let (group, topic) = (dialect.text(&id.group), dialect.text(&id.partition.topic));
+    let number = id.partition.partition;
+    match dialect {
+        #[cfg(feature = "mysql")]
+        Dialect::MySql => format!("{group}, {topic}, {number}, {}", hash(dialect, &id.key)),
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => format!("{group}, {topic}, {number}"),
+    }
+}
+
+/// The condition for the rows of a key.
+fn matches(dialect: Dialect, id: &ParkedKeyId) -> String {
+    let (group, topic) = (dialect.text(&id.group), dialect.text(&id.partition.topic));
+    let place = format!("consumer_group = {group} AND topic = {topic} AND partition_id = {}", id.partition.partition);
+    match dialect {
+        #[cfg(feature = "mysql")]
+        Dialect::MySql => format!("{place} AND key_hash = {}", hash(dialect, &id.key)),
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => format!("{place} AND {KEY} = {}", bytes(dialect, &id.key)),
+    }
+}
+
+/// What only the table of events has in one dialect: there the key itself stands in each row.
+fn own_key(dialect: Dialect, sql: &str) -> &str {
+    match dialect {
+        #[cfg(feature = "mysql")]
+        Dialect::MySql => {
+            let _ = sql;
+            ""
+        }
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => sql,
+    }
+}
+
+#[cfg(feature = "mysql")]
+fn hash(dialect: Dialect, key: &[u8]) -> String {
+    format!("UNHEX(SHA2({}, 256))", bytes(dialect, key))
+}
+
+fn bytes(dialect: Dialect, bytes: &[u8]) -> String {
+    let mut sql = String::new();
+    dialect.push_bytes(&mut sql, bytes);
+    sql
+}
+
+/// A count without `gone`; not below 0, whoever changed it.
+fn fewer(gone: usize) -> String {
+    format!("CASE WHEN records > {gone} THEN records - {gone} ELSE 0 END")
+}
+
+/// The event's own columns.
+fn event(dialect: Dialect, record: &ParkedRecord) -> String {
+    let mut sql = record.timestamp_ms.map_or_else(|| "NULL".to_owned(), |time| time.to_string());
+    sql.push(',');
+    dialect.push_bytes(&mut sql, &record.headers.to_wire());
+    sql.push(',');
+    match &record.payload {
+        Some(payload) => dialect.push_bytes(&mut sql, payload),
+        None => sql.push_str("NULL"),
+    }
+    let Some(cause) = &record.cause else {
+        sql.push_str(",NULL,NULL,NULL,NULL,NULL,NULL");
+        return sql;
+    };
+    sql.push(',');
+    dialect.push_optional_text(&mut sql, cause.handler.as_deref());
+    for text in [&cause.class, &cause.error] {
+        sql.push(',');
+        dialect.push_text(&mut sql, text);
+    }
+    let _ = write!(sql, ",{}", cause.attempts);
+    for time in [cause.first_failure, cause.parked_at] {
+        sql.push(',');
+        dialect.push_text(&mut sql, &rfc3339(time));
+    }
+    sql
+}
+
+fn read_event(id: &ParkedKeyId, row: &Row) -> Result<ParkedRecord, ParkError> {
+    let offset = row.integer(0).map_err(failed("read"))?;
+    let unreadable = |column| ParkError::new("read", Unreadable { partition: id.partition.clone(), offset, column });
+    let of_row =
+        || Ok::<_, sqlx::Error>((row.optional_integer(1)?, row.bytes(2)?, row.optional_bytes(3)?, read_cause(row)?));
+    let (timestamp_ms, headers, payload, cause) = of_row().map_err(failed("read"))?;
+    Ok(ParkedRecord {
+        partition: id.partition.clone(),
+        offset,
+        timestamp_ms,
+        key: id.key.clone(),
+        payload: payload.map(Bytes::from),
+        headers: Headers::from_wire(headers.into()).ok_or_else(|| unreadable("headers"))?,
+        cause: cause.transpose().map_err(unreadable)?,
+    })
+}
+
+/// The cause, if there is one, or the column that is spoilt.
+fn read_cause(row: &Row) -> Result<Option<Result<ParkCause, &'static str>>, sqlx::Error> {
+    let Some(class) = row.optional_text(5)? else { return Ok(None) };
+    let time = |text: Option<String>| {
+        text.and_then(|text| DateTime::parse_from_rfc3339(&text).ok()).map(|time| time.with_timezone(&Utc))
+    };
+    let (first_failure, parked_at) = (time(row.optional_text(8)?), time(row.optional_text(9)?));
+    let attempts = row.optional_integer(7)?.unwrap_or_default();
+    let (handler, error) = (row.optional_text(4)?, row.optional_text(6)?.unwrap_or_default());
+    let cause = || {
+        Ok(ParkCause {
+            handler,
+            class,
+            error,
+            attempts: u32::try_from(attempts).map_err(|_| "attempts")?,
+            first_failure: first_failure.ok_or("first_failure")?,
+            parked_at: parked_at.ok_or("parked_at")?,
+        })
+    };
+    Ok(Some(cause()))
+}
+
+fn narrow(number: i64) -> Result<i32, sqlx::Error> {
+    i32::try_from(number).map_err(|_| sqlx::Error::Decode(format!("{number} is no partition").into()))
+}
+
+fn failed(operation: &'static str) -> impl FnOnce(sqlx::Error) -> ParkError {
+    move |error| ParkError::new(operation, Error::sql("a statement on the tables of parked events")(error))
+}

@@ -1,0 +1,75 @@
+//! Whether an outbox is emptied.
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use super::status::{backlog, unowned};
+use crate::database::Database;
+
+/// The most rows counted.
+const COUNTED: u32 = 10_000;
+
+/// When an outbox counts as healthy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct OutboxLimits {
+    oldest: Duration,
+}
+
+/// How an outbox gets on, measured cheaply.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct OutboxHealth {
+    /// Whether the oldest row is younger than [`OutboxLimits::oldest`], and every bucket is owned by a relay.
+    pub ready: bool,
+    /// Why not, in words.
+    pub reasons: Vec<String>,
+    /// How many events wait; more than 10,000 count as that many.
+    pub rows: u64,
+    /// The age of the oldest of them.
+    #[serde(rename = "oldest_seconds", serialize_with = "seconds")]
+    pub oldest: Duration,
+    /// How many of the 256 buckets no relay owns.
+    pub unowned_buckets: u64,
+}
+
+impl OutboxLimits {
+    /// How old the oldest row may be. Default: 60 s.
+    pub fn oldest(mut self, age: Duration) -> Self {
+        self.oldest = age;
+        self
+    }
+}
+
+impl Default for OutboxLimits {
+    fn default() -> Self {
+        Self { oldest: Duration::from_mins(1) }
+    }
+}
+
+/// How the outbox of `database` gets on. A database that does not answer is a reason, not an error.
+pub async fn health(database: &Database, limits: &OutboxLimits) -> OutboxHealth {
+    let read = async { Ok::<_, sqlx::Error>((backlog(database, COUNTED).await?, unowned(database).await?)) };
+    let ((rows, oldest), unowned_buckets) = match read.await {
+        Ok(read) => read,
+        Err(error) => {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "the health of an outbox could not be read");
+            let reasons = vec!["the database does not answer; the log says why".to_owned()];
+            return OutboxHealth { ready: false, reasons, rows: 0, oldest: Duration::ZERO, unowned_buckets: 0 };
+        }
+    };
+    let mut reasons = Vec::new();
+    if oldest > limits.oldest {
+        reasons.push(format!("its oldest event has waited for {} s", oldest.as_secs()));
+    }
+    if unowned_buckets > 0 {
+        reasons.push(format!("no relay owns {unowned_buckets} of its buckets"));
+    }
+    OutboxHealth { ready: reasons.is_empty(), reasons, rows, oldest, unowned_buckets }
+}
+
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}

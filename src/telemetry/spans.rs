@@ -1,0 +1,103 @@
+//! Spans by OpenTelemetry's messaging conventions, with the fields `tracing-opentelemetry` understands.
+//!
+//! Their level is `DEBUG` and their target is `tidings::spans`. The macros look first whether anyone wants one: where nobody does, no
+//! field is read.
+
+use tracing::Span;
+use tracing::field::Empty;
+
+use super::names;
+use crate::dispatch::Delivery;
+use crate::outcome::Outcome;
+use crate::transport::TopicPartition;
+
+const TARGET: &str = "tidings::spans";
+
+/// A batch that was fetched: while it is queued, and handlers that are ready at once run.
+pub(crate) fn poll(group: &str, partition: &TopicPartition, records: usize) -> Span {
+    tracing::debug_span!(
+        target: TARGET,
+        parent: None,
+        names::POLL,
+        otel.name = format_args!("poll {}", partition.topic),
+        otel.kind = "client",
+        messaging.system = names::KAFKA,
+        messaging.operation.name = names::POLL,
+        messaging.operation.type = names::RECEIVE,
+        messaging.consumer.group.name = group,
+        messaging.destination.name = &*partition.topic,
+        messaging.destination.partition.id = partition.partition,
+        messaging.batch.message_count = records,
+    )
+}
+
+/// One attempt of a handler. It belongs to the producer's trace, and is linked to the producer's span.
+pub(crate) fn process(delivery: &Delivery) -> Span {
+    let span = tracing::debug_span!(
+        target: TARGET,
+        parent: None,
+        names::PROCESS,
+        otel.name = format_args!("process {}", delivery.record().topic),
+        otel.kind = "consumer",
+        otel.status_code = Empty,
+        messaging.system = names::KAFKA,
+        messaging.operation.name = names::PROCESS,
+        messaging.operation.type = names::PROCESS,
+        messaging.consumer.group.name = delivery.group(),
+        messaging.destination.name = &*delivery.record().topic,
+        messaging.destination.partition.id = delivery.record().partition,
+        messaging.kafka.offset = delivery.record().offset,
+        messaging.message.id = delivery.envelope().id(),
+        tidings.event = delivery.envelope().event(),
+        tidings.handler = delivery.handler(),
+        tidings.attempt = delivery.attempt(),
+        trace_id = Empty,
+        parent_span_id = Empty,
+        error.type = Empty,
+    );
+    if !span.is_disabled() {
+        follow_producer(&span, delivery);
+    }
+    span
+}
+
+/// From sending a commit to the broker's answer.
+pub(crate) fn commit(group: &str, partitions: usize) -> Span {
+    tracing::debug_span!(
+        target: TARGET,
+        parent: None,
+        names::COMMIT,
+        otel.name = "commit",
+        otel.kind = "client",
+        otel.status_code = Empty,
+        messaging.system = names::KAFKA,
+        messaging.operation.name = names::COMMIT,
+        messaging.operation.type = names::SETTLE,
+        messaging.consumer.group.name = group,
+        tidings.partitions = partitions,
+        error.type = Empty,
+    )
+}
+
+/// Mark `span` as failed.
+pub(crate) fn fail(span: &Span, error_type: &str) {
+    span.record("otel.status_code", "ERROR");
+    span.record("error.type", error_type);
+}
+
+/// A word for what failed; `None` where nothing did.
+pub(crate) fn error_type(outcome: &Outcome) -> Option<&'static str> {
+    if let Outcome::Retry { error, .. } | Outcome::DeadLetter { error } = outcome {
+        return Some(error.class().as_str());
+    }
+    None
+}
+
+fn follow_producer(span: &Span, delivery: &Delivery) {
+    let envelope = delivery.envelope();
+    let Some(parent) = envelope.traceparent().and_then(crate::causality::TraceParent::parse) else { return };
+    span.record("trace_id", &*parent.trace_id_text());
+    span.record("parent_span_id", &*parent.span_id_text());
+    #[cfg(feature = "opentelemetry")]
+    super::opentelemetry::follow(span, parent, envelope.tracestate());
+}

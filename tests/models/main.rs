@@ -1,0 +1,18 @@
+//! Where threads meet: the orders in which they can, by loom. The files are the library's own, built on loom's locks and
+//! atomics; a wait never times out here, so a wake-up that is lost is a deadlock, which loom finds.
+
+#![allow(clippy::expect_used)]
+
+// What one of them has for the engine's tests is of no use to these.
+#[allow(dead_code, reason = "the library uses all of it")]
+#[path = "../../src/handoff/bell.rs"]
+mod bell;
+mod controls;
+mod handoffs;
+#[allow(dead_code, reason = "the library uses all of it")]
+#[path = "../../src/handoff/reports.rs"]
+mod reports;
+#[allow(dead_code, reason = "the library uses all of it")]
+#[path = "../../src/handoff/requests.rs"]
+mod requests;
+mod sync;

@@ -1,0 +1,54 @@
+//! The locks and atomics of the library, as loom has them.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+pub(crate) use loom::sync::atomic::{AtomicBool, Ordering};
+
+pub(crate) type Wake = Arc<dyn Fn() + Send + Sync>;
+
+#[derive(Default)]
+pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+/// Holds nothing only while its thread waits.
+pub(crate) struct Guard<'a, T>(Option<loom::sync::MutexGuard<'a, T>>);
+
+#[derive(Default)]
+pub(crate) struct Condvar(loom::sync::Condvar);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(loom::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> Guard<'_, T> {
+        Guard(Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+impl<T> Deref for Guard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("a guard that is used does not wait")
+    }
+}
+
+impl<T> DerefMut for Guard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.as_mut().expect("a guard that is used does not wait")
+    }
+}
+
+impl Condvar {
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
+    /// Never times out.
+    pub(crate) fn wait_for<T>(&self, guard: &mut Guard<'_, T>, _timeout: Duration) {
+        let held = guard.0.take();
+        guard.0 = held.map(|held| self.0.wait(held).unwrap_or_else(PoisonError::into_inner));
+    }
+}
