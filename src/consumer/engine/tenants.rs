@@ -74,13 +74,10 @@ impl<T: ConsumerTransport> Engine<T> {
         let route = turns.routes[lane];
         let Some(partition) = self.partition(slot, epoch).filter(|partition| partition.is_open()) else {
             // It has gone, or may not start anything for now.
-            if let Some(partition) = self.partition(slot, epoch) {
-                partition.ready.push_back(key);
-            }
             if let Some(turns) = &mut self.turns {
                 turns.tenants.pop(lane, tenant);
             }
-            return;
+            return self.step_back(slot, epoch, key);
         };
         let next = partition.keys.get_mut(&key).filter(|queue| matches!(queue.state, KeyState::Ready));
         let has_next = next.is_some_and(|queue| !queue.waiting.is_empty());
@@ -100,6 +97,9 @@ impl<T: ConsumerTransport> Engine<T> {
             None => None,
         };
         let now = self.now;
+        if let Some(partition) = self.partition(slot, epoch) {
+            partition.lined_up -= 1;
+        }
         let Some(turns) = &mut self.turns else { return };
         turns.tenants.pop(lane, tenant);
         if !has_next {
@@ -113,6 +113,14 @@ impl<T: ConsumerTransport> Engine<T> {
         }
         // It goes on where it can, in its turn.
         self.line_up(slot);
+    }
+
+    /// `key` has left its lane, and waits until its partition may start something.
+    fn step_back(&mut self, slot: usize, epoch: u64, key: KeyId) {
+        if let Some(partition) = self.partition(slot, epoch) {
+            partition.lined_up -= 1;
+            partition.ready.push_back(key);
+        }
     }
 
     fn shut(&mut self, lane: LaneId) {
@@ -146,6 +154,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 WorkRoute::Route(index) => turns.first_lanes[plan] + index,
             };
             turns.tenants.push(tenant, lane, WaitingKey { slot, epoch, key });
+            partition.lined_up += 1;
             if let Some((plan, index)) = turns.routes[lane]
                 && self.routes[plan][index].gate.max_waiting().is_some()
             {
@@ -187,8 +196,12 @@ impl<T: ConsumerTransport> Engine<T> {
             while let Some(WaitingKey { slot, epoch, key }) =
                 self.turns.as_mut().and_then(|turns| turns.tenants.pop_beyond(lane, tenant, most))
             {
-                let queue = self.partition(slot, epoch).and_then(|partition| partition.keys.get_mut(&key));
-                if let Some(work) = queue.and_then(|queue| queue.waiting.pop_front()) {
+                let Some(partition) = self.partition(slot, epoch).filter(|partition| partition.is_open()) else {
+                    self.step_back(slot, epoch, key);
+                    continue;
+                };
+                partition.lined_up -= 1;
+                if let Some(work) = partition.keys.get_mut(&key).and_then(|queue| queue.waiting.pop_front()) {
                     self.reject(slot, &key, work, route);
                 }
             }
