@@ -220,6 +220,11 @@ impl<'a> EnvelopeView<'a> {
         self.headers.get_str(header::TRACESTATE)
     }
 
+    /// Any header, as text; the last of its name.
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers.get_str(name)
+    }
+
     fn timestamp(self, name: &str) -> Option<DateTime<Utc>> {
         DateTime::parse_from_rfc3339(self.headers.get_str(name)?).ok().map(|time| time.to_utc())
     }

@@ -145,4 +145,6 @@ mod pages {
     struct Testing;
     #[doc = include_str!("../docs/exactly-once.md")]
     struct ExactlyOnce;
+    #[doc = include_str!("../docs/limits.md")]
+    struct Limits;
 }

@@ -1,6 +1,8 @@
 //! Building a consumer.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::error::BuildError;
@@ -14,6 +16,7 @@ use super::parked::ParkedStore;
 use super::plan::{BoundDispatcher, BoundRoute, Filter, GroupPlan, bind};
 use super::running::{Consumer, Group};
 use super::startup;
+use super::tenants::{TenantLimits, TenantsBuilder, TenantsSetup};
 use crate::clock::{Clock, SystemClock};
 use crate::dispatch::{DeliveryOrder, Dispatcher, Extensions, OnExhausted, Policy};
 use crate::envelope::EnvelopeView;
@@ -31,6 +34,7 @@ pub struct ConsumerBuilder {
     dispatchers: Vec<(String, BoundDispatcher)>,
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
     inbox: InboxBuilder,
+    tenants: TenantsBuilder,
     topics: Vec<TopicSpec>,
     error: Option<BuildError>,
 }
@@ -42,6 +46,7 @@ pub(crate) struct Blueprint {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) extensions: Extensions,
     pub(crate) parked: Option<Arc<dyn ParkedStore>>,
+    pub(crate) tenants: Option<TenantsSetup>,
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
     pub(crate) inbox: Option<ConsumerInbox>,
     pub(crate) plans: Vec<GroupPlan>,
@@ -125,6 +130,7 @@ impl ConsumerBuilder {
             dispatchers: Vec::new(),
             #[cfg(any(feature = "mysql", feature = "sqlite"))]
             inbox: InboxBuilder::default(),
+            tenants: TenantsBuilder::default(),
             topics: Vec::new(),
             error: None,
         }
@@ -169,6 +175,36 @@ impl ConsumerBuilder {
     /// Kafka, in a compacted topic called after the group.
     pub fn parked_store(mut self, store: Arc<dyn ParkedStore>) -> Self {
         self.parked = Some(store);
+        self
+    }
+
+    /// Share each group of this process among tenants: `tenant_of` names the tenant of an event from its metadata, and `limits` say
+    /// what each may use. Default: events belong to nobody, and none of this costs anything.
+    ///
+    /// While more events can start than there are places, tenants have turns in proportion to their shares; one that is at its
+    /// limit is passed over. What has no name, or an empty one, is a tenant too; of a name the first 128 bytes count.
+    ///
+    /// ```
+    /// # use tidings::consumer::{Consumer, ConsumerOptions, TenantLimit, TenantLimits};
+    /// let limits = TenantLimits::new().default_limit(TenantLimit::new().rate(200)).tenant("acme", TenantLimit::new().share(3));
+    /// let builder = Consumer::builder(ConsumerOptions::new("leaderboards"))
+    ///     .tenants(limits, |envelope| envelope.header("tenant").map(Into::into));
+    /// ```
+    pub fn tenants(
+        mut self,
+        limits: TenantLimits,
+        tenant_of: impl for<'a> Fn(EnvelopeView<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
+    ) -> Self {
+        self.tenants.limits = limits;
+        self.tenants.of = Some(Arc::new(tenant_of));
+        self
+    }
+
+    /// Read the limits of [`tenants`](Self::tenants) from this file, TOML or JSON by its extension, instead of those given there. It
+    /// is looked at every second while the consumer runs, and what is new in it applies at once. A file that cannot be used
+    /// is an error at startup; later it is logged, with the line and the column, and the last limits stay.
+    pub fn tenant_limits_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.tenants.file = Some(path.into());
         self
     }
 
@@ -217,12 +253,13 @@ impl ConsumerBuilder {
     ///
     /// # Errors
     /// Two handlers take the same events, a topic is missing or has not as many partitions as its
-    /// [declaration](Self::topic) says, keys are to be parked and there is nowhere to keep their events, or no broker answers.
+    /// [declaration](Self::topic) says, keys are to be parked and there is nowhere to keep their events, the file of tenants' limits
+    /// cannot be used, or no broker answers.
     pub async fn build(self) -> Result<Consumer, BuildError> {
         let blueprint = self.blueprint(Codec::default()).await?;
         #[cfg(any(feature = "mysql", feature = "sqlite"))]
         let inbox = blueprint.inbox;
-        let Blueprint { options, codec, clock, extensions, parked, plans, topics: declared, .. } = blueprint;
+        let Blueprint { options, codec, clock, extensions, parked, tenants, plans, topics: declared, .. } = blueprint;
         let mut groups = Vec::with_capacity(plans.len());
         for plan in plans {
             let topics = startup::check_topics(&plan, &options, &declared).await?;
@@ -233,7 +270,7 @@ impl ConsumerBuilder {
             };
             groups.push(Group { plan, producer, parked, partitions: topics.partitions });
         }
-        let consumer = Consumer::new(options, codec, clock, extensions, groups);
+        let consumer = Consumer::new(options, codec, clock, extensions, tenants, groups);
         #[cfg(any(feature = "mysql", feature = "sqlite"))]
         let consumer = consumer.with_inbox(inbox);
         Ok(consumer)
@@ -274,6 +311,7 @@ impl ConsumerBuilder {
             check_parking(route)?;
         }
         startup::check_declared(&self.topics, &plans)?;
+        let tenants = self.tenants.check().await?;
         let Self { options, clock, extensions, topics, .. } = self;
         Ok(Blueprint {
             options,
@@ -281,6 +319,7 @@ impl ConsumerBuilder {
             clock,
             extensions,
             parked: given,
+            tenants,
             #[cfg(any(feature = "mysql", feature = "sqlite"))]
             inbox,
             plans,

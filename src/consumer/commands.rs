@@ -21,6 +21,8 @@ pub(crate) enum Command {
         offset: i64,
         done: oneshot::Sender<bool>,
     },
+    /// Take over the limits of tenants as they are in the book now.
+    ReloadTenantLimits,
     /// Look at what operators ask of parked keys, now.
     LookAtParked,
 }

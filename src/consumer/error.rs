@@ -84,6 +84,15 @@ pub enum BuildError {
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
     #[error("the consumer's database cannot keep the inbox")]
     Database(#[source] crate::database::Error),
+    /// A file of tenants' limits was given, and nothing says whose an event is.
+    #[error("{} has the limits of tenants, and nothing says whose an event is: say it with `.tenants(…)`", path.display())]
+    NoTenants {
+        /// The file.
+        path: std::path::PathBuf,
+    },
+    /// The file of tenants' limits cannot be used.
+    #[error(transparent)]
+    TenantLimits(#[from] super::tenants::TenantLimitsError),
     /// A topic is missing, differs from what was declared, or no broker answers.
     #[error("cannot start the consumer group {group}")]
     Topics {

@@ -21,8 +21,8 @@ pub(crate) struct Gate {
     look_again: Option<Duration>,
 }
 
-/// A key that waits at a gate, under an assignment.
-#[derive(Debug)]
+/// A key that waits, under an assignment.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct WaitingKey {
     pub(crate) slot: usize,
     pub(crate) epoch: u64,
@@ -87,11 +87,29 @@ impl Gate {
 
     /// The key that has waited longest, if an attempt may begin; it counts as running.
     pub(crate) fn next(&mut self, now: Duration) -> Option<WaitingKey> {
-        if self.waiting.is_empty() || self.look_again.is_some_and(|again| now < again) {
+        if self.waiting.is_empty() || !self.pass_again(now) {
             return None;
         }
+        self.waiting.pop_front()
+    }
+
+    /// As [`pass`](Self::pass), but not before it is time to look again.
+    pub(crate) fn pass_again(&mut self, now: Duration) -> bool {
+        if self.is_shut(now) {
+            return false;
+        }
         self.look_again = None;
-        if self.pass(now) { self.waiting.pop_front() } else { None }
+        self.pass(now)
+    }
+
+    /// Whether only time opens it.
+    pub(crate) fn is_shut(&self, now: Duration) -> bool {
+        self.look_again.is_some_and(|again| now < again)
+    }
+
+    /// Keys that may wait.
+    pub(crate) fn max_waiting(&self) -> Option<usize> {
+        self.limits.max_waiting.map(|most| most as usize)
     }
 
     /// The key that has waited longest, whether or not an attempt may begin.

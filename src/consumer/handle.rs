@@ -10,6 +10,7 @@ use super::commands::{Command, Commands, Selection};
 use super::health::{ConsumerHealth, HealthOptions};
 use super::parked::{ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord, ParkedStore};
 use super::stats::{ConsumerStats, Counters};
+use super::tenants::{TenantLimits, TenantParts, TenantStats, TenantsSetup};
 use crate::clock::Clock;
 use crate::transport::TopicPartition;
 
@@ -28,6 +29,7 @@ pub(crate) struct GroupControls {
     pub(crate) group: Arc<str>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) commands: Arc<Commands>,
+    pub(crate) tenants: Option<TenantParts>,
     pub(crate) parked: Option<Arc<dyn ParkedStore>>,
 }
 
@@ -52,6 +54,9 @@ pub enum ControlError {
     /// The consumer has stopped.
     #[error("the consumer has stopped")]
     Stopped,
+    /// Events belong to no tenants.
+    #[error("nothing says whose an event is: say it with `.tenants(…)` when the consumer is built")]
+    NoTenants,
     /// No key can be parked: no handler's policy parks keys.
     #[error(
         "nothing is parked here: no policy says `park_key`, no database and no store for parked events was given, and there is no topic of \
@@ -82,9 +87,15 @@ impl ConsumerHandle {
         groups: impl Iterator<Item = (Arc<str>, Option<Arc<dyn ParkedStore>>)>,
         clock: Arc<dyn Clock>,
         health: HealthOptions,
+        tenants: Option<&TenantsSetup>,
     ) -> Self {
-        let controls =
-            |(group, parked)| GroupControls { group, counters: Arc::default(), commands: Arc::default(), parked };
+        let controls = |(group, parked)| GroupControls {
+            group,
+            counters: Arc::default(),
+            commands: Arc::default(),
+            tenants: tenants.map(TenantsSetup::parts),
+            parked,
+        };
         Self { shutdown: Arc::default(), groups: groups.map(controls).collect(), clock, health }
     }
 
@@ -129,6 +140,34 @@ impl ConsumerHandle {
     /// What each group has done.
     pub fn stats_by_group(&self) -> Vec<(Arc<str>, ConsumerStats)> {
         self.groups.iter().map(|group| (Arc::clone(&group.group), group.counters.read())).collect()
+    }
+
+    /// What each group has done for each of its tenants, and what waits, by group and tenant. Empty where events belong to none.
+    pub fn tenants(&self) -> Vec<TenantStats> {
+        let of_group = |group: &GroupControls| group.tenants.as_ref().map(|tenants| tenants.book.read(&group.group));
+        self.groups.iter().filter_map(of_group).flatten().collect()
+    }
+
+    /// Change what tenants may use, in all groups. It applies at once: nothing stops or pauses, what runs goes on, and no event
+    /// changes its place. Where a file of limits is watched too, whichever changed last applies.
+    ///
+    /// # Errors
+    /// Events belong to no tenants.
+    pub fn set_tenant_limits(&self, limits: TenantLimits) -> Result<(), ControlError> {
+        if self.groups.iter().all(|group| group.tenants.is_none()) {
+            return Err(ControlError::NoTenants);
+        }
+        self.apply_tenant_limits(&Arc::new(limits));
+        Ok(())
+    }
+
+    pub(crate) fn apply_tenant_limits(&self, limits: &Arc<TenantLimits>) {
+        for group in &*self.groups {
+            if let Some(tenants) = &group.tenants {
+                tenants.book.set_limits(Arc::clone(limits));
+                group.commands.send(Command::ReloadTenantLimits);
+            }
+        }
     }
 
     /// Begin no new events of `topic`, of all its partitions or of one, in all groups; running handlers finish. What was fetched

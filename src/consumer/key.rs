@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use tokio::task::AbortHandle;
 
 use crate::consumer::completions::RouteId;
+use crate::consumer::tenants::{Held, Place};
 use crate::dispatch::{Delivery, DeliveryContext, DeliveryParts};
 use crate::outcome::HandlerError;
 use crate::transport::Record;
@@ -41,6 +42,10 @@ pub(crate) struct Work {
     pub(crate) failure: Option<Box<Failure>>,
     /// Whether it comes from the parked store: its offset is behind it, and the store has to forget it.
     pub(crate) parked: bool,
+    /// Whose it is, where that matters.
+    pub(crate) tenant: Option<Held>,
+    /// The place its tenant has in flight for it, until the attempt has it.
+    pub(crate) place: Option<Place>,
 }
 
 /// Where a record goes.
@@ -88,6 +93,8 @@ impl Work {
             first_attempt: None,
             failure: None,
             parked: false,
+            tenant: None,
+            place: None,
         }
     }
 

@@ -34,6 +34,7 @@ mod sequences;
 mod startup;
 mod stats;
 mod supervision;
+pub(crate) mod tenants;
 
 pub use crate::dead_letters::header as dead_letter_header;
 pub use builder::{ConsumerBuilder, DispatchSettings};
@@ -49,3 +50,4 @@ pub use stats::ConsumerStats;
 #[cfg(test)]
 #[cfg(feature = "http")]
 pub(crate) use stats::Counters;
+pub use tenants::{TenantLimit, TenantLimits, TenantLimitsError, TenantStats};

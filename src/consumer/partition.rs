@@ -47,6 +47,8 @@ pub(crate) struct Partition {
     pub(crate) keys: HashMap<KeyId, KeyQueue, RandomState>,
     /// Keys whose first event can start, in the order they came to be.
     pub(crate) ready: VecDeque<KeyId>,
+    /// How many keys wait for their tenants' turns instead.
+    pub(crate) lined_up: usize,
     /// Whether nothing new may start, because the partition is being given back.
     pub(crate) draining: bool,
     /// Whether nothing new may start, because somebody asked for a pause.
@@ -77,6 +79,7 @@ impl Partition {
             offsets,
             keys: HashMap::default(),
             ready: VecDeque::new(),
+            lined_up: 0,
             draining: false,
             paused: false,
             doubtful: false,

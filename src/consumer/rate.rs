@@ -22,13 +22,35 @@ impl Rate {
         Self { interval, tolerance: TOLERANCE.max(interval).saturating_sub(interval), arrival: Duration::ZERO }
     }
 
+    /// At most `per_second` a second from now on. Setting the same again and again gives nothing back.
+    pub(crate) fn change(&mut self, per_second: u32, now: Duration) {
+        let Self { interval, tolerance, .. } = Self::new(per_second);
+        // At a faster pace, what was begun at the slower one is not waited for.
+        let arrival = if interval < self.interval { self.arrival.min(now + interval) } else { self.arrival };
+        *self = Self { interval, tolerance, arrival };
+    }
+
+    /// When an attempt may begin, if not now.
+    pub(crate) fn opens_at(&self, now: Duration) -> Option<Duration> {
+        Some(self.arrival.saturating_sub(self.tolerance)).filter(|earliest| now < *earliest)
+    }
+
+    /// An attempt begins.
+    pub(crate) fn take(&mut self, now: Duration) {
+        self.arrival = self.arrival.max(now) + self.interval;
+    }
+
+    /// Whether as much may begin as if nothing had.
+    pub(crate) fn is_unused(&self, now: Duration) -> bool {
+        self.arrival <= now
+    }
+
     /// Begin an attempt, or say when to ask again.
     pub(crate) fn admit(&mut self, now: Duration) -> Result<(), Duration> {
-        let earliest = self.arrival.saturating_sub(self.tolerance);
-        if now < earliest {
+        if let Some(earliest) = self.opens_at(now) {
             return Err(earliest);
         }
-        self.arrival = self.arrival.max(now) + self.interval;
+        self.take(now);
         Ok(())
     }
 }

@@ -23,6 +23,7 @@ use super::options::ConsumerOptions;
 use super::parked::ParkedStore;
 use super::plan::GroupPlan;
 use super::supervision::Restarts;
+use super::tenants::TenantsSetup;
 use crate::clock::Clock;
 use crate::dispatch::Extensions;
 use crate::schema::Codec;
@@ -46,6 +47,7 @@ pub struct Consumer {
     codec: Codec,
     clock: Arc<dyn Clock>,
     extensions: Extensions,
+    tenants: Option<TenantsSetup>,
     groups: Vec<Group>,
     handle: ConsumerHandle,
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -90,15 +92,17 @@ impl Consumer {
         codec: Codec,
         clock: Arc<dyn Clock>,
         extensions: Extensions,
+        tenants: Option<TenantsSetup>,
         groups: Vec<Group>,
     ) -> Self {
         let names = groups.iter().map(|group| (Arc::clone(&group.plan.group), group.parked.clone()));
-        let handle = ConsumerHandle::new(names, Arc::clone(&clock), options.health.clone());
+        let handle = ConsumerHandle::new(names, Arc::clone(&clock), options.health.clone(), tenants.as_ref());
         Self {
             options,
             codec,
             clock,
             extensions,
+            tenants,
             groups,
             handle,
             #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -138,6 +142,7 @@ impl Consumer {
             let groups = self.groups.iter().map(|group| Arc::clone(&group.plan.group)).collect();
             inbox.keep_up(groups, &Handle::current())
         });
+        let _watched_limits = self.tenants.as_ref().and_then(|tenants| tenants.watch(&handle, &Handle::current()));
         let _watch = AbortOnDrop(tokio::spawn(watch(handle.clone())).abort_handle());
         let mut engines = self.start();
         let mut result = Ok(());
@@ -181,6 +186,7 @@ impl Consumer {
                 counters: Arc::clone(&controls.counters),
                 shutdown: self.handle.shutdown(),
                 commands: Arc::clone(&controls.commands),
+                tenants: controls.tenants.clone(),
                 observer: None,
             };
             let (name, counters) = (Arc::clone(&controls.group), Arc::clone(&controls.counters));

@@ -18,6 +18,7 @@ use crate::consumer::handle::GroupControls;
 use crate::consumer::observer::Observer;
 use crate::consumer::parked::ParkedStore;
 use crate::consumer::plan::GroupPlan;
+use crate::consumer::tenants::WatchedLimits;
 use crate::consumer::{ConsumerHandle, RunError, StopReason};
 use crate::transport::kafka::StartFrom;
 use crate::transport::kafka::consumer::KafkaConsumer;
@@ -36,6 +37,7 @@ pub(super) struct Process {
     pub(super) engines: Vec<Arc<Watched>>,
     /// Take an engine's partitions away, where the broker can be told to.
     pub(super) takers: Vec<Box<dyn Fn() + Send + Sync>>,
+    _watched_limits: Option<WatchedLimits>,
 }
 
 type Ended = futures_util::future::BoxFuture<'static, Result<(), StopReason>>;
@@ -73,13 +75,14 @@ impl Service {
     /// # Errors
     /// An engine could not be made.
     pub(super) fn start(self: &Arc<Self>, kit: &Inner, number: u64) -> Result<Process, RunError> {
-        let Blueprint { plans, parked, options, .. } = &self.blueprint;
+        let Blueprint { plans, parked, tenants, options, .. } = &self.blueprint;
         let groups = plans.iter().map(|plan| {
             let by_default = || plan.parking_route().map(|_| Arc::new(kit.parked.clone()) as Arc<dyn ParkedStore>);
             (kit.stage.real(&plan.group), parked.clone().or_else(by_default))
         });
         let clock = Arc::clone(&kit.clock) as Arc<dyn Clock>;
-        let handle = ConsumerHandle::new(groups, clock, options.health.clone());
+        let handle = ConsumerHandle::new(groups, clock, options.health.clone(), tenants.as_ref());
+        let watched_limits = tenants.as_ref().and_then(|tenants| tenants.watch(&handle, &Handle::current()));
         let (mut engines, mut takers) = (Vec::new(), Vec::new());
         for (plan, controls) in plans.iter().zip(handle.groups()) {
             let topics: Vec<_> = plan.topics.iter().map(|topic| Arc::clone(&topic.topic)).collect();
@@ -112,7 +115,7 @@ impl Service {
             tokio::spawn(report(ended, Arc::clone(&watched)));
             engines.push(watched);
         }
-        Ok(Process { number, service: Arc::clone(self), handle, engines, takers })
+        Ok(Process { number, service: Arc::clone(self), handle, engines, takers, _watched_limits: watched_limits })
     }
 }
 
@@ -155,6 +158,7 @@ fn parts(
         counters: Arc::clone(&controls.counters),
         shutdown: Arc::clone(&watched.shutdown),
         commands: Arc::clone(&controls.commands),
+        tenants: controls.tenants.clone(),
         observer: Some(Arc::clone(watched) as Arc<dyn Observer>),
     }
 }

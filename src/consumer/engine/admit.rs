@@ -119,6 +119,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let bytes = record.size();
         let mut work = Work::new(record, &self.context, route);
         work.failure = failure.map(|error| Box::new(Failure::new(Way::DeadLetter, Some(error))));
+        self.hold_for_tenant(&mut work);
         self.buffered_bytes += bytes;
         let has_place = self.in_flight < self.parts.options.max_in_flight;
         let Some(partition) = self.partitions[slot].as_mut() else { return };
@@ -131,7 +132,7 @@ impl<T: ConsumerTransport> Engine<T> {
             }
             work.delivery.detach();
             queue.waiting.push_back(work);
-        } else if has_place && partition.is_open() && partition.ready.is_empty() {
+        } else if has_place && self.turns.is_none() && partition.is_open() && partition.ready.is_empty() {
             self.run(slot, key, work, None);
         } else {
             work.delivery.detach();

@@ -80,7 +80,7 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// Put an event into the batch that has others of its key, or let it wait.
     pub(super) fn collect_behind(&mut self, slot: usize, key: &KeyId, mut work: Work, route: RouteId) {
-        if self.goes_along(slot, key, &work, route) {
+        if self.goes_along(slot, key, &mut work, route) {
             return self.add(slot, key, work, route);
         }
         work.delivery.detach();
@@ -91,12 +91,13 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// Whether `work` can join the batch that has earlier events of its key. Behind a parked event nothing can: that one has to be
     /// taken out of the store first.
-    fn goes_along(&mut self, slot: usize, key: &KeyId, work: &Work, route: RouteId) -> bool {
+    fn goes_along(&mut self, slot: usize, key: &KeyId, work: &mut Work, route: RouteId) -> bool {
         work.route == WorkRoute::Route(route.1)
             && work.failure.is_none()
             && !work.parked
             && !self.is_full(route)
             && self.partitions[slot].as_mut().is_some_and(|partition| partition.parked(key).is_none())
+            && self.tenant_allows(work)
     }
 
     fn add(&mut self, slot: usize, key: &KeyId, mut work: Work, route: RouteId) {
@@ -109,7 +110,7 @@ impl<T: ConsumerTransport> Engine<T> {
         collecting.items.push(item);
     }
 
-    fn is_full(&self, route: RouteId) -> bool {
+    pub(super) fn is_full(&self, route: RouteId) -> bool {
         let items = self.routes[route.0][route.1].collecting.items.len();
         self.batch_policy(route).is_none_or(|policy| items >= policy.max.max(1) as usize)
     }
@@ -159,7 +160,7 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     /// Hand the batch over if it should go and can.
-    fn launch_if_possible(&mut self, route: RouteId) -> bool {
+    pub(super) fn launch_if_possible(&mut self, route: RouteId) -> bool {
         let goes = (self.is_due(route) || self.is_full(route))
             && self.in_flight < self.parts.options.max_in_flight
             && self.routes[route.0][route.1].gate.pass(self.now);
@@ -171,7 +172,7 @@ impl<T: ConsumerTransport> Engine<T> {
 
     fn launch_batch(&mut self, route: RouteId) {
         let collecting = mem::take(&mut self.routes[route.0][route.1].collecting);
-        let items = self.begin_batch(route, collecting.items);
+        let mut items = self.begin_batch(route, collecting.items);
         let bound = &self.parts.plan.topics[route.0].routes[route.1];
         let BoundHandle::Batch(handle) = &bound.handle else { return };
         if items.is_empty() {
@@ -179,6 +180,7 @@ impl<T: ConsumerTransport> Engine<T> {
         }
         let deliveries: Vec<Delivery> = items.iter().map(|item| item.work.delivery.clone()).collect();
         let hooked = deliveries.clone();
+        let places: Vec<_> = items.iter_mut().filter_map(|item| item.work.place.take()).collect();
         let (id, limit) = (self.next_batch, bound.policy.timeout);
         // Made here: it borrows the plan. A panic is an outcome, here as later.
         let intercepted = self.parts.observer.as_ref().and_then(|observer| observer.intercept(bound.handler));
@@ -195,6 +197,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 let failed = outcomes.iter().find(|outcome| !matches!(outcome, Outcome::Done));
                 measured.finish(failed.unwrap_or(&Outcome::Done));
             }
+            drop(places);
             report.finish(outcomes);
         });
         // The first event stands for all of them.
@@ -229,7 +232,8 @@ impl<T: ConsumerTransport> Engine<T> {
             }
             items.push(item);
         }
-        for Item { slot, epoch, key, work } in paused.into_iter().rev() {
+        for Item { slot, epoch, key, mut work } in paused.into_iter().rev() {
+            work.place = None;
             let Some(partition) = self.partition(slot, epoch) else { continue };
             let Some(queue) = partition.keys.get_mut(&key) else { continue };
             queue.waiting.push_front(work);

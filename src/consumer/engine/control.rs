@@ -20,6 +20,7 @@ impl<T: ConsumerTransport> Engine<T> {
                     // Nobody may wait for the answer.
                     let _ = done.send(assigned);
                 }
+                Command::ReloadTenantLimits => self.reload_tenant_limits(),
                 Command::LookAtParked => self.look_at_parked_now(),
             }
         }

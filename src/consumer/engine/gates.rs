@@ -29,6 +29,11 @@ impl<T: ConsumerTransport> Engine<T> {
             queue.state = KeyState::AtGate;
             return Step::Held;
         }
+        self.reject(slot, key, work, route)
+    }
+
+    /// Give `work` up: too many others wait.
+    pub(super) fn reject(&mut self, slot: usize, key: &KeyId, mut work: Work, route: RouteId) -> Step {
         let bound = &self.parts.plan.topics[route.0].routes[route.1];
         let error = HandlerError::new(ErrorClass::Rejected, TooManyWait { handler: bound.handler });
         let way = match bound.policy.on_exhausted {
@@ -86,6 +91,10 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// When the next gate opens by the clock.
     pub(super) fn next_gate(&self) -> Option<Duration> {
+        if self.in_flight >= self.parts.options.max_in_flight {
+            // Whoever ends wakes.
+            return None;
+        }
         self.routes.iter().flatten().filter_map(|route| route.gate.opens_in(self.now)).min()
     }
 }

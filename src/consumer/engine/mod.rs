@@ -16,6 +16,7 @@ mod observe;
 mod park;
 mod run;
 mod settle;
+mod tenants;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -41,6 +42,7 @@ use super::passed_over::PassedOver;
 use super::plan::{BoundRoute, GroupPlan, TopicPlan};
 use super::sequences::SequenceWatch;
 use super::stats::Counters;
+use super::tenants::TenantParts;
 use crate::clock::Clock;
 use crate::dispatch::{DeliveryContext, Extensions};
 use crate::schema::Codec;
@@ -50,6 +52,7 @@ use handover::{Revocation, Stopping};
 use membership::Membership;
 use observe::Observed;
 use park::Parking;
+use tenants::Turns;
 
 /// The longest wait between two turns: the membership needs polling however quiet it is.
 const MAX_WAIT: Duration = Duration::from_millis(100);
@@ -78,6 +81,8 @@ pub(crate) struct Parts {
     pub(crate) shutdown: Arc<AtomicBool>,
     /// What others ask of the engine.
     pub(crate) commands: Arc<Commands>,
+    /// Whose turn it is, where events belong to tenants.
+    pub(crate) tenants: Option<TenantParts>,
     /// Watches and disturbs: the test kit. None in production.
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
@@ -127,6 +132,8 @@ pub(crate) struct Engine<T> {
     observed: Observed,
     /// What is known of each handler, as the plan has them: by topic, and by its place there.
     routes: Vec<Vec<RouteState>>,
+    /// Tenants, where events belong to some.
+    turns: Option<Box<Turns>>,
     has_batches: bool,
     batches: FxHashMap<u64, RunningBatch>,
     next_batch: u64,
@@ -171,6 +178,7 @@ impl<T: ConsumerTransport> Engine<T> {
             collecting: Collecting::default(),
         };
         let routes = parts.plan.topics.iter().map(|plan| plan.routes.iter().map(state).collect()).collect();
+        let turns = parts.tenants.clone().map(|tenants| Box::new(Turns::new(tenants, &parts.plan)));
         let now = parts.clock.monotonic();
         let session_timeout = parts.options.session_timeout();
         let metadata_bytes = parts.options.commit_metadata_bytes;
@@ -205,6 +213,7 @@ impl<T: ConsumerTransport> Engine<T> {
             stopping: None,
             observed,
             routes,
+            turns,
             has_batches,
             batches: FxHashMap::default(),
             next_batch: 0,
@@ -295,7 +304,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let commit = (self.uncommitted > 0 && self.commits_under_way == 0)
             .then(|| self.last_commit.saturating_add(self.parts.options.commit_interval).saturating_sub(self.now));
         let proof = (self.membership == Membership::Doubtful).then_some(PROVE_AGAIN);
-        let others = [proof, self.next_gate(), self.next_batch_due(), self.next_look_at_parked()];
+        let others = [proof, self.next_gate(), self.next_tenant(), self.next_batch_due(), self.next_look_at_parked()];
         [timer, commit].into_iter().chain(others).flatten().fold(MAX_WAIT, Duration::min)
     }
 
@@ -303,8 +312,10 @@ impl<T: ConsumerTransport> Engine<T> {
     fn next_due(&self) -> Option<Duration> {
         let timer = self.timers.peek().map(|Reverse(timer)| timer.due);
         let loads = self.parking.loads.iter().map(|(due, ..)| *due).min();
-        let others =
-            [self.next_gate(), self.next_batch_due()].into_iter().flatten().map(|due| self.now.saturating_add(due));
+        let others = [self.next_gate(), self.next_tenant(), self.next_batch_due()]
+            .into_iter()
+            .flatten()
+            .map(|due| self.now.saturating_add(due));
         // What is due and did not happen waits for something else.
         timer.into_iter().chain(loads).chain(others).filter(|due| *due > self.now).min()
     }

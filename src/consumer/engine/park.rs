@@ -462,6 +462,7 @@ impl<T: ConsumerTransport> Engine<T> {
             let mut work = Work::new(record, &self.context, route);
             work.failure = failure;
             work.parked = true;
+            self.hold_for_tenant(&mut work);
             work.first_failure = first_failure;
             self.buffered_bytes += bytes;
             let Some(partition) = self.partitions[slot].as_mut() else { return };

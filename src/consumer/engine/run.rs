@@ -98,6 +98,9 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// Start keys that wait for a place, a key a partition in turn.
     pub(super) fn start_ready(&mut self) {
+        if self.turns.is_some() {
+            return self.start_by_tenants();
+        }
         let count = self.partitions.len();
         let mut idle = 0;
         let mut slot = self.rotation;
@@ -143,7 +146,7 @@ impl<T: ConsumerTransport> Engine<T> {
     pub(super) fn go_on(&mut self, slot: usize, key: KeyId) {
         let has_place = self.in_flight < self.parts.options.max_in_flight;
         let Some(partition) = self.partitions[slot].as_mut() else { return };
-        if !partition.is_open() || !has_place || !partition.ready.is_empty() {
+        if !partition.is_open() || !has_place || self.turns.is_some() || !partition.ready.is_empty() {
             self.rest(slot, key);
         } else {
             self.run_waiting(slot, key);
@@ -163,7 +166,7 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     /// Work on the events that wait in `key`'s queue, or forget the key when there are none.
-    fn run_waiting(&mut self, slot: usize, key: KeyId) {
+    pub(super) fn run_waiting(&mut self, slot: usize, key: KeyId) {
         let Some(partition) = self.partitions[slot].as_mut() else { return };
         let next = partition.keys.get_mut(&key).and_then(|queue| queue.waiting.pop_front());
         match next {
@@ -181,7 +184,7 @@ impl<T: ConsumerTransport> Engine<T> {
             }
             let has_place = self.in_flight < self.parts.options.max_in_flight;
             let Some(partition) = self.partitions[slot].as_mut() else { return };
-            if !partition.is_open() || !has_place {
+            if !partition.is_open() || !has_place || self.turns.is_some() {
                 return self.rest(slot, key);
             }
             match partition.keys.get_mut(&key).and_then(|queue| queue.waiting.pop_front()) {
@@ -213,8 +216,13 @@ impl<T: ConsumerTransport> Engine<T> {
         if matches!(self.parts.plan.topics[route.0].routes[route.1].handle, BoundHandle::Batch(_)) {
             return self.collect(slot, key, work, route);
         }
-        if passed.is_none() && !self.routes[route.0][route.1].gate.pass_at_once(self.now) {
-            return self.wait_at_gate(slot, key, work, route);
+        if passed.is_none() {
+            if self.turns.is_some() {
+                return self.wait_for_turn(slot, key, work);
+            }
+            if !self.routes[route.0][route.1].gate.pass_at_once(self.now) {
+                return self.wait_at_gate(slot, key, work, route);
+            }
         }
         self.begin(slot, key, work, route)
     }
@@ -231,6 +239,7 @@ impl<T: ConsumerTransport> Engine<T> {
             observer.started(work.record(), bound.handler, work.attempts, false);
             if let Some(error) = observer.intercept(bound.handler) {
                 self.leave_gate(route, true);
+                work.place = None;
                 return self.settle(slot, key, work, error.into());
             }
         }
@@ -242,6 +251,7 @@ impl<T: ConsumerTransport> Engine<T> {
         self.parts.counters.pulse.leave();
         if let Some(outcome) = outcome {
             state.gate.leave();
+            work.place = None;
             if let Some(measured) = measured {
                 measured.finish(&outcome);
             }
@@ -299,7 +309,7 @@ impl<T: ConsumerTransport> Engine<T> {
         &mut self,
         slot: usize,
         key: &KeyId,
-        work: Work,
+        mut work: Work,
         place: Place,
         route: Option<RouteId>,
         future: impl Future<Output = Finished> + Send + 'static,
@@ -310,7 +320,13 @@ impl<T: ConsumerTransport> Engine<T> {
             self.in_flight += 1;
         }
         let duty = Duty::new(&self.completions, slot, partition.epoch, key.clone(), place).of_route(route);
-        let task = self.parts.runtime.spawn(async move { duty.finish(future.await) });
+        // Given back before it is told that the task has ended: then somebody else's turn may come.
+        let tenants_place = work.place.take();
+        let task = self.parts.runtime.spawn(async move {
+            let finished = future.await;
+            drop(tenants_place);
+            duty.finish(finished);
+        });
         partition.running += 1;
         let state = KeyState::Running { work, task: Some(task.abort_handle()), run };
         partition.keys.entry(key.clone()).or_default().state = state;

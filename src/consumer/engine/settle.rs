@@ -292,6 +292,9 @@ impl<T: ConsumerTransport> Engine<T> {
 
     pub(super) fn complete(&mut self, slot: usize, key: &KeyId, work: Work) -> Step {
         Counters::add(&self.parts.counters.handled, 1);
+        if let Some(tenant) = &work.tenant {
+            tenant.handled();
+        }
         self.forget(slot, key, work)
     }
 

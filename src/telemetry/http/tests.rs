@@ -21,7 +21,8 @@ struct Watched {
 /// A consumer's handle, whose poll thread the test plays.
 fn watched() -> Watched {
     let (clock, group) = (Arc::new(SystemClock::new()), Arc::from("leaderboards.Scores"));
-    let handle = ConsumerHandle::new([(group, None)].into_iter(), Arc::clone(&clock) as _, HealthOptions::default());
+    let handle =
+        ConsumerHandle::new([(group, None)].into_iter(), Arc::clone(&clock) as _, HealthOptions::default(), None);
     Watched { counters: handle.counters(0), clock, handle }
 }
 

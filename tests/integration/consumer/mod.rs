@@ -17,5 +17,6 @@ mod restored;
 pub(crate) mod shutdown;
 mod startup;
 mod static_members;
+mod tenants;
 mod transactions;
 mod undecodable;

@@ -190,7 +190,7 @@ impl<T: ConsumerTransport> Engine<T> {
             oldest_unfinished: unmoved.map(|(offset, unmoved)| UnfinishedEvent { offset, unmoved, waits_for }),
             running: partition.running,
             buffered_bytes: partition.buffered_bytes,
-            waiting_keys: partition.ready.len(),
+            waiting_keys: partition.ready.len() + partition.lined_up,
         };
         Some((health, reason))
     }
@@ -238,6 +238,7 @@ impl<T: ConsumerTransport> Engine<T> {
             KeyState::Collecting { .. } => format!("waits for its batch to fill{of_key}"),
             KeyState::InBatch => format!("is in a batch that runs{of_key}"),
             KeyState::Unparking | KeyState::Resting => format!("waits for its key's parked events{of_key}"),
+            _ if self.turns.is_some() => format!("waits for a place, or for its tenant's cap, rate or turn{of_key}"),
             _ => format!("waits for a place{of_key}"),
         }
     }

@@ -15,3 +15,4 @@ mod redriven;
 mod restarts;
 mod rig;
 mod spans;
+mod tenants;

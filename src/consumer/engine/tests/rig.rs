@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, SystemClock};
-use crate::consumer::commands::Commands;
+use crate::consumer::commands::{Command, Commands};
 use crate::consumer::driver::turn_in_task;
 use crate::consumer::engine::{Engine, Parts};
 use crate::consumer::error::StopReason;
@@ -23,6 +23,7 @@ use crate::consumer::parked::MemoryParkedStore;
 use crate::consumer::passed_over::PassedOver;
 use crate::consumer::plan::{BoundDispatcher, BoundHandle, Filter, GroupPlan, bound_route};
 use crate::consumer::stats::{ConsumerStats, Counters};
+use crate::consumer::tenants::{TenantBook, TenantLimits, TenantParts, TenantStats};
 use crate::dispatch::{BatchPolicy, Delivery, Extensions, PayloadInfo, Policy, RouteInfo, Versions};
 use crate::envelope::header;
 use crate::outcome::Outcome;
@@ -98,6 +99,9 @@ impl PassedOver for Passed {
     }
 }
 
+/// Keys and offsets, in the order they were handled.
+pub(super) type Handled = Arc<Mutex<Vec<(String, i64)>>>;
+
 pub(super) struct Rig {
     pub(super) broker: MemoryBroker,
     pub(super) letters: Arc<Letters>,
@@ -105,7 +109,8 @@ pub(super) struct Rig {
     pub(super) parked: MemoryParkedStore,
     pub(super) commands: Arc<Commands>,
     /// Keys and offsets of what was done, in its order.
-    pub(super) handled: Arc<Mutex<Vec<(String, i64)>>>,
+    pub(super) handled: Handled,
+    pub(super) book: Arc<TenantBook>,
     pub(super) counters: Arc<Counters>,
     clock: Arc<SystemClock>,
     limits: HealthOptions,
@@ -137,6 +142,16 @@ impl Rig {
         Self::start_on(&here, &here, options, policy, filter, handler)
     }
 
+    /// The same, where the header `tenant` says whose an event is.
+    pub(super) fn start_for<F, R>(tenants: TenantLimits, options: ConsumerOptions, policy: Policy, handler: F) -> Self
+    where
+        F: Fn(Delivery) -> R + Send + Sync + 'static,
+        R: Future<Output = Outcome> + Send + 'static,
+    {
+        let here = Handle::current();
+        Self::start_single([&here, &here], Some(tenants), options, policy, None, handler)
+    }
+
     /// The engine turns on one runtime, its tasks run on another: a test may block either, and go on.
     #[expect(clippy::needless_pass_by_value, reason = "tests read better so")]
     pub(super) fn start_on<F, R>(
@@ -151,7 +166,22 @@ impl Rig {
         F: Fn(Delivery) -> R + Send + Sync + 'static,
         R: Future<Output = Outcome> + Send + 'static,
     {
-        let handled = Arc::new(Mutex::new(Vec::new()));
+        Self::start_single([engine_runtime, handler_runtime], None, options, policy, filter.as_ref(), handler)
+    }
+
+    fn start_single<F, R>(
+        runtimes: [&Handle; 2],
+        tenants: Option<TenantLimits>,
+        options: ConsumerOptions,
+        policy: Policy,
+        filter: Option<&Filter>,
+        handler: F,
+    ) -> Self
+    where
+        F: Fn(Delivery) -> R + Send + Sync + 'static,
+        R: Future<Output = Outcome> + Send + 'static,
+    {
+        let handled = Handled::default();
         let log = Arc::clone(&handled);
         let handle = move |delivery: Delivery| {
             let log = Arc::clone(&log);
@@ -166,9 +196,8 @@ impl Rig {
             }
             .boxed()
         };
-        let runtimes = [engine_runtime, handler_runtime];
         let handle = BoundHandle::Single(Arc::new(handle));
-        Self::start_handle(runtimes, options, policy, filter.as_ref(), None, handle, handled)
+        Self::start_handle(runtimes, tenants, options, policy, filter, (handle, None), handled)
     }
 
     /// An engine whose handler takes batches; what of them it completes is recorded.
@@ -177,7 +206,22 @@ impl Rig {
         F: Fn(Vec<Delivery>) -> R + Send + Sync + 'static,
         R: Future<Output = Vec<Outcome>> + Send + 'static,
     {
-        let handled = Arc::new(Mutex::new(Vec::new()));
+        Self::start_batches_for(None, options, policy, batch, handler)
+    }
+
+    /// The same, where the header `tenant` says whose an event is.
+    pub(super) fn start_batches_for<F, R>(
+        tenants: Option<TenantLimits>,
+        options: ConsumerOptions,
+        policy: Policy,
+        batch: BatchPolicy,
+        handler: F,
+    ) -> Self
+    where
+        F: Fn(Vec<Delivery>) -> R + Send + Sync + 'static,
+        R: Future<Output = Vec<Outcome>> + Send + 'static,
+    {
+        let handled = Handled::default();
         let log = Arc::clone(&handled);
         let handle = move |deliveries: Vec<Delivery>| {
             let log = Arc::clone(&log);
@@ -192,17 +236,17 @@ impl Rig {
             .boxed()
         };
         let (here, handle) = (Handle::current(), BoundHandle::Batch(Arc::new(handle)));
-        Self::start_handle([&here, &here], options, policy, None, Some(batch), handle, handled)
+        Self::start_handle([&here, &here], tenants, options, policy, None, (handle, Some(batch)), handled)
     }
 
     fn start_handle(
         [engine_runtime, handler_runtime]: [&Handle; 2],
+        tenants: Option<TenantLimits>,
         options: ConsumerOptions,
         policy: Policy,
         filter: Option<&Filter>,
-        batch: Option<BatchPolicy>,
-        handle: BoundHandle,
-        handled: Arc<Mutex<Vec<(String, i64)>>>,
+        (handle, batch): (BoundHandle, Option<BatchPolicy>),
+        handled: Handled,
     ) -> Self {
         let broker = MemoryBroker::new();
         broker.create_topic(TOPIC, 2);
@@ -226,6 +270,8 @@ impl Rig {
         let (parked, commands) = (MemoryParkedStore::new(), Arc::new(Commands::default()));
         let transport = MemoryConsumer::new(&broker);
         let (bell, wake) = (transport.bell(), transport.wake());
+        let has_tenants = tenants.is_some();
+        let book = Arc::new(TenantBook::new(Arc::new(tenants.unwrap_or_default())));
         let (clock, limits) = (Arc::new(SystemClock::new()), options.health.clone());
         let parts = Parts {
             plan: Arc::new(GroupPlan::new("tests.Tests", &options, vec![dispatcher]).unwrap()),
@@ -240,12 +286,16 @@ impl Rig {
             counters: Arc::clone(&counters),
             shutdown: Arc::clone(&shutdown),
             commands: Arc::clone(&commands),
+            tenants: has_tenants.then(|| TenantParts {
+                of: Arc::new(|envelope| envelope.header("tenant").map(Into::into)),
+                book: Arc::clone(&book),
+            }),
             observer: None,
         };
         let engine = Engine::new(transport, parts).unwrap();
         broker.assign(TOPIC, &[0, 1]);
         let task = engine_runtime.spawn(turn_in_task(engine, bell));
-        Self { broker, letters, passed, parked, commands, handled, counters, clock, limits, shutdown, wake, task }
+        Self { broker, letters, passed, parked, commands, handled, book, counters, clock, limits, shutdown, wake, task }
     }
 
     /// Append an event of `key` to a partition.
@@ -254,13 +304,34 @@ impl Rig {
     }
 
     pub(super) fn publish_event(&self, partition: i32, key: &str, event: &str) -> i64 {
+        self.publish_with(Headers::new(), partition, key, event)
+    }
+
+    /// Append an event of `tenant`.
+    pub(super) fn publish_for(&self, tenant: &str, partition: i32, key: &str) -> i64 {
         let mut headers = Headers::new();
+        headers.push_str("tenant", tenant);
+        self.publish_with(headers, partition, key, EVENT)
+    }
+
+    fn publish_with(&self, mut headers: Headers, partition: i32, key: &str, event: &str) -> i64 {
         headers.push_str(header::TYPE, event);
         headers.push_str(header::SCHEMA_VERSION, "1.0.0");
         headers.push_str(header::ID, &format!("{partition}-{key}"));
         // No key at all, where a test names none.
         let key = (!key.is_empty()).then_some(key.as_bytes());
         self.broker.append(TOPIC, partition, key, Some(b"payload"), headers)
+    }
+
+    /// What is known of `tenant`.
+    pub(super) fn tenant(&self, tenant: &str) -> Option<TenantStats> {
+        self.book.read(&"tests".into()).into_iter().find(|stats| &*stats.tenant == tenant)
+    }
+
+    /// Change the limits of tenants.
+    pub(super) fn set_limits(&self, limits: TenantLimits) {
+        self.book.set_limits(Arc::new(limits));
+        self.commands.send(Command::ReloadTenantLimits);
     }
 
     pub(super) fn stats(&self) -> ConsumerStats {
