@@ -285,7 +285,9 @@ impl TestKit {
         })
     }
 
-    /// The events of type `E` that were written through this kit, in the order of the writing within each partition.
+    /// The events of type `E` that were written through this kit, in the order of the writing within each partition. What is
+    /// being written is waited for; a handler that has yet to write is, too, when the test first awaits its event with
+    /// [`assert_handled_once`](Self::assert_handled_once).
     ///
     /// # Panics
     /// One cannot be read.

@@ -33,10 +33,11 @@ impl Producer for WatchedProducer {
         }
         let real = OutgoingRecord { topic: self.stage.real(&topic), ..record.clone() };
         let written = self.inner.enqueue(&real)?;
-        let journal = Arc::clone(&self.journal);
+        let (journal, writing) = (Arc::clone(&self.journal), self.journal.writing());
         let is_letter = self.dead_letters.is_some();
         let OutgoingRecord { key, payload, headers, timestamp_ms, .. } = real;
         let written = written.inspect(move |result| {
+            let _writing = writing;
             if let Ok(Written { partition, offset: Some(offset) }) = result {
                 let (partition, offset) = (*partition, *offset);
                 let record = Record { topic, partition, offset, timestamp_ms, key, payload, headers };

@@ -43,6 +43,8 @@ pub(super) struct State {
     /// What came out of order, in words.
     pub(super) order_breaks: Vec<String>,
     pub(super) members: BTreeMap<u64, MemberJournal>,
+    /// Writes that the broker has not answered.
+    writing: usize,
 }
 
 /// What is known of a member: a process of a service, with an engine for each group.
@@ -103,6 +105,12 @@ impl Journal {
 
     pub(super) fn dismissed(&self, member: u64) {
         self.change(|state| state.members.entry(member).or_default().dismissed = true);
+    }
+
+    /// A write is under way until what this returns is dropped: answered, or no longer waited for.
+    pub(super) fn writing(self: &Arc<Self>) -> Writing {
+        self.change(|state| state.writing += 1);
+        Writing(Arc::clone(self))
     }
 
     /// A record was written.
@@ -271,7 +279,17 @@ impl State {
     /// What all groups together are at, by the clock's monotonic time.
     pub(super) fn motion(&self, now: Duration, paused: bool) -> Motion {
         let groups = self.groups.values().map(|group| group.motion(now, paused));
-        groups.fold(Motion::default(), Motion::and)
+        groups.fold(Motion { moving: self.writing, ..Motion::default() }, Motion::and)
+    }
+}
+
+/// A write that is under way.
+#[derive(Debug)]
+pub(super) struct Writing(Arc<Journal>);
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.change(|state| state.writing = state.writing.saturating_sub(1));
     }
 }
 
