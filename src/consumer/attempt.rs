@@ -5,6 +5,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tracing::Span;
 
@@ -27,6 +28,10 @@ enum Stage {
     Handler(HandlerFuture),
     Hooks(HandlerFuture),
 }
+
+#[derive(Debug, thiserror::Error)]
+#[error("the handler took longer than its timeout of {0:?}")]
+pub(crate) struct HandlerTimeout(pub(crate) Duration);
 
 #[derive(Debug, thiserror::Error)]
 #[error("the handler panicked: {0}")]

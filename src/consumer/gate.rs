@@ -107,6 +107,11 @@ impl Gate {
         self.look_again.is_some_and(|again| now < again)
     }
 
+    /// Whether nobody waits here, and nobody would who came without limits.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.breaker.is_closed()
+    }
+
     /// Keys that may wait.
     pub(crate) fn max_waiting(&self) -> Option<usize> {
         self.limits.max_waiting.map(|most| most as usize)

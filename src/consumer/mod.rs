@@ -3,6 +3,7 @@
 mod attempt;
 mod breaker;
 pub(crate) mod builder;
+mod chain;
 mod commands;
 pub(crate) mod commit_metadata;
 mod completions;
@@ -25,6 +26,7 @@ mod pace;
 pub mod parked;
 mod partition;
 mod passed_over;
+mod places;
 pub(crate) mod plan;
 mod rate;
 mod recent_streams;

@@ -13,6 +13,7 @@ use super::{Engine, RouteState};
 use crate::consumer::completions::RouteId;
 use crate::consumer::gate::WaitingKey;
 use crate::consumer::key::{KeyId, KeyState, Work, WorkRoute};
+use crate::consumer::places::Place;
 use crate::consumer::plan::BoundHandle;
 use crate::dispatch::{BatchPolicy, Delivery, failed};
 use crate::outcome::Outcome;
@@ -45,6 +46,7 @@ pub(super) struct RunningBatch {
     pub(super) cancelled: bool,
     /// Its number among those that run.
     pub(super) run: Option<usize>,
+    pub(super) _place: Option<Place>,
 }
 
 impl<T: ConsumerTransport> Engine<T> {
@@ -162,7 +164,7 @@ impl<T: ConsumerTransport> Engine<T> {
     /// Hand the batch over if it should go and can.
     pub(super) fn launch_if_possible(&mut self, route: RouteId) -> bool {
         let goes = (self.is_due(route) || self.is_full(route))
-            && self.in_flight < self.parts.options.max_in_flight
+            && self.places.has_one()
             && self.routes[route.0][route.1].gate.pass(self.now);
         if goes {
             self.launch_batch(route);
@@ -190,7 +192,7 @@ impl<T: ConsumerTransport> Engine<T> {
         }));
         let timeout = self.parts.clock.sleep(limit);
         let report = BatchReport::new(Arc::clone(&self.completions), id);
-        let measured = self.measure(route);
+        let measured = self.observed.measure(&self.parts, route);
         let task = self.parts.runtime.spawn(async move {
             let outcomes = run_batch(future, hooked, limit, timeout).await;
             if let Some(measured) = measured {
@@ -201,16 +203,17 @@ impl<T: ConsumerTransport> Engine<T> {
             report.finish(outcomes);
         });
         // The first event stands for all of them.
-        let run = items.first().map(|item| self.observe_run(item.slot, &item.work));
+        let run = items.first().map(|item| self.observe_run(item.slot, &item.work, None));
         self.next_batch += 1;
-        self.in_flight += 1;
-        self.batches.insert(id, RunningBatch { route, items, task: task.abort_handle(), cancelled: false, run });
+        let (task, _place) = (task.abort_handle(), self.places.take());
+        self.batches.insert(id, RunningBatch { route, items, task, cancelled: false, run, _place });
     }
 
     /// Begin an attempt at each event whose partition is still there. One of a paused partition goes back to its key.
     fn begin_batch(&mut self, route: RouteId, collected: Vec<Item>) -> Vec<Item> {
-        let (now, bound) = (self.now, &self.parts.plan.topics[route.0].routes[route.1]);
-        let (handler, order) = (bound.handler, bound.order);
+        let (now, parts) = (self.now, Arc::clone(&self.parts.plan));
+        let bound = &parts.topics[route.0].routes[route.1];
+        let handler = bound.handler;
         let (mut items, mut paused) = (Vec::with_capacity(collected.len()), Vec::new());
         for mut item in collected {
             let Some(partition) = self.partition(item.slot, item.epoch).filter(|partition| !partition.draining) else {
@@ -224,9 +227,7 @@ impl<T: ConsumerTransport> Engine<T> {
             if let Some(queue) = partition.keys.get_mut(&item.key) {
                 queue.state = KeyState::InBatch;
             }
-            item.work.attempts += 1;
-            item.work.first_attempt.get_or_insert(now);
-            item.work.delivery.begin_attempt(handler, item.work.attempts, order);
+            item.work.begin_attempt(bound, now);
             if let Some(observer) = &self.parts.observer {
                 observer.started(item.work.record(), handler, item.work.attempts, true);
             }

@@ -25,7 +25,6 @@ impl<T: ConsumerTransport> Engine<T> {
         if let Some(run) = run {
             self.observe_run_end(run);
         }
-        self.in_flight -= 1;
         self.leave_gate(route, outcomes.is_some());
         if let Some(outcomes) = &outcomes {
             self.tell_breaker(route, &items, outcomes);
@@ -92,10 +91,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let Some(partition) = self.partitions[slot].as_mut() else { return };
         let Some(queue) = partition.keys.get_mut(key) else { return };
         for (mut work, _) in events.into_iter().rev() {
-            work.attempts = work.attempts.saturating_sub(1);
-            if work.attempts == 0 {
-                work.first_attempt = None;
-            }
+            work.take_attempt_back();
             queue.waiting.push_front(work);
         }
     }

@@ -9,8 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Either, select};
 
-use super::run::HandlerTimeout;
-use crate::consumer::attempt::panicked;
+use crate::consumer::attempt::{HandlerTimeout, panicked};
 use crate::consumer::completions::{Completions, Report};
 use crate::dispatch::{BatchFuture, Delivery, failed};
 use crate::outcome::{ErrorClass, HandlerError, Outcome};

@@ -52,7 +52,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 if self.takes_batches((plan, index)) {
                     continue;
                 }
-                while self.in_flight < self.parts.options.max_in_flight
+                while self.places.has_one()
                     && let Some(WaitingKey { slot, epoch, key }) = self.routes[plan][index].gate.next(self.now)
                 {
                     self.pass_gate((plan, index), slot, epoch, key);
@@ -91,7 +91,7 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// When the next gate opens by the clock.
     pub(super) fn next_gate(&self) -> Option<Duration> {
-        if self.in_flight >= self.parts.options.max_in_flight {
+        if self.places.are_taken() {
             // Whoever ends wakes.
             return None;
         }

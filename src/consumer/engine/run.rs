@@ -5,22 +5,15 @@ use std::future::Future;
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
-
-use futures_util::future::{self, Either};
 
 use super::{Engine, Timer};
-use crate::consumer::attempt::Attempt;
-use crate::consumer::completions::{Completion, Duty, Finished, Place, Report, RouteId};
-use crate::consumer::key::{KeyId, KeyState, Way, Work, WorkRoute};
+use crate::consumer::chain::Begun;
+use crate::consumer::completions::{Completion, Duty, Finished, Report, RouteId};
+use crate::consumer::key::{KeyId, KeyState, Task, Way, Work, WorkRoute};
+use crate::consumer::places::Place;
 use crate::consumer::plan::BoundHandle;
-use crate::outcome::{ErrorClass, HandlerError};
-use crate::telemetry::spans;
+use crate::outcome::HandlerError;
 use crate::transport::{ConsumerTransport, ProduceError};
-
-#[derive(Debug, thiserror::Error)]
-#[error("the handler took longer than its timeout of {0:?}")]
-pub(super) struct HandlerTimeout(pub(super) Duration);
 
 #[derive(Debug, thiserror::Error)]
 #[error("the handler's task was cancelled")]
@@ -44,6 +37,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 Report::Loaded { slot, epoch, keys } => self.settle_loaded(slot, epoch, keys),
                 Report::Requests(keys) => self.settle_requests(keys),
                 Report::Batch { id, outcomes } => self.settle_batch(id, outcomes),
+                Report::Place(place) => self.settle_claim(place),
             }
         }
         self.reports = reports;
@@ -51,18 +45,19 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     fn settle_completion(&mut self, completion: Completion) {
-        let Completion { slot, epoch, key, place, route, finished } = completion;
-        if place == Place::Taken {
-            self.in_flight -= 1;
+        let Completion { slot, epoch, key, route, finished, goes_on, place } = completion;
+        if let Some(place) = place {
+            self.places.keep(place);
         }
-        if let Some(route) = route {
+        if let Some(route) = route.filter(|_| !matches!(finished, Finished::NotBegun)) {
             self.leave_gate(route, !matches!(finished, Finished::Vanished));
         }
         let Some(partition) = self.partition(slot, epoch) else { return };
-        partition.running -= 1;
+        partition.running -= usize::from(!goes_on);
         let draining = partition.draining;
         let Some(queue) = partition.keys.get_mut(&key) else { return };
         let (work, run) = match mem::take(&mut queue.state) {
+            KeyState::Running { work, task, run } if goes_on => return self.settle_link(slot, &key, work, task, run),
             KeyState::Running { work, run, .. } => (work, run),
             KeyState::Unparking => return self.settle_unparking(slot, key, finished),
             other => {
@@ -77,6 +72,7 @@ impl<T: ConsumerTransport> Engine<T> {
         }
         self.observe_run_end(run);
         let step = match finished {
+            Finished::NotBegun => return self.settle_not_begun(slot, key, work),
             Finished::Attempt(outcome) => self.settle(slot, &key, work, outcome),
             Finished::DeadLetter(result) => self.settle_dead_letter(slot, &key, work, result),
             Finished::NotPassedOver(error) => self.try_again_to_give_up(slot, &key, work, &error),
@@ -104,16 +100,42 @@ impl<T: ConsumerTransport> Engine<T> {
         let count = self.partitions.len();
         let mut idle = 0;
         let mut slot = self.rotation;
-        while idle < count && self.in_flight < self.parts.options.max_in_flight {
+        while idle < count {
             slot = (slot + 1) % count;
-            let partition = self.partitions[slot].as_mut().filter(|partition| partition.is_open());
-            match partition.and_then(|partition| partition.ready.pop_front()) {
-                Some(key) => {
-                    idle = 0;
-                    self.run_waiting(slot, key);
-                }
-                None => idle += 1,
-            }
+            idle = if self.start_first(slot) { 0 } else { idle + 1 };
+        }
+        self.note_crowd();
+    }
+
+    /// Start the key of a partition that has waited longest: here, or in a task that waits for a place. `false` when it cannot
+    /// start now, or there is none.
+    fn start_first(&mut self, slot: usize) -> bool {
+        let has_place = self.places.has_one();
+        if !has_place && self.places.are_waited_for() {
+            return false;
+        }
+        let Some(key) = self.first_ready(slot).cloned() else { return false };
+        if has_place {
+            self.take_ready(slot);
+            self.run_waiting(slot, key);
+        } else if self.can_stage(slot, &key) {
+            self.take_ready(slot);
+            self.stage(slot, key);
+        } else {
+            self.claim_place();
+            return false;
+        }
+        true
+    }
+
+    /// The key of a partition that has waited longest, if it may start.
+    pub(super) fn first_ready(&self, slot: usize) -> Option<&KeyId> {
+        self.partitions[slot].as_ref().filter(|partition| partition.is_open())?.ready.front()
+    }
+
+    pub(super) fn take_ready(&mut self, slot: usize) {
+        if let Some(partition) = self.partitions[slot].as_mut() {
+            partition.ready.pop_front();
         }
     }
 
@@ -144,7 +166,7 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// `key` is free again: go on with its next event, behind the keys that already wait for a place.
     pub(super) fn go_on(&mut self, slot: usize, key: KeyId) {
-        let has_place = self.in_flight < self.parts.options.max_in_flight;
+        let has_place = self.places.has_one();
         let Some(partition) = self.partitions[slot].as_mut() else { return };
         if !partition.is_open() || !has_place || self.turns.is_some() || !partition.ready.is_empty() {
             self.rest(slot, key);
@@ -182,7 +204,7 @@ impl<T: ConsumerTransport> Engine<T> {
             if self.attempt(slot, &key, work, passed.take()) == Step::Held {
                 return;
             }
-            let has_place = self.in_flight < self.parts.options.max_in_flight;
+            let has_place = self.places.has_one();
             let Some(partition) = self.partitions[slot].as_mut() else { return };
             if !partition.is_open() || !has_place || self.turns.is_some() {
                 return self.rest(slot, key);
@@ -216,6 +238,13 @@ impl<T: ConsumerTransport> Engine<T> {
         if matches!(self.parts.plan.topics[route.0].routes[route.1].handle, BoundHandle::Batch(_)) {
             return self.collect(slot, key, work, route);
         }
+        // Without one, nothing here has begun yet that would have to be taken back.
+        if !self.places.has_one() {
+            if let Some(passed) = passed {
+                self.leave_gate(passed, false);
+            }
+            return self.wait_for_place(slot, key, work);
+        }
         if passed.is_none() {
             if self.turns.is_some() {
                 return self.wait_for_turn(slot, key, work);
@@ -229,51 +258,46 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// Run the handler; its gate has let the event through.
     fn begin(&mut self, slot: usize, key: &KeyId, mut work: Work, route: RouteId) -> Step {
-        let measured = self.measure(route);
+        let Some(place) = self.places.take() else { return self.wait_for_place(slot, key, work) };
+        let is_here = self.routes[route.0][route.1].pace.is_here();
+        if !is_here && self.parts.observer.is_none() {
+            return self.begin_beside(slot, key, work, route, place);
+        }
         let bound = &self.parts.plan.topics[route.0].routes[route.1];
-        let BoundHandle::Single(handle) = &bound.handle else { return Step::Held };
-        work.attempts += 1;
-        work.first_attempt.get_or_insert(self.now);
-        work.delivery.begin_attempt(bound.handler, work.attempts, bound.order);
+        work.begin_attempt(bound, self.now);
         if let Some(observer) = &self.parts.observer {
             observer.started(work.record(), bound.handler, work.attempts, false);
             if let Some(error) = observer.intercept(bound.handler) {
                 self.leave_gate(route, true);
+                self.places.keep(place);
                 work.place = None;
                 return self.settle(slot, key, work, error.into());
             }
         }
-        let span = spans::process(&work.delivery);
+        let measured = self.observed.measure(&self.parts, route);
         self.observe_here(route, work.record());
-        let mut attempt = Attempt::new(work.delivery.clone(), |delivery| handle(delivery)).in_span(span.clone());
+        let Some(mut begun) = Begun::begin(bound, &work.delivery, measured) else { return Step::Held };
         let state = &mut self.routes[route.0][route.1];
-        let outcome = state.pace.poll_here(&mut attempt);
+        let outcome = state.pace.poll_here(begun.attempt());
         self.parts.counters.pulse.leave();
-        if let Some(outcome) = outcome {
-            state.gate.leave();
-            work.place = None;
-            if let Some(measured) = measured {
-                measured.finish(&outcome);
-            }
-            return self.settle(slot, key, work, outcome);
-        }
-        let limit = bound.policy.timeout;
-        let timeout = self.parts.clock.sleep(limit);
-        let future = async move {
-            let outcome = match future::select(attempt, timeout).await {
-                Either::Left((outcome, _)) => outcome,
-                Either::Right(_) => {
-                    let error = HandlerError::new(ErrorClass::Timeout, HandlerTimeout(limit));
-                    spans::fail(&span, error.class().as_str());
-                    error.into()
-                }
-            };
-            if let Some(measured) = measured {
-                measured.finish(&outcome);
-            }
-            Finished::Attempt(outcome)
-        };
-        self.spawn(slot, key, work, Place::Taken, Some(route), future)
+        let Some(outcome) = outcome else { return self.go_on_beside(slot, key, work, route, begun, place) };
+        self.places.keep(place);
+        begun.end(&outcome);
+        state.gate.leave();
+        work.place = None;
+        self.settle(slot, key, work, outcome)
+    }
+
+    /// `work` waits until somebody leaves a place.
+    fn wait_for_place(&mut self, slot: usize, key: &KeyId, mut work: Work) -> Step {
+        work.delivery.detach();
+        work.place = None;
+        let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
+        let queue = partition.keys.entry(key.clone()).or_default();
+        queue.waiting.push_front(work);
+        queue.state = KeyState::Ready;
+        partition.ready.push_front(key.clone());
+        Step::Held
     }
 
     /// Ask for the name of the record's schema: the record does not say what event it is.
@@ -286,7 +310,8 @@ impl<T: ConsumerTransport> Engine<T> {
         match naming.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(name) => self.settle_name(slot, key, work, name),
             Poll::Pending => {
-                self.spawn(slot, key, work, Place::Taken, None, async move { Finished::Named(naming.await) })
+                let place = self.places.take();
+                self.spawn(slot, key, work, place, async move { Finished::Named(naming.await) })
             }
         }
     }
@@ -300,35 +325,32 @@ impl<T: ConsumerTransport> Engine<T> {
         }
     }
 
-    pub(super) fn duty(&self, slot: usize, key: KeyId, place: Place) -> Option<Duty> {
+    pub(super) fn duty(&self, slot: usize, key: KeyId) -> Option<Duty> {
         let epoch = self.partitions[slot].as_ref()?.epoch;
-        Some(Duty::new(&self.completions, slot, epoch, key, place))
+        Some(Duty::new(&self.completions, slot, epoch, key))
     }
 
+    /// Do something for an event beside this thread. `place` is the handler's place it takes, if it takes one.
     pub(super) fn spawn(
         &mut self,
         slot: usize,
         key: &KeyId,
         mut work: Work,
-        place: Place,
-        route: Option<RouteId>,
+        place: Option<Place>,
         future: impl Future<Output = Finished> + Send + 'static,
     ) -> Step {
-        let run = self.observe_run(slot, &work);
+        let run = self.observe_run(slot, &work, None);
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
-        if place == Place::Taken {
-            self.in_flight += 1;
-        }
-        let duty = Duty::new(&self.completions, slot, partition.epoch, key.clone(), place).of_route(route);
         // Given back before it is told that the task has ended: then somebody else's turn may come.
-        let tenants_place = work.place.take();
+        let places = (place, work.place.take());
+        let duty = Duty::new(&self.completions, slot, partition.epoch, key.clone());
         let task = self.parts.runtime.spawn(async move {
             let finished = future.await;
-            drop(tenants_place);
+            drop(places);
             duty.finish(finished);
         });
         partition.running += 1;
-        let state = KeyState::Running { work, task: Some(task.abort_handle()), run };
+        let state = KeyState::Running { work, task: Task::Alone(task.abort_handle()), run };
         partition.keys.entry(key.clone()).or_default().state = state;
         Step::Held
     }

@@ -3,6 +3,7 @@
 mod batch_limits;
 mod batch_order;
 mod batches;
+mod chains;
 mod control;
 mod failures;
 mod gates;
