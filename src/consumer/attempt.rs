@@ -106,9 +106,14 @@ fn poll_guarded(delivery: &Delivery, future: &mut HandlerFuture, context: &mut C
     catch_unwind(poll).unwrap_or_else(|panic| Poll::Ready(panicked(&*panic)))
 }
 
-pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Outcome {
+fn panicked(panic: &(dyn Any + Send)) -> Outcome {
+    panic_error(panic).into()
+}
+
+/// What a panic says.
+pub(crate) fn panic_error(panic: &(dyn Any + Send)) -> HandlerError {
     let text =
         panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
     let message = text.unwrap_or_else(|| "with something other than text".to_owned());
-    Outcome::from(HandlerError::new(ErrorClass::Panic, HandlerPanic(message)))
+    HandlerError::new(ErrorClass::Panic, HandlerPanic(message))
 }

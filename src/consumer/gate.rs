@@ -85,6 +85,16 @@ impl Gate {
         true
     }
 
+    /// Let `key` wait, however many do: it was let through before.
+    pub(crate) fn queue_again(&mut self, key: WaitingKey) {
+        self.waiting.push_back(key);
+    }
+
+    /// How many keys wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// The key that has waited longest, if an attempt may begin; it counts as running.
     pub(crate) fn next(&mut self, now: Duration) -> Option<WaitingKey> {
         if self.waiting.is_empty() || !self.pass_again(now) {

@@ -44,6 +44,8 @@ pub(crate) struct Work {
     pub(crate) failure: Option<Box<Failure>>,
     /// Whether it comes from the parked store: its offset is behind it, and the store has to forget it.
     pub(crate) parked: bool,
+    /// Whether it shares no batch: one that it was in failed, and nobody knows for whose sake.
+    pub(crate) apart: bool,
     /// Whose it is, where that matters.
     pub(crate) tenant: Option<Held>,
     /// The place its tenant has in flight for it, until the attempt has it.
@@ -95,6 +97,7 @@ impl Work {
             first_attempt: None,
             failure: None,
             parked: false,
+            apart: false,
             tenant: None,
             place: None,
         }

@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod inbox;
+pub(crate) mod inbox_batches;
 #[cfg(feature = "consumer")]
 pub(crate) mod parked;
 pub(crate) mod relaying;
@@ -69,6 +70,15 @@ macro_rules! all_scenarios {
                 extractors_of_one_handler_share_its_transaction,
                 a_save_that_was_overtaken_has_the_event_delivered_again,
                 many_deliveries_of_many_events_take_effect_once_each,
+            }
+            inbox_batches {
+                a_batch_takes_effect_once_with_each_of_its_events_remembered,
+                an_event_that_fails_rolls_its_batch_back_and_nobody_else_has_failed,
+                what_was_handled_before_is_taken_out_of_a_batch,
+                a_fork_in_a_batch_is_given_up_alone,
+                a_passed_over_event_is_handled_once_in_a_batch,
+                a_batch_whose_commit_fails_leaves_nothing_behind,
+                a_batch_waits_for_another_process_that_handles_one_of_its_streams,
             }
             relaying {
                 records_are_those_of_the_direct_mode_with_a_sequence,

@@ -53,6 +53,9 @@ impl<T: ConsumerTransport> Engine<T> {
     /// Put the first event of `key` into the batch, with what waits behind it. While a full batch waits for a place, its key waits
     /// at the handler's gate.
     pub(super) fn collect(&mut self, slot: usize, key: &KeyId, work: Work, route: RouteId) -> Step {
+        if work.apart {
+            return self.run_apart(slot, key, work, route);
+        }
         if self.is_full(route) && self.launch_if_possible(route) {
             // They came first.
             self.collect_waiting(route);
@@ -62,6 +65,20 @@ impl<T: ConsumerTransport> Engine<T> {
         } else {
             self.take_in(slot, key, work, route)
         }
+    }
+
+    /// Run the handler with this event alone, as soon as it may.
+    fn run_apart(&mut self, slot: usize, key: &KeyId, mut work: Work, route: RouteId) -> Step {
+        let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
+        let epoch = partition.epoch;
+        let has_place = self.in_flight < self.parts.options.max_in_flight;
+        if !has_place || !self.routes[route.0][route.1].gate.pass_again(self.now) {
+            return self.wait_at_gate(slot, key, work, route);
+        }
+        work.delivery.detach();
+        partition.keys.entry(key.clone()).or_default().state = KeyState::Collecting { route };
+        self.launch(route, vec![Item { slot, epoch, key: key.clone(), work }]);
+        Step::Held
     }
 
     /// Put the first event of `key` into the batch, which has room.
@@ -97,6 +114,7 @@ impl<T: ConsumerTransport> Engine<T> {
         work.route == WorkRoute::Route(route.1)
             && work.failure.is_none()
             && !work.parked
+            && !work.apart
             && !self.is_full(route)
             && self.partitions[slot].as_mut().is_some_and(|partition| partition.parked(key).is_none())
             && self.tenant_allows(work)
@@ -148,12 +166,15 @@ impl<T: ConsumerTransport> Engine<T> {
         }
     }
 
-    /// Take keys in that wait at the gate, as many as there is room for.
+    /// Take keys in that wait at the gate, as many as there is room for. One whose event goes alone may have to wait again.
     fn collect_waiting(&mut self, route: RouteId) {
-        while !self.is_full(route)
-            && let Some(waiting) = self.routes[route.0][route.1].gate.take_waiting()
+        let mut waiting = self.routes[route.0][route.1].gate.waiting();
+        while waiting > 0
+            && !self.is_full(route)
+            && let Some(next) = self.routes[route.0][route.1].gate.take_waiting()
         {
-            let WaitingKey { slot, epoch, key } = waiting;
+            let WaitingKey { slot, epoch, key } = next;
+            waiting -= 1;
             if let Some(work) = self.leave_queue(slot, epoch, &key) {
                 // Its key may have been parked, or the like, while it waited.
                 self.run(slot, key, work, None);
@@ -174,7 +195,12 @@ impl<T: ConsumerTransport> Engine<T> {
 
     fn launch_batch(&mut self, route: RouteId) {
         let collecting = mem::take(&mut self.routes[route.0][route.1].collecting);
-        let mut items = self.begin_batch(route, collecting.items);
+        self.launch(route, collecting.items);
+    }
+
+    /// Hand `collected` over; the gate has let them through.
+    fn launch(&mut self, route: RouteId, collected: Vec<Item>) {
+        let mut items = self.begin_batch(route, collected);
         let bound = &self.parts.plan.topics[route.0].routes[route.1];
         let BoundHandle::Batch(handle) = &bound.handle else { return };
         if items.is_empty() {

@@ -22,7 +22,14 @@ impl<T: ConsumerTransport> Engine<T> {
     pub(super) fn wait_at_gate(&mut self, slot: usize, key: &KeyId, mut work: Work, route: RouteId) -> Step {
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         let waiting = WaitingKey { slot, epoch: partition.epoch, key: key.clone() };
-        if self.routes[route.0][route.1].gate.queue(waiting) {
+        let gate = &mut self.routes[route.0][route.1].gate;
+        let waits = if work.apart {
+            gate.queue_again(waiting);
+            true
+        } else {
+            gate.queue(waiting)
+        };
+        if waits {
             work.delivery.detach();
             let queue = partition.keys.entry(key.clone()).or_default();
             queue.waiting.push_front(work);

@@ -6,6 +6,7 @@
 
 mod admit;
 mod batch;
+mod batch_blame;
 mod batch_settle;
 mod batch_task;
 mod chains;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 
 use super::Inbox;
-use super::admission::ask;
+use super::admission::{ask, opening};
 use super::failure::without_blame;
 use super::identity::Identity;
 use super::rules::Verdict;
-use crate::database::Transaction;
+use crate::database::{Database, Transaction};
 use crate::database::commit::commit;
 use crate::database::error::Failure;
 use crate::database::open::OpenTransaction;
@@ -56,26 +56,17 @@ impl FromDelivery for Transaction {
         if let Some(transaction) = delivery.shared_value::<Self>() {
             return Ok((*transaction).clone());
         }
-        let inbox = delivery.extension::<Inbox>().ok_or_else(|| unavailable(NoInbox))?;
-        // The method's name, behind the last colons, has none.
-        let dispatcher = delivery.handler().rsplit_once("::").map_or(delivery.handler(), |(dispatcher, _)| dispatcher);
-        if !inbox.serves(dispatcher) {
-            return Err(unavailable(Undeclared(delivery.handler())));
-        }
+        let (inbox, dispatcher) = inbox_of(delivery)?;
         let identity = Identity::of(delivery.group(), dispatcher, delivery.record());
         // It can never be remembered, so it cannot be handled once.
         let identity = identity.map_err(|error| HandlerError::from(error).terminal())?;
 
         let database = &inbox.database;
-        let begun = OpenTransaction::begin(&database.pool).await;
-        let mut open = begun.map_err(|error| sql_error("opening a transaction", error).into_handler_error())?;
-        let admission = match ask(&mut open, database.pool.dialect(), &identity, inbox.abandoned_after).await {
+        let mut open = begin(database).await?;
+        let dialect = database.pool.dialect();
+        let admission = match ask(&mut open, dialect, &identity, opening(dialect, inbox.abandoned_after)).await {
             Ok(admission) => admission,
-            Err(error) => {
-                // A lost connection cannot roll back, and need not.
-                let _ = open.roll_back().await;
-                return Err(sql_error("asking the inbox", error).into_handler_error());
-            }
+            Err(error) => return Err(could_not_ask(open, error).await),
         };
         match admission.verdict {
             Verdict::Newer | Verdict::PassedOver => {
@@ -87,40 +78,82 @@ impl FromDelivery for Transaction {
             }
             Verdict::Repeat => {
                 let _ = open.roll_back().await;
-                inbox.counters.repeat();
-                tracing::debug!(handler = delivery.handler(), "an event was handled before; its handler does not run");
-                delivery.on_completion(Box::new(|_| async { Outcome::Done }.boxed()));
+                settle_repeat(&inbox, delivery);
                 Err(unavailable(Repeat))
             }
             Verdict::Fork => {
                 let _ = open.roll_back().await;
-                inbox.counters.fork();
-                let record = delivery.record();
-                let fork = || {
-                    let envelope = delivery.envelope();
-                    let (epoch, sequence) = (envelope.stream_epoch(), envelope.sequence().unwrap_or_default());
-                    HandlerError::from(Fork { epoch, sequence }).terminal()
-                };
-                tracing::error!(
-                    group = delivery.group(),
-                    handler = delivery.handler(),
-                    topic = &*record.topic,
-                    partition = record.partition,
-                    offset = record.offset,
-                    error = %fork(),
-                    "a stream has forked"
-                );
-                // Whatever an extractor around this one makes of the error, the event is not dropped.
-                let forked = fork();
-                delivery.on_completion(Box::new(move |_| async move { Outcome::from(forked) }.boxed()));
-                Err(fork())
+                settle_fork(&inbox, delivery);
+                Err(HandlerError::from(Fork::of(delivery)).terminal())
             }
         }
     }
 }
 
-fn unavailable(error: impl StdError + Send + Sync + 'static) -> HandlerError {
+/// The inbox of the delivery's consumer, and whose handler it goes to.
+pub(super) fn inbox_of(delivery: &Delivery) -> Result<(Arc<Inbox>, &'static str), HandlerError> {
+    let inbox = delivery.extension::<Inbox>().ok_or_else(|| unavailable(NoInbox))?;
+    // The method's name, behind the last colons, has none.
+    let dispatcher = delivery.handler().rsplit_once("::").map_or(delivery.handler(), |(dispatcher, _)| dispatcher);
+    if inbox.serves(dispatcher) { Ok((inbox, dispatcher)) } else { Err(unavailable(Undeclared(delivery.handler()))) }
+}
+
+pub(super) async fn begin(database: &Database) -> Result<OpenTransaction, HandlerError> {
+    let begun = OpenTransaction::begin(&database.pool).await;
+    begun.map_err(|error| sql_error("opening a transaction", error).into_handler_error())
+}
+
+/// The inbox did not answer: the end of the transaction.
+pub(super) async fn could_not_ask(open: OpenTransaction, error: sqlx::Error) -> HandlerError {
+    // A lost connection cannot roll back, and need not.
+    let _ = open.roll_back().await;
+    sql_error("asking the inbox", error).into_handler_error()
+}
+
+/// The event was handled before: whatever becomes of the handler, it is done.
+pub(super) fn settle_repeat(inbox: &Inbox, delivery: &Delivery) {
+    inbox.counters.repeat();
+    tracing::debug!(handler = delivery.handler(), "an event was handled before; its handler does not run");
+    delivery.on_completion(Box::new(|_| async { Outcome::Done }.boxed()));
+}
+
+/// Another event has its place: whatever an extractor around this one makes of the error, the event is not dropped.
+pub(super) fn settle_fork(inbox: &Inbox, delivery: &Delivery) {
+    inbox.counters.fork();
+    let (record, fork) = (delivery.record(), Fork::of(delivery));
+    tracing::error!(
+        group = delivery.group(),
+        handler = delivery.handler(),
+        topic = &*record.topic,
+        partition = record.partition,
+        offset = record.offset,
+        error = %fork,
+        "a stream has forked"
+    );
+    delivery.on_completion(Box::new(move |_| async move { HandlerError::from(fork).terminal().into() }.boxed()));
+}
+
+impl Fork {
+    fn of(delivery: &Delivery) -> Self {
+        let envelope = delivery.envelope();
+        Self { epoch: envelope.stream_epoch(), sequence: envelope.sequence().unwrap_or_default() }
+    }
+}
+
+pub(super) fn unavailable(error: impl StdError + Send + Sync + 'static) -> HandlerError {
     HandlerError::new(ErrorClass::Unavailable, error)
+}
+
+/// Roll back what is open. Whether a deadlock had done so already, or the connection is gone.
+pub(super) async fn roll_back(open: Option<OpenTransaction>) -> bool {
+    let rolled_back = match open {
+        Some(open) => open.roll_back().await,
+        None => Ok(false),
+    };
+    match rolled_back {
+        Ok(ended) => ended,
+        Err(error) => Failure::of(&error) == Failure::ConnectionLost,
+    }
 }
 
 /// A handler's transaction while the handler runs. Dropped before the handler has ended, as when it is cancelled, it rolls
@@ -145,14 +178,7 @@ impl Handling {
             (Ok(_), _) => None,
             (Err(failure), _) => Some(failure),
         };
-        let rolled_back = match open {
-            Some(open) => open.roll_back().await,
-            None => Ok(false),
-        };
-        let ended_by_a_deadlock = match rolled_back {
-            Ok(ended) => ended,
-            Err(error) => Failure::of(&error) == Failure::ConnectionLost,
-        };
+        let ended_by_a_deadlock = roll_back(open).await;
         match (outcome, failure) {
             // What failed decides, whatever the handler made of it; what the handler wants no more is not tried again.
             (Outcome::Done, Some(failure)) => failure.into_handler_error().into(),

@@ -1,5 +1,6 @@
 //! The engine on the in-memory broker, in paused time.
 
+mod batch_blame;
 mod batch_limits;
 mod batch_order;
 mod batches;
