@@ -54,6 +54,7 @@
 //! | publish, straight to Kafka | [`publisher`] |
 //! | publish in a transaction | [`database`], [`outbox`] |
 //! | have effects once | [`database::inbox`] |
+//! | count what was lost, repeated or reordered | `audit`, a feature |
 //! | know what is on the topic | [`envelope`] |
 //! | encode, decode, use a registry | [`schema`] |
 //! | reach brokers, declare topics | [`transport::kafka`] |
@@ -81,10 +82,12 @@
 //! # Features
 //!
 //! `macros`, `consumer`, `publisher`, `registry`, `mysql` and `tls` are on by default; `sqlite`, `embedded` (a Kafka cluster inside
-//! the process), `testing` (a test kit), `http` (health and metrics), `opentelemetry` and `cli` are not. `kafka`, the client, is part of `consumer` and `publisher`; `database`, what the databases
+//! the process), `testing` (a test kit), `http` (health and metrics), `opentelemetry`, `audit` (the auditor) and `cli` are not. `kafka`, the client, is part of `consumer` and `publisher`; `database`, what the databases
 //! share, of `mysql` and `sqlite`. A consumer that needs no database says
 //! `default-features = false, features = ["macros", "consumer", "tls"]`.
 
+#[cfg(feature = "audit")]
+pub mod audit;
 pub mod causality;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -100,6 +103,8 @@ pub mod envelope;
 #[cfg(feature = "kafka")]
 mod error_report;
 pub mod event;
+#[cfg(feature = "publisher")]
+mod fault_point;
 #[cfg(feature = "consumer")]
 mod handoff;
 mod milliseconds;

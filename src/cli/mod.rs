@@ -11,6 +11,7 @@ mod printer;
 mod settings;
 mod terminal_text;
 
+mod audit;
 mod completions;
 mod database;
 mod dead_letters;
@@ -63,6 +64,7 @@ Examples:
   tidings topics ensure                     create the topics declared in schemas/*/topic.toml
   tidings dead-letters ls --group GROUP     what a group gave up, and why
   tidings parked ls --group GROUP           the keys that wait for somebody's decision
+  tidings audit accounts                    what of each stream is missing, repeated, out of order
 
 tidings.toml:
   brokers  = \"broker-1:9093,broker-2:9093\"
@@ -91,6 +93,7 @@ enum Verb {
     DeadLetters(Box<dead_letters::DeadLettersArguments>),
     Parked(Box<parked::ParkedArguments>),
     Relay(relay::RelayArguments),
+    Audit(audit::AuditArguments),
     Migrate(migrate::MigrateArguments),
     Inbox(inbox::InboxArguments),
     Completions(completions::CompletionsArguments),
@@ -139,6 +142,7 @@ fn run(arguments: Arguments, printer: &Printer) -> Result<(), CliError> {
             Verb::DeadLetters(arguments) => dead_letters::run(*arguments, &settings, printer).await,
             Verb::Parked(arguments) => parked::run(*arguments, &settings, printer).await,
             Verb::Relay(arguments) => relay::run(arguments, &settings, printer).await,
+            Verb::Audit(arguments) => audit::run(arguments, &settings, printer, global.quiet).await,
             Verb::Migrate(arguments) => migrate::run(arguments, &settings, printer).await,
             Verb::Inbox(arguments) => inbox::run(arguments, &settings, printer).await,
             // They ran above.

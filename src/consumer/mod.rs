@@ -32,7 +32,7 @@ mod rate;
 mod recent_streams;
 mod retry;
 mod running;
-mod sequences;
+pub(crate) mod sequences;
 mod startup;
 mod stats;
 mod supervision;

@@ -5,6 +5,7 @@ use super::events::Events;
 use super::open::{CommitFailure, OpenTransaction};
 use super::transaction::{Buffer, sql_error};
 use super::{Database, Error, Saved};
+use crate::fault_point;
 
 /// Write `buffer` and commit, opening a transaction if none is open yet. `statements` run behind the saves.
 pub(super) async fn commit(
@@ -64,8 +65,9 @@ pub(super) async fn record(database: &Database, events: Events) -> Result<(), Er
 }
 
 async fn end(database: &Database, open: OpenTransaction, events: Events, statements: Vec<String>) -> Result<(), Error> {
+    fault_point::reach("before commit");
     match open.commit(statements).await {
-        Ok(()) => {}
+        Ok(()) => fault_point::reach("after commit"),
         Err(CommitFailure::Statement(error)) if Failure::of(&error) == Failure::Check => {
             return Err(match events.disagreement(database).await {
                 Some(disagreement) => disagreement,

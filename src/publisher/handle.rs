@@ -14,6 +14,7 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::event::Event;
+use crate::fault_point;
 use crate::schema::Codec;
 use crate::transport::Acks;
 
@@ -159,7 +160,10 @@ impl Publisher {
         let (id, name, span) = (event.id(), event.name(), self.span(&event));
         let taken = async {
             let ready = self.ready(event).await?;
-            self.inner.direct.enqueue(ready, acks, span).await
+            fault_point::reach("before send");
+            let taken = self.inner.direct.enqueue(ready, acks, span).await;
+            fault_point::reach("after send");
+            taken
         };
         taken.await.inspect_err(|error| self.dropped(&id.to_string(), name, error))
     }

@@ -22,8 +22,13 @@ impl Servers {
 
     /// End Kafka with SIGKILL.
     pub(crate) fn kill_kafka(&mut self) {
+        self.kill("kafka");
+    }
+
+    /// End a server with SIGKILL.
+    pub(crate) fn kill(&mut self, server: &str) {
         self.harmed = true;
-        run(&["kill", "kafka"]);
+        run(&["kill", server]);
     }
 
     /// Stop Kafka where it stands: connections stay open and nothing answers. It is the coordinator of every group, too.

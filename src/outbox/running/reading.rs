@@ -4,6 +4,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::{Running, SUSPECT_ROWS};
+use crate::fault_point;
 use crate::outbox::table::{Fetch, Snapshot};
 use crate::outbox::wake::BucketSet;
 
@@ -96,6 +97,9 @@ impl Running {
         }
         let admitted = self.order.admit(rows);
         let again: BucketSet = admitted.waiting.into_iter().collect();
+        if !admitted.publish.is_empty() {
+            fault_point::reach("after read");
+        }
         self.pipeline.push(admitted.publish);
         self.woken = self.woken.or(again);
 

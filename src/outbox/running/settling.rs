@@ -4,6 +4,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::{FIRST_BACKOFF, Running};
+use crate::fault_point;
 use crate::outbox::row::RowId;
 use crate::telemetry::names;
 
@@ -29,6 +30,7 @@ impl Running {
     pub(super) fn deleted(&mut self, (rows, result): (Vec<RowId>, Result<(), sqlx::Error>)) {
         match result {
             Ok(()) => {
+                fault_point::reach("after delete");
                 self.delete_backoff.reset();
                 self.pipeline.deleted(&rows);
                 if self.fetching.is_some() {
@@ -48,6 +50,7 @@ impl Running {
             return;
         }
         let Some((row, reason)) = self.pipeline.first_refused() else { return };
+        fault_point::reach("before park");
         let table = self.table.clone();
         self.parking = Some(async move { (row, table.park(row, &reason).await) }.boxed());
     }
@@ -55,6 +58,7 @@ impl Running {
     pub(super) fn parked(&mut self, (row, result): (RowId, Result<(), sqlx::Error>)) {
         match result {
             Ok(()) => {
+                fault_point::reach("after park");
                 self.summary.parked += 1;
                 metrics::counter!(names::OUTBOX_PARKED).increment(1);
                 self.pipeline.parked(row);

@@ -6,6 +6,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::{PURGE_TIMEOUT, Running};
+use crate::fault_point;
 use crate::outbox::pipeline::Sent;
 use crate::outbox::row::RowId;
 use crate::telemetry::names;
@@ -28,11 +29,15 @@ impl Running {
 
     pub(super) fn send(&mut self) {
         let (Some(producer), None) = (&self.producer, self.purging_until) else { return };
+        let before = self.pipeline.in_flight();
         let window = if self.suspects.is_empty() { self.options.max_in_flight_rows } else { 1 };
         if let Err(sent) = self.pipeline.send(&Arc::clone(producer), window) {
             self.sent(sent);
             // Unless that ended everything, the others go on.
-            self.send();
+            return self.send();
+        }
+        if self.pipeline.in_flight() > before {
+            fault_point::reach("after produce");
         }
     }
 
@@ -52,6 +57,7 @@ impl Running {
             next = self.pipeline.next().now_or_never();
         }
         if published > 0 {
+            fault_point::reach("after ack");
             self.summary.published += published;
             self.make_backoff.reset();
             metrics::counter!(names::OUTBOX_PUBLISHED).increment(published);

@@ -42,7 +42,12 @@ pub(crate) async fn metadata(scene: &Scene, group: &str) -> String {
 
 /// Each partition's end: the offset of its next record.
 pub(crate) async fn ends(scene: &Scene) -> Vec<i64> {
-    let (topic, partitions) = (scene.topic(), scene.partitions());
+    ends_of(&scene.topic(), scene.partitions()).await
+}
+
+/// The same of any topic.
+pub(crate) async fn ends_of(topic: &str, partitions: i32) -> Vec<i64> {
+    let topic = topic.to_owned();
     blocking(move || {
         let client = client("nobody");
         (0..partitions).map(|partition| client.fetch_watermarks(&topic, partition, PATIENCE).unwrap().1).collect()
