@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{PlaceArguments, counted};
 use crate::cli::error::CliError;
-use crate::cli::output::{self, OutputFormat};
+use crate::cli::output;
 use crate::cli::printer::Printer;
 use crate::cli::settings::Settings;
 use crate::outbox::{Streams, count_streams, raise_epochs};

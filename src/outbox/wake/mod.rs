@@ -104,7 +104,6 @@ impl Listener {
 #[cfg(test)]
 #[cfg(feature = "sqlite")]
 mod tests {
-    use super::*;
     use crate::database::{Database, DatabaseOptions};
 
     #[tokio::test]
