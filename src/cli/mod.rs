@@ -17,6 +17,7 @@ mod database;
 mod dead_letters;
 mod inbox;
 mod migrate;
+mod outbox;
 mod output;
 mod parked;
 mod position;
@@ -92,6 +93,7 @@ enum Verb {
     Topics(topics::TopicsArguments),
     DeadLetters(Box<dead_letters::DeadLettersArguments>),
     Parked(Box<parked::ParkedArguments>),
+    Outbox(outbox::OutboxArguments),
     Relay(relay::RelayArguments),
     Audit(audit::AuditArguments),
     Migrate(migrate::MigrateArguments),
@@ -141,6 +143,7 @@ fn run(arguments: Arguments, printer: &Printer) -> Result<(), CliError> {
             Verb::Topics(arguments) => topics::run(arguments, &settings, printer).await,
             Verb::DeadLetters(arguments) => dead_letters::run(*arguments, &settings, printer).await,
             Verb::Parked(arguments) => parked::run(*arguments, &settings, printer).await,
+            Verb::Outbox(arguments) => outbox::run(arguments, &settings, printer).await,
             Verb::Relay(arguments) => relay::run(arguments, &settings, printer).await,
             Verb::Audit(arguments) => audit::run(arguments, &settings, printer, global.quiet).await,
             Verb::Migrate(arguments) => migrate::run(arguments, &settings, printer).await,

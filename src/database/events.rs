@@ -78,9 +78,10 @@ impl Events {
     pub(super) fn statements(&self, database: &Database) -> Vec<String> {
         let dialect = database.pool.dialect();
         let streams = self.streams.iter();
-        let mut statements: Vec<_> =
-            streams.map(|(stream, used)| self.stream_statement(dialect, &database.shard, stream, used)).collect();
-        let Way::Outbox(events) = &self.way else { return statements };
+        let streams = streams.map(|(stream, used)| self.stream_statement(dialect, &database.shard, stream, used));
+        let Way::Outbox(events) = &self.way else { return streams.collect() };
+        let gate = dialect.enter_gate().filter(|_| !events.is_empty()).map(str::to_owned);
+        let mut statements: Vec<_> = gate.into_iter().chain(streams).collect();
 
         let mut written: BTreeMap<&Stream, u64> = BTreeMap::new();
         let mut rows = 0;

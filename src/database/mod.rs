@@ -36,7 +36,7 @@ pub mod inbox;
 mod migrate;
 #[cfg(feature = "mysql")]
 mod mysql;
-mod open;
+pub(crate) mod open;
 mod options;
 pub(crate) mod pool;
 mod recorder;
@@ -49,6 +49,7 @@ pub use atomically::{Locking, TransactionOptions};
 pub use connection::Connection;
 pub use entity::{Entity, Saved, Versioned};
 pub use error::Error;
+pub(crate) use error::Failure;
 #[cfg(all(feature = "consumer", any(feature = "mysql", feature = "sqlite")))]
 pub(crate) use error::{check_name, may_run_again};
 pub use inbox::Inbox;

@@ -35,11 +35,12 @@ impl Database {
         let options = options.bounded();
         super::error::check_name("shard", &options.shard, 64)?;
         let pool = Pool::connect(&options).await?;
+        let wake = Arc::new(Wake::new(&pool));
         let database = Self {
             pool,
             shard: options.shard.as_str().into(),
             publisher: None,
-            wake: Arc::default(),
+            wake,
             options: TransactionOptions::default(),
         };
         if options.migrate {
@@ -122,7 +123,7 @@ impl fmt::Debug for Database {
 }
 
 /// Connections of one kind.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) enum Pool {
     #[cfg(feature = "mysql")]
     MySql(sqlx::MySqlPool),

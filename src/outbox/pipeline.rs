@@ -9,12 +9,17 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use rustc_hash::FxHashMap;
 
 use super::bucket::BUCKETS;
-use super::row::{OutboxRow, RowId};
+use super::parked::Refused;
+use super::row::{OutboxRow, Position, RowId};
 use super::wake::BucketSet;
+use crate::event::Stream;
+use crate::telemetry::spans;
 use crate::transport::{ProduceError, Producer, Written};
 
 /// The most rows deleted at once.
 const DELETED_AT_ONCE: usize = 4_096;
+/// The most rows parked at once.
+const PARKED_AT_ONCE: usize = 256;
 
 /// What became of a row that was handed to the producer.
 #[derive(Debug)]
@@ -32,13 +37,22 @@ pub(super) struct Pipeline {
     queue: VecDeque<OutboxRow>,
     sends: FuturesUnordered<BoxFuture<'static, Sent>>,
     acknowledged: Vec<RowId>,
-    refused: VecDeque<(RowId, String)>,
+    refused: VecDeque<Refused>,
+    /// Streams of which a row is refused and not yet parked, or was not when the read under way began: what comes behind it waits.
+    holding: FxHashMap<Stream, Hold>,
+}
+
+struct Hold {
+    behind: Position,
+    parked: bool,
 }
 
 struct Known {
     /// Counted while it is queued or in flight.
     bytes: usize,
     stage: Stage,
+    stream: Stream,
+    position: Position,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,6 +74,7 @@ impl Pipeline {
             sends: FuturesUnordered::new(),
             acknowledged: Vec::new(),
             refused: VecDeque::new(),
+            holding: FxHashMap::default(),
         }
     }
 
@@ -68,10 +83,26 @@ impl Pipeline {
         for row in rows {
             let bytes = row.bytes();
             self.bytes += bytes;
-            self.a_bucket[usize::from(row.id.bucket)] += 1;
-            self.known.insert(row.id, Known { bytes, stage: Stage::Queued });
+            self.know(&row, bytes, Stage::Queued);
             self.queue.push_back(row);
         }
+    }
+
+    /// Take in a row that waits for an earlier one of its stream: it is to be parked behind it.
+    pub(super) fn follow(&mut self, row: &OutboxRow) {
+        self.know(row, 0, Stage::Settled);
+        self.refused.push_back(Refused { row: row.id, reason: None });
+    }
+
+    /// Whether an earlier row of its stream was refused, by all that is known here.
+    pub(super) fn holds(&self, row: &OutboxRow) -> bool {
+        row.held || self.holding.get(&row.stream).is_some_and(|hold| hold.behind < row.position)
+    }
+
+    fn know(&mut self, row: &OutboxRow, bytes: usize, stage: Stage) {
+        self.a_bucket[usize::from(row.id.bucket)] += 1;
+        let known = Known { bytes, stage, stream: row.stream.clone(), position: row.position };
+        self.known.insert(row.id, known);
     }
 
     /// Hand rows to `producer`, in order, while fewer than `window` are in flight and the producer takes them.
@@ -85,12 +116,29 @@ impl Pipeline {
             let record = match row.to_record() {
                 Ok(record) => record,
                 Err(error) => {
-                    tracing::error!(bucket = id.bucket, id = id.id, %error, "a row of the outbox is parked");
-                    self.refused(id, error.to_string());
-                    continue;
+                    let (topic, reason) = (Arc::clone(&row.topic), error.to_string());
+                    return Err(Sent {
+                        row: id,
+                        result: Err(ProduceError::Refused { topic, reason, retryable: false }),
+                    });
                 }
             };
+            let span = spans::send(&row.topic, &row.event, &row.event_id, &row.traceparent);
             match producer.enqueue(&record) {
+                Ok(written) if !span.is_disabled() => {
+                    self.in_flight += 1;
+                    self.set_stage(id, Stage::InFlight);
+                    self.sends.push(
+                        async move {
+                            let result = written.await;
+                            if let Err(error) = &result {
+                                spans::fail(&span, error.kind());
+                            }
+                            Sent { row: id, result }
+                        }
+                        .boxed(),
+                    );
+                }
                 Ok(written) => {
                     self.in_flight += 1;
                     self.set_stage(id, Stage::InFlight);
@@ -121,10 +169,22 @@ impl Pipeline {
         self.acknowledged.push(row);
     }
 
-    /// A row will never be written: it is to be parked.
+    /// A row will never be written: it is to be parked, and what is queued behind it in its stream follows it.
     pub(super) fn refused(&mut self, row: RowId, reason: String) {
         self.settle(row);
-        self.refused.push_back((row, reason));
+        self.refused.push_back(Refused { row, reason: Some(reason) });
+        let Some(known) = self.known.get(&row) else { return };
+        let (stream, behind) = (known.stream.clone(), known.position);
+        let queued = std::mem::take(&mut self.queue);
+        let (behind_it, others) = queued.into_iter().partition(|row| row.stream == stream && row.position > behind);
+        self.queue = others;
+        let behind_it: VecDeque<OutboxRow> = behind_it;
+        for row in behind_it {
+            self.settle(row.id);
+            self.refused.push_back(Refused { row: row.id, reason: None });
+        }
+        let hold = self.holding.entry(stream).or_insert(Hold { behind, parked: false });
+        *hold = Hold { behind: hold.behind.min(behind), parked: false };
     }
 
     /// A row was not written: it stays in the table.
@@ -153,15 +213,28 @@ impl Pipeline {
         self.acknowledged.extend(rows);
     }
 
-    /// The row to park now, and why; it stays there until [`parked`](Self::parked).
-    pub(super) fn first_refused(&self) -> Option<(RowId, String)> {
-        self.refused.front().cloned()
+    /// The rows to park now, and why; they stay here until [`parked`](Self::parked).
+    pub(super) fn first_refused(&self) -> Vec<Refused> {
+        self.refused.iter().take(PARKED_AT_ONCE).cloned().collect()
     }
 
-    /// A row was parked.
-    pub(super) fn parked(&mut self, row: RowId) {
-        self.refused.retain(|(refused, _)| *refused != row);
-        self.forget(row);
+    /// Rows were parked, or found to be no longer this relay's to park. From now on the table says what is held back.
+    pub(super) fn parked(&mut self, rows: &[RowId]) {
+        self.refused.retain(|refused| !rows.contains(&refused.row));
+        for row in rows {
+            if let Some(known) = self.known.get(row)
+                && let Some(hold) = self.holding.get_mut(&known.stream)
+                && hold.behind == known.position
+            {
+                hold.parked = true;
+            }
+            self.forget(*row);
+        }
+    }
+
+    /// No read is under way that began before rows were parked.
+    pub(super) fn read_anew(&mut self) {
+        self.holding.retain(|_, hold| !hold.parked);
     }
 
     /// Let go of all that is queued.
@@ -318,6 +391,28 @@ mod tests {
             pipeline.acknowledged(row);
             pipeline.send(&producer, 10).unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_queued_behind_a_refused_row_of_its_stream_follows_it_and_nothing_else_does() {
+        let mut pipeline = pipeline(3);
+        pipeline.push(vec![OutboxRow::example(9, "Account/7", 1)]);
+        pipeline.refused(RowId { bucket: 0, id: 2 }, "too large".to_owned());
+        let refused: Vec<_> =
+            pipeline.first_refused().into_iter().map(|refused| (refused.row.id, refused.reason)).collect();
+        assert_eq!(refused, [(2, Some("too large".to_owned())), (3, None)]);
+        assert!(pipeline.holds(&OutboxRow::example(4, "Account/42", 4)));
+        assert!(!pipeline.holds(&OutboxRow::example(1, "Account/42", 1)), "what was put back before it goes");
+        assert!(!pipeline.holds(&OutboxRow::example(9, "Account/7", 1)));
+
+        pipeline.parked(&[RowId { bucket: 0, id: 2 }, RowId { bucket: 0, id: 3 }]);
+        assert!(
+            pipeline.holds(&OutboxRow::example(4, "Account/42", 4)),
+            "a read under way may not show that it is parked"
+        );
+        pipeline.read_anew();
+        assert!(!pipeline.holds(&OutboxRow::example(4, "Account/42", 4)));
+        assert_eq!(pipeline.rows(), 2);
     }
 
     #[tokio::test]

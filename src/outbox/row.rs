@@ -45,19 +45,21 @@ pub(crate) struct OutboxRow {
     pub(crate) stream: Stream,
     pub(crate) position: Position,
     pub(crate) topic: Arc<str>,
-    event_id: String,
+    pub(crate) event_id: String,
     key: String,
     source: String,
-    event: String,
+    pub(crate) event: String,
     schema_version: String,
     occurred_at: String,
     recorded_at: String,
     correlation_id: String,
     causation_id: Option<String>,
     data_schema: String,
-    traceparent: String,
+    pub(crate) traceparent: String,
     tracestate: Option<String>,
     payload: Bytes,
+    /// Whether an earlier event of its stream is parked.
+    pub(crate) held: bool,
 }
 
 /// A row that somebody else wrote, or changed, and that makes no record.
@@ -72,7 +74,8 @@ impl OutboxRow {
     /// The columns that [`read`](Self::read) wants, in order.
     pub(crate) const COLUMNS: &'static str = "bucket, id, event_id, topic, stream, epoch, sequence, partition_key, source, \
          event_type, schema_version, occurred_at, recorded_at, correlation_id, causation_id, data_schema, traceparent, \
-         tracestate, payload";
+         tracestate, payload, EXISTS (SELECT 1 FROM tidings_outbox_parked p WHERE p.stream = tidings_outbox.stream AND \
+         (p.epoch < tidings_outbox.epoch OR p.epoch = tidings_outbox.epoch AND p.sequence < tidings_outbox.sequence))";
 
     pub(crate) fn read(row: &Row) -> Result<Self, sqlx::Error> {
         Ok(Self {
@@ -97,6 +100,7 @@ impl OutboxRow {
             traceparent: row.text(16)?,
             tracestate: row.optional_text(17)?,
             payload: row.bytes(18)?.into(),
+            held: row.integer(19)? != 0,
         })
     }
 
@@ -154,6 +158,7 @@ impl OutboxRow {
             traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned(),
             tracestate: None,
             payload: Bytes::from_static(b"payload"),
+            held: false,
         }
     }
 }

@@ -78,6 +78,8 @@ pub const METRICS: &[Metric] = {
         metric(names::OUTBOX_BACKLOG, Gauge, Count, "Rows in the outbox"),
         metric(names::OUTBOX_OLDEST_AGE, Gauge, Seconds, "The age of the oldest row in the outbox"),
         metric(names::OUTBOX_BUCKETS_OWNED, Gauge, Count, "Buckets a relay of this process owns"),
+        metric(names::OUTBOX_BUCKETS_UNOWNED, Gauge, Count, "Buckets that no relay owns"),
+        metric(names::OUTBOX_BUCKET_ROWS, Gauge, Count, "How many of the oldest rows are in a bucket"),
     ]
 };
 

@@ -78,6 +78,10 @@ pub const OUTBOX_RESTARTS: &str = "tidings.outbox.relay.restarts";
 pub const OUTBOX_BACKLOG: &str = "tidings.outbox.backlog";
 /// Gauge: the age of the oldest row in the outbox. Unit: seconds.
 pub const OUTBOX_OLDEST_AGE: &str = "tidings.outbox.oldest.age";
+/// Gauge, per [`BUCKET`] that a relay of this process owns: how many of the 100,000 oldest rows are in it. Unit: events.
+pub const OUTBOX_BUCKET_ROWS: &str = "tidings.outbox.bucket.rows";
+/// Gauge: how many of the 256 buckets no relay owns, as a relay of this process sees it. Unit: buckets.
+pub const OUTBOX_BUCKETS_UNOWNED: &str = "tidings.outbox.buckets.unowned";
 /// Gauge: how many of the 256 buckets a relay of this process owns. Unit: buckets.
 pub const OUTBOX_BUCKETS_OWNED: &str = "tidings.outbox.buckets.owned";
 
@@ -89,6 +93,8 @@ pub const KAFKA: &str = "kafka";
 pub const DESTINATION: &str = "messaging.destination.name";
 /// Attribute: the partition, as text.
 pub const PARTITION: &str = "messaging.destination.partition.id";
+/// Attribute: the bucket of an outbox, as text.
+pub const BUCKET: &str = "tidings.bucket";
 /// Attribute: the consumer group.
 pub const CONSUMER_GROUP: &str = "messaging.consumer.group.name";
 /// Attribute: `{Dispatcher}::{handler}`.

@@ -8,7 +8,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use crate::causality::TraceParent;
 
 /// Let `span` belong to the producer's trace, and link it to the producer's span.
-#[cfg(feature = "consumer")]
+#[cfg(any(feature = "consumer", feature = "mysql", feature = "sqlite"))]
 pub(crate) fn follow(span: &Span, producer: TraceParent, state: Option<&str>) {
     use std::str::FromStr as _;
 

@@ -7,13 +7,17 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use super::names;
+#[cfg(feature = "consumer")]
 use crate::dispatch::Delivery;
+#[cfg(feature = "consumer")]
 use crate::outcome::Outcome;
+#[cfg(feature = "consumer")]
 use crate::transport::TopicPartition;
 
 const TARGET: &str = "tidings::spans";
 
 /// A batch that was fetched: while it is queued, and handlers that are ready at once run.
+#[cfg(feature = "consumer")]
 pub(crate) fn poll(group: &str, partition: &TopicPartition, records: usize) -> Span {
     tracing::debug_span!(
         target: TARGET,
@@ -32,6 +36,7 @@ pub(crate) fn poll(group: &str, partition: &TopicPartition, records: usize) -> S
 }
 
 /// One attempt of a handler. It belongs to the producer's trace, and is linked to the producer's span.
+#[cfg(feature = "consumer")]
 pub(crate) fn process(delivery: &Delivery) -> Span {
     let span = tracing::debug_span!(
         target: TARGET,
@@ -62,6 +67,7 @@ pub(crate) fn process(delivery: &Delivery) -> Span {
 }
 
 /// From sending a commit to the broker's answer.
+#[cfg(feature = "consumer")]
 pub(crate) fn commit(group: &str, partitions: usize) -> Span {
     tracing::debug_span!(
         target: TARGET,
@@ -79,6 +85,38 @@ pub(crate) fn commit(group: &str, partitions: usize) -> Span {
     )
 }
 
+/// A record of the outbox, from the client's queue to its acknowledgement. It belongs to the trace of the transaction that
+/// published it, and is a child of the span that did.
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+pub(crate) fn send(topic: &str, event: &str, event_id: &str, traceparent: &str) -> Span {
+    let span = tracing::debug_span!(
+        target: TARGET,
+        parent: None,
+        names::SEND,
+        otel.name = format_args!("send {topic}"),
+        otel.kind = "producer",
+        otel.status_code = Empty,
+        messaging.system = names::KAFKA,
+        messaging.operation.name = names::SEND,
+        messaging.operation.type = names::SEND,
+        messaging.destination.name = topic,
+        messaging.message.id = event_id,
+        tidings.event = event,
+        trace_id = Empty,
+        parent_span_id = Empty,
+        error.type = Empty,
+    );
+    if !span.is_disabled()
+        && let Some(parent) = crate::causality::TraceParent::parse(traceparent)
+    {
+        span.record("trace_id", &*parent.trace_id_text());
+        span.record("parent_span_id", &*parent.span_id_text());
+        #[cfg(feature = "opentelemetry")]
+        super::opentelemetry::follow(&span, parent, None);
+    }
+    span
+}
+
 /// Mark `span` as failed.
 pub(crate) fn fail(span: &Span, error_type: &str) {
     span.record("otel.status_code", "ERROR");
@@ -86,6 +124,7 @@ pub(crate) fn fail(span: &Span, error_type: &str) {
 }
 
 /// A word for what failed; `None` where nothing did.
+#[cfg(feature = "consumer")]
 pub(crate) fn error_type(outcome: &Outcome) -> Option<&'static str> {
     if let Outcome::Retry { error, .. } | Outcome::DeadLetter { error } = outcome {
         return Some(error.class().as_str());
@@ -93,6 +132,7 @@ pub(crate) fn error_type(outcome: &Outcome) -> Option<&'static str> {
     None
 }
 
+#[cfg(feature = "consumer")]
 fn follow_producer(span: &Span, delivery: &Delivery) {
     let envelope = delivery.envelope();
     let Some(parent) = envelope.traceparent().and_then(crate::causality::TraceParent::parse) else { return };

@@ -4,6 +4,7 @@
 mod command;
 mod inbox;
 mod migrate;
+mod outbox;
 mod parked;
 mod publish;
 mod routes;

@@ -11,6 +11,7 @@ macro_rules! server_scenarios {
         scenarios! { $attributes $stage
             on_servers {
                 a_row_committed_late_under_a_lower_id_is_published_and_not_swept_away,
+                a_row_whose_transaction_stays_open_for_long_is_not_passed_by,
                 a_deadlock_in_the_callers_own_sql_runs_the_closure_again,
                 a_deadlock_that_is_ignored_publishes_nothing,
                 a_lock_wait_that_times_out_runs_the_closure_again,

@@ -25,9 +25,10 @@ use super::pipeline::Pipeline;
 use super::producers::ProducerFactory;
 use super::relay::RelaySummary;
 use super::row::RowId;
-use super::status::backlog;
+use super::settled::Settled;
+use super::status::{backlog, rows_a_bucket, unowned};
 use super::table::{Fetch, OutboxTable, Snapshot};
-use super::wake::{BucketSet, Listener};
+use super::wake::{BucketSet, Ear, Listener, WakeAddress};
 use crate::database::Database;
 use crate::telemetry::names;
 use crate::transport::Producer;
@@ -41,9 +42,25 @@ const PURGE_TIMEOUT: Duration = Duration::from_secs(5);
 const SUSPECT_ROWS: usize = 64;
 /// The most rows counted for the backlog's size.
 const COUNTED_ROWS: u32 = 1_000_000;
+/// Of how many of the oldest rows it is counted which bucket they are in.
+const COUNTED_A_BUCKET: u32 = 100_000;
+/// How often the gates are asked about, while that is worth while.
+const ASK_INTERVAL: Duration = Duration::from_millis(50);
+/// How often a bucket's mark is taken away, one after the other: all are read from their starts within a minute or so.
+const AGAIN_INTERVAL: Duration = Duration::from_millis(250);
+/// For how long a relay that found rows it had not been told of looks often.
+const UNHEARD: Duration = Duration::from_mins(10);
 
 /// An operation under way, if one is.
 type Task<T> = Option<BoxFuture<'static, T>>;
+
+/// How the outbox is.
+struct Report {
+    rows: u64,
+    oldest: Duration,
+    unowned: u64,
+    a_bucket: Vec<(u8, u64)>,
+}
 
 pub(super) struct Running {
     database: Database,
@@ -52,6 +69,8 @@ pub(super) struct Running {
     options: RelayOptions,
     member: Member,
     listener: Arc<Listener>,
+    /// Where commits in other processes are heard of.
+    ear: Option<Ear>,
 
     producer: Option<Arc<dyn Producer>>,
     /// When to make a producer, where there is none.
@@ -59,6 +78,10 @@ pub(super) struct Running {
     make_backoff: Backoff,
     pipeline: Pipeline,
     order: StreamOrder,
+    settled: Settled,
+    asking: Task<Result<Vec<usize>, sqlx::Error>>,
+    ask_at: Instant,
+    again_at: Instant,
     /// Set while what a failed producer had under way is being waited for.
     purging_until: Option<Instant>,
     /// Rows that were refused in company; each is tried alone, then parked.
@@ -80,6 +103,10 @@ pub(super) struct Running {
     scan_from: u8,
     poll_at: Instant,
     poll_pause: Duration,
+    /// Until when rows are looked for often: some were found that nobody had told of.
+    unheard_until: Instant,
+    /// The buckets that the read under way was told of.
+    announced: BucketSet,
     fetching: Task<(Fetch, bool, Result<Snapshot, sqlx::Error>)>,
     fetch_backoff: Backoff,
     /// Deleted since the read under way began: it may still show them.
@@ -87,20 +114,28 @@ pub(super) struct Running {
     deleting: Task<(Vec<RowId>, Result<(), sqlx::Error>)>,
     delete_at: Instant,
     delete_backoff: Backoff,
-    parking: Task<(RowId, Result<(), sqlx::Error>)>,
+    parking: Task<(Vec<RowId>, Result<Vec<RowId>, sqlx::Error>)>,
     park_at: Instant,
 
     report_at: Instant,
-    reporting: Task<Result<(u64, Duration), sqlx::Error>>,
+    reporting: Task<Result<Report, sqlx::Error>>,
+    reported_buckets: BucketSet,
     /// Set when shutting down: until when acknowledgements are waited for.
     stopping: Option<Instant>,
     summary: RelaySummary,
 }
 
 impl Running {
-    pub(super) fn new(database: Database, producers: Arc<dyn ProducerFactory>, options: RelayOptions) -> Self {
+    pub(super) fn new(
+        database: Database,
+        producers: Arc<dyn ProducerFactory>,
+        options: RelayOptions,
+        ear: Option<(Ear, WakeAddress)>,
+    ) -> Self {
         let now = Instant::now();
-        let member = Member { owner: uuid::Uuid::new_v4().to_string(), address: None, ttl: options.lease_ttl };
+        let (ear, address) = ear.unzip();
+        let address = address.map(|address| address.to_text());
+        let member = Member { owner: uuid::Uuid::new_v4().to_string(), address, ttl: options.lease_ttl };
         Self {
             table: OutboxTable { pool: database.pool.clone() },
             listener: database.wake.listen(),
@@ -111,6 +146,11 @@ impl Running {
             make_backoff: Backoff::new(),
             pipeline: Pipeline::new(),
             order: StreamOrder::new(options.remembered_streams),
+            settled: Settled::new(),
+            asking: None,
+            ask_at: now,
+            again_at: now,
+            ear,
             purging_until: None,
             suspects: FxHashSet::default(),
             owned: BucketSet::EMPTY,
@@ -124,6 +164,8 @@ impl Running {
             scan_from: 0,
             poll_at: now,
             poll_pause: options.min_poll,
+            unheard_until: now,
+            announced: BucketSet::EMPTY,
             fetching: None,
             fetch_backoff: Backoff::new(),
             deleted_meanwhile: FxHashSet::default(),
@@ -134,6 +176,7 @@ impl Running {
             park_at: now,
             report_at: now,
             reporting: None,
+            reported_buckets: BucketSet::EMPTY,
             stopping: None,
             summary: RelaySummary::default(),
             options,
@@ -161,7 +204,9 @@ impl Running {
                 fetched = task(&mut self.fetching) => self.fetched(fetched),
                 released = task(&mut self.releasing) => self.released(released),
                 reported = task(&mut self.reporting) => self.reported(reported),
+                asked = task(&mut self.asking) => self.asked(asked),
                 () = listener.woken() => self.woken = self.woken.or(listener.take()),
+                woken = heard(self.ear.as_ref()) => self.woken = self.woken.or(woken),
                 () = tokio::time::sleep_until(wake_at) => {}
             }
         }
@@ -180,6 +225,7 @@ impl Running {
         if now >= self.valid_until && !self.owned.is_empty() {
             tracing::warn!("the leases ran out before they could be renewed; what is under way is dropped");
             self.owned = BucketSet::EMPTY;
+            self.listener.owns(self.owned);
             self.leaving = BucketSet::EMPTY;
             self.begin_again("lease");
         }
@@ -198,6 +244,7 @@ impl Running {
         self.start_parking(now);
         self.start_renewing(now);
         self.start_releasing();
+        self.start_asking(now);
         self.start_fetching(now);
         self.start_reporting(now);
     }
@@ -214,6 +261,7 @@ impl Running {
             when(self.deleting.is_none() && self.pipeline.has_acknowledged(), self.delete_at),
             when(self.parking.is_none() && self.pipeline.has_refused(), self.park_at),
             when(self.reporting.is_none() && self.stopping.is_none(), self.report_at),
+            when(self.asking.is_none() && self.settled.is_asking(), self.ask_at),
             self.purging_until.unwrap_or(far),
             when(self.pipeline.is_sending() && self.purging_until.is_none(), self.stopping.unwrap_or(far)),
         ]
@@ -257,18 +305,43 @@ impl Running {
         }
         self.report_at = now + self.options.report_interval;
         let database = self.database.clone();
-        self.reporting = Some(async move { backlog(&database, COUNTED_ROWS).await }.boxed());
+        self.reporting = Some(
+            async move {
+                let (rows, oldest) = backlog(&database, COUNTED_ROWS).await?;
+                let unowned = unowned(&database).await?;
+                let a_bucket = rows_a_bucket(&database, COUNTED_A_BUCKET).await?;
+                Ok(Report { rows, oldest, unowned, a_bucket })
+            }
+            .boxed(),
+        );
     }
 
-    #[expect(clippy::unused_self, reason = "reads like its siblings")]
-    fn reported(&mut self, result: Result<(u64, Duration), sqlx::Error>) {
+    fn reported(&mut self, result: Result<Report, sqlx::Error>) {
         match result {
-            Ok((rows, oldest)) => {
-                metrics::gauge!(names::OUTBOX_BACKLOG).set(f64::from(u32::try_from(rows).unwrap_or(u32::MAX)));
+            Ok(Report { rows, oldest, unowned, a_bucket }) => {
+                let number = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+                metrics::gauge!(names::OUTBOX_BACKLOG).set(number(rows));
                 metrics::gauge!(names::OUTBOX_OLDEST_AGE).set(oldest.as_secs_f64());
+                metrics::gauge!(names::OUTBOX_BUCKETS_UNOWNED).set(number(unowned));
+                let of_bucket = |bucket: u8, rows: u64| {
+                    metrics::gauge!(names::OUTBOX_BUCKET_ROWS, names::BUCKET => bucket.to_string()).set(number(rows));
+                };
+                let mine: Vec<_> = a_bucket.into_iter().filter(|(bucket, _)| self.owned.contains(*bucket)).collect();
+                let buckets: BucketSet = mine.iter().map(|(bucket, _)| *bucket).collect();
+                self.reported_buckets.without(buckets).iter().for_each(|bucket| of_bucket(bucket, 0));
+                mine.into_iter().for_each(|(bucket, rows)| of_bucket(bucket, rows));
+                self.reported_buckets = buckets;
             }
             Err(error) => tracing::debug!(%error, "the backlog could not be measured"),
         }
+    }
+}
+
+/// The buckets of what was committed elsewhere; pending where nobody can tell.
+async fn heard(ear: Option<&Ear>) -> BucketSet {
+    match ear {
+        Some(ear) => ear.woken().await,
+        None => std::future::pending().await,
     }
 }
 

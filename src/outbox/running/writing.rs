@@ -76,8 +76,8 @@ impl Running {
         let taken = self.pipeline.was_taken(row);
         let alone = self.suspects.contains(&row) && self.pipeline.in_flight() == usize::from(taken);
         match error {
-            // The client itself refused it: nothing else was touched.
-            ProduceError::TooLarge { .. } if !taken => self.refuse(row, error),
+            // It was refused before it was taken: nothing else was touched.
+            _ if is_refusal(error) && !taken => self.refuse(row, error),
             _ if is_refusal(error) && alone => self.refuse(row, error),
             _ => {
                 if is_refusal(error) {
@@ -105,6 +105,7 @@ impl Running {
     /// Throw away what is under way; when that is known to have ended, begin again from the table.
     pub(super) fn begin_again(&mut self, why: &'static str) {
         self.pipeline.clear_queue();
+        self.settled.reset();
         if self.purging_until.is_some() {
             return;
         }
@@ -120,6 +121,7 @@ impl Running {
         self.purging_until = None;
         self.pipeline.abandon();
         self.order.clear();
+        self.settled.reset();
         self.producer = None;
         self.make_at = now + self.make_backoff.next();
         self.poll_at = now;
