@@ -9,6 +9,7 @@ mod dead_letters;
 mod journal;
 mod members;
 mod parts;
+mod registry;
 mod servers;
 mod storm;
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]
