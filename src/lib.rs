@@ -150,6 +150,8 @@ mod pages {
     struct Testing;
     #[doc = include_str!("../docs/exactly-once.md")]
     struct ExactlyOnce;
+    #[doc = include_str!("../docs/decode-plans.md")]
+    struct DecodePlans;
     #[doc = include_str!("../docs/limits.md")]
     struct Limits;
 }

@@ -50,8 +50,7 @@ pub fn batch_route_info<B: Batch>(
 /// # Errors
 /// It cannot be decoded, or the schema registry is away.
 pub async fn decode<E: Event>(delivery: &Delivery) -> Result<E, HandlerError> {
-    let payload = delivery.record().payload.as_deref();
-    delivery.codec().decode(payload).await.map_err(crate::schema::DecodeError::into_handler_error)
+    delivery.codec().decode_record(delivery.record()).await.map_err(crate::schema::DecodeError::into_handler_error)
 }
 
 /// The payload type of a handler of batches.

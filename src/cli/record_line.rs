@@ -60,7 +60,7 @@ pub(super) enum Payload {
     /// There is none.
     Tombstone,
     /// It could be decoded.
-    Decoded { record: String, schema_id: u32, value: Value },
+    Decoded { record: String, schema_id: Option<u32>, value: Value },
     /// It could not.
     Undecodable { reason: String },
 }
@@ -68,9 +68,11 @@ pub(super) enum Payload {
 impl Payload {
     /// What the payload of `record` is found to be.
     pub(super) async fn of(record: &Record, codec: &Codec) -> Self {
-        let Some(payload) = &record.payload else { return Self::Tombstone };
-        match codec.decode_json(Some(payload)).await {
-            Ok(json) => Self::Decoded { record: json.record, schema_id: json.schema_id, value: json.value },
+        if record.payload.is_none() {
+            return Self::Tombstone;
+        }
+        match codec.decode_record_json(record).await {
+            Ok(json) => Self::Decoded { record: json.record, schema_id: json.schema_id.number(), value: json.value },
             Err(error) => Self::Undecodable { reason: reason(&error) },
         }
     }
@@ -110,7 +112,7 @@ impl RecordLine {
         match payload {
             Payload::Tombstone => {}
             Payload::Decoded { record, schema_id, value } => {
-                (line.record, line.schema_id, line.payload) = (Some(record), Some(schema_id), Some(value));
+                (line.record, line.schema_id, line.payload) = (Some(record), schema_id, Some(value));
             }
             Payload::Undecodable { reason } => {
                 line.payload_base64 = Some(STANDARD.encode(record.payload.as_deref().unwrap_or_default()));
@@ -212,7 +214,7 @@ mod tests {
     fn a_line_names_the_event_and_shows_the_payload() {
         let payload = Payload::Decoded {
             record: "accounts.UserUpdated".to_owned(),
-            schema_id: 5,
+            schema_id: Some(5),
             value: serde_json::json!({"user_id": 42}),
         };
         let json = serde_json::to_value(RecordLine::new(&record(), payload)).unwrap();

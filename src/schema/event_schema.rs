@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
 use super::contract::{Contract, SchemaError};
+use super::frame::FRAME_BYTES;
 use crate::event::Event;
 
 /// An event type's schema and the writer that is ready for it.
@@ -49,11 +50,12 @@ impl EventSchema {
         self.contract
     }
 
-    /// Append `event` to `payload`, with room for one like the last.
-    pub(super) fn write<E: Event>(&self, event: &E, payload: &mut Vec<u8>) -> Result<(), apache_avro::Error> {
-        payload.reserve(self.last_size.load(Ordering::Relaxed));
-        let written = self.writer.write_ser(payload, event)?;
+    /// `event` behind room for the frame, in a buffer that takes one like the last.
+    pub(super) fn write<E: Event>(&self, event: &E) -> Result<Vec<u8>, apache_avro::Error> {
+        let mut payload = Vec::with_capacity(FRAME_BYTES + self.last_size.load(Ordering::Relaxed));
+        payload.extend([0; FRAME_BYTES]);
+        let written = self.writer.write_ser(&mut payload, event)?;
         self.last_size.store(written, Ordering::Relaxed);
-        Ok(())
+        Ok(payload)
     }
 }

@@ -7,15 +7,18 @@ mod error;
 mod event_schema;
 mod frame;
 mod json_datum;
+mod parsing;
+mod payload;
 mod plan;
 mod registry;
 
-pub use codec::{Codec, EncodedDatum, FramedPayload, JsonPayload};
+pub use codec::{Codec, EncodedDatum, FramedPayload};
 pub use contract::SchemaError;
 pub use error::{DecodeError, EncodeError};
+pub use payload::{JsonPayload, PayloadView};
 #[cfg(feature = "registry")]
 pub use registry::{ConfluentRegistry, RegistryAuthorization, RegistryOptions, RegistryOptionsError};
-pub use registry::{LocalRegistry, RegisteredSchema, Registration, RegistryError, SchemaRegistry};
+pub use registry::{LocalRegistry, RegisteredSchema, Registration, RegistryError, SchemaId, SchemaRegistry};
 
 #[cfg(test)]
 mod tests;

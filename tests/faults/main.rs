@@ -16,6 +16,7 @@ mod publishing;
 mod reader;
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]
 mod scenarios;
+mod registry;
 mod servers;
 mod storm;
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]

@@ -31,6 +31,12 @@ impl Servers {
         run(&["kill", server]);
     }
 
+    /// End the schema registry with SIGKILL.
+    pub(crate) fn kill_registry(&mut self) {
+        self.harmed = true;
+        run(&["kill", "registry"]);
+    }
+
     /// Stop Kafka where it stands: connections stay open and nothing answers. It is the coordinator of every group, too.
     pub(crate) fn freeze_kafka(&mut self) {
         self.harmed = true;

@@ -18,6 +18,8 @@ mod dead_letters;
 #[cfg(feature = "publisher")]
 #[path = "../embedded/events.rs"]
 mod events;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod evolution;
 #[cfg(all(feature = "testing", feature = "macros"))]
 #[path = "../testing/faults.rs"]
 mod faults;

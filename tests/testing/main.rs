@@ -8,6 +8,7 @@ mod negative;
 #[cfg(feature = "sqlite")]
 mod outbox;
 mod parking;
+mod registry;
 mod time;
 
 use tidings::testing::{TestKit, TestOptions};

@@ -304,7 +304,7 @@ impl<T: ConsumerTransport> Engine<T> {
     fn find_name(&mut self, slot: usize, key: &KeyId, work: Work) -> Step {
         let delivery = work.delivery.clone();
         let mut naming = Box::pin(async move {
-            let name = delivery.codec().record_name(delivery.record().payload.as_deref()).await;
+            let name = delivery.codec().record_name(delivery.record()).await;
             name.map_err(crate::schema::DecodeError::into_handler_error)
         });
         match naming.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
