@@ -1,6 +1,8 @@
 //! Tests against real servers: `scripts/with-servers cargo test --all-features --test integration`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(feature = "cli")]
+mod asyncapi;
 #[cfg(all(feature = "testing", feature = "macros"))]
 #[path = "../testing/board.rs"]
 mod board;
@@ -19,6 +21,8 @@ mod events;
 #[cfg(all(feature = "testing", feature = "macros"))]
 #[path = "../testing/faults.rs"]
 mod faults;
+#[cfg(all(feature = "macros", feature = "registry"))]
+mod generated;
 #[cfg(feature = "mysql")]
 mod inbox_on_servers;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
@@ -28,6 +32,8 @@ mod journal;
 mod kafka;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod kill;
+#[cfg(feature = "cli")]
+mod masking;
 #[cfg(all(feature = "testing", feature = "macros"))]
 #[path = "../testing/members.rs"]
 mod members;
@@ -54,6 +60,8 @@ mod relay;
 mod road;
 #[cfg(feature = "registry")]
 mod schema;
+#[cfg(feature = "cli")]
+mod schema_command;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod strangers;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]

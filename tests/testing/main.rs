@@ -9,6 +9,7 @@ mod negative;
 mod outbox;
 mod parking;
 mod time;
+mod upcast;
 
 use tidings::testing::{TestKit, TestOptions};
 

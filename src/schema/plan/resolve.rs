@@ -36,11 +36,7 @@ impl Resolver {
             return Err(Mismatch::new(format!("its type nests deeper than {MAX_DEPTH} levels")));
         }
         let (writer, reader) = (writer.definition()?, reader.definition()?);
-        let same_unit = match (unit(writer.schema), unit(reader.schema)) {
-            (Some(written), Some(read)) => written == read,
-            _ => true,
-        };
-        if !same_unit {
+        if !same_unit(writer.schema, reader.schema) {
             return Err(mismatch(writer.schema, reader.schema));
         }
         let node = match (base(writer.schema), base(reader.schema)) {
@@ -234,10 +230,18 @@ impl Resolver {
 
 /// Where the writer's record has the reader's field: by its name, else by an alias. No two fields can claim the same one:
 /// the names and aliases of a record are all different.
-fn source(field: &RecordField, written: &RecordSchema) -> Option<usize> {
+pub(in crate::schema) fn source(field: &RecordField, written: &RecordSchema) -> Option<usize> {
     std::iter::once(&field.name)
         .chain(&field.aliases)
         .find_map(|name| written.fields.iter().position(|candidate| candidate.name == *name))
+}
+
+/// Whether both count in the same unit, where both say in which.
+pub(in crate::schema) fn same_unit(writer: &Schema, reader: &Schema) -> bool {
+    match (unit(writer), unit(reader)) {
+        (Some(written), Some(read)) => written == read,
+        _ => true,
+    }
 }
 
 /// The unit a number counts, where its logical type says so. Avro lets a reader take milliseconds for microseconds; we do not.
@@ -251,7 +255,7 @@ fn unit(schema: &Schema) -> Option<&'static str> {
     }
 }
 
-fn promotes(written: Number, read: Number) -> bool {
+pub(in crate::schema) fn promotes(written: Number, read: Number) -> bool {
     match written {
         Number::Int => true,
         Number::Long => read != Number::Int,
@@ -260,7 +264,7 @@ fn promotes(written: Number, read: Number) -> bool {
     }
 }
 
-fn same_decimal(writer: &Schema, reader: &Schema) -> Result<(), Mismatch> {
+pub(in crate::schema) fn same_decimal(writer: &Schema, reader: &Schema) -> Result<(), Mismatch> {
     match (writer, reader) {
         (Schema::Decimal(written), Schema::Decimal(read))
             if (written.precision, written.scale) != (read.precision, read.scale) =>
@@ -271,12 +275,12 @@ fn same_decimal(writer: &Schema, reader: &Schema) -> Result<(), Mismatch> {
     }
 }
 
-fn same_fixed_name(written: &FixedSchema, read: &FixedSchema) -> bool {
+pub(in crate::schema) fn same_fixed_name(written: &FixedSchema, read: &FixedSchema) -> bool {
     written.name.name() == read.name.name()
         || read.aliases.iter().flatten().any(|alias| alias.name() == written.name.name())
 }
 
-fn same_enum_name(written: &EnumSchema, read: &EnumSchema) -> bool {
+pub(in crate::schema) fn same_enum_name(written: &EnumSchema, read: &EnumSchema) -> bool {
     written.name.name() == read.name.name()
         || read.aliases.iter().flatten().any(|alias| alias.name() == written.name.name())
 }
