@@ -111,6 +111,7 @@ mod milliseconds;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub mod outbox;
 mod outcome;
+pub mod payload;
 pub mod prelude;
 #[cfg(feature = "publisher")]
 pub mod publisher;
@@ -119,6 +120,7 @@ pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod transport;
+pub mod upcast;
 
 pub use dispatch::{Delivery, Dispatcher, FromDelivery, Message, State};
 pub use event::{Event, Key, Stream};
@@ -130,6 +132,9 @@ pub use tidings_macros::Event;
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/dispatcher.md")]
 pub use tidings_macros::dispatcher;
+#[cfg(feature = "macros")]
+#[doc = include_str!("docs/events.md")]
+pub use tidings_macros::events;
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/on.md")]
 pub use tidings_macros::on;
@@ -154,4 +159,6 @@ mod pages {
     struct DecodePlans;
     #[doc = include_str!("../docs/limits.md")]
     struct Limits;
+    #[doc = include_str!("../docs/evolving-events.md")]
+    struct EvolvingEvents;
 }

@@ -10,6 +10,7 @@ mod diagnostics;
 mod dispatcher;
 mod duration;
 mod event;
+mod events;
 mod names;
 mod on;
 #[cfg(test)]
@@ -22,6 +23,12 @@ use proc_macro::TokenStream;
 #[proc_macro_derive(Event, attributes(event))]
 pub fn derive_event(input: TokenStream) -> TokenStream {
     debug::printed("derive(Event)", event::derive(input.into())).into()
+}
+
+#[allow(missing_docs, reason = "documented where the `tidings` crate re-exports it")]
+#[proc_macro]
+pub fn events(input: TokenStream) -> TokenStream {
+    debug::printed("events!", events::types_of(input.into())).into()
 }
 
 #[allow(missing_docs, reason = "documented where the `tidings` crate re-exports it")]

@@ -13,9 +13,11 @@ mod terminal_text;
 
 mod audit;
 mod completions;
+mod contract;
 mod database;
 mod dead_letters;
 mod inbox;
+mod masking;
 mod migrate;
 mod outbox;
 mod output;
@@ -25,6 +27,7 @@ mod publish;
 mod record_line;
 mod relay;
 mod routes;
+mod schema;
 mod schemas;
 mod tail;
 mod topics;
@@ -63,6 +66,7 @@ Examples:
   tidings tail accounts                     the last events of a topic, and what comes
   tidings routes -- cargo run               what a service handles
   tidings topics ensure                     create the topics declared in schemas/*/topic.toml
+  tidings schema check                      whether events can change as they are about to
   tidings dead-letters ls --group GROUP     what a group gave up, and why
   tidings parked ls --group GROUP           the keys that wait for somebody's decision
   tidings audit accounts                    what of each stream is missing, repeated, out of order
@@ -91,6 +95,8 @@ enum Verb {
     Publish(Box<publish::PublishArguments>),
     Routes(routes::RoutesArguments),
     Topics(topics::TopicsArguments),
+    Schema(schema::SchemaArguments),
+    Contract(contract::ContractArguments),
     DeadLetters(Box<dead_letters::DeadLettersArguments>),
     Parked(Box<parked::ParkedArguments>),
     Outbox(outbox::OutboxArguments),
@@ -141,6 +147,8 @@ fn run(arguments: Arguments, printer: &Printer) -> Result<(), CliError> {
             Verb::Tail(arguments) => tail::run(arguments, &settings, printer).await,
             Verb::Publish(arguments) => publish::run(*arguments, &settings, printer).await,
             Verb::Topics(arguments) => topics::run(arguments, &settings, printer).await,
+            Verb::Contract(arguments) => contract::run(&arguments, &settings, printer),
+            Verb::Schema(arguments) => schema::run(arguments, &settings, printer).await,
             Verb::DeadLetters(arguments) => dead_letters::run(*arguments, &settings, printer).await,
             Verb::Parked(arguments) => parked::run(*arguments, &settings, printer).await,
             Verb::Outbox(arguments) => outbox::run(arguments, &settings, printer).await,

@@ -37,6 +37,11 @@ pub(super) struct Schemas {
 }
 
 impl Schemas {
+    /// The folder's files, those nearest to it first; a folder that cannot be read has none.
+    pub(super) fn present_files(&self) -> Vec<SchemaFile> {
+        self.folder.as_deref().and_then(|folder| read_folder(folder).ok()).unwrap_or_default()
+    }
+
     /// Of the registry, and make sure that it answers; else of the folder.
     pub(super) async fn open(
         settings: &Settings,

@@ -2,11 +2,14 @@
 
 mod answers;
 mod codec;
-mod contract;
+pub mod compatibility;
+pub(crate) mod contract;
 mod error;
 mod event_schema;
 mod frame;
 mod json_datum;
+#[cfg(feature = "cli")]
+pub(crate) mod masking;
 mod parsing;
 mod payload;
 mod plan;

@@ -16,12 +16,15 @@ fn the_version_names_librdkafkas_too() {
 
 #[test]
 fn help_is_data_and_every_verb_has_examples() {
-    for verb in ["tail", "publish", "routes", "relay", "audit", "migrate", "completions"] {
+    for verb in ["tail", "publish", "routes", "contract", "relay", "audit", "migrate", "completions"] {
         let finished = tidings([verb, "--help"]).run().succeeded();
         assert!(finished.stdout.contains("Examples:") && finished.stderr.is_empty(), "{finished:?}");
     }
     for verb in ["ensure", "show"] {
         assert!(tidings(["topics", verb, "--help"]).run().succeeded().stdout.contains("Examples:"));
+    }
+    for verb in ["check", "ls", "show", "diff", "release", "register", "export"] {
+        assert!(tidings(["schema", verb, "--help"]).run().succeeded().stdout.contains("Examples:"));
     }
     for verb in ["ls", "show", "redrive"] {
         assert!(tidings(["dead-letters", verb, "--help"]).run().succeeded().stdout.contains("Examples:"));

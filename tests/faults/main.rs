@@ -14,9 +14,9 @@ mod publishing;
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]
 #[path = "../embedded/reader.rs"]
 mod reader;
+mod registry;
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]
 mod scenarios;
-mod registry;
 mod servers;
 mod storm;
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]

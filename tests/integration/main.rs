@@ -3,6 +3,8 @@
 
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql", feature = "cli"))]
 mod audit;
+#[cfg(feature = "cli")]
+mod asyncapi;
 #[cfg(all(feature = "testing", feature = "macros"))]
 #[path = "../testing/board.rs"]
 mod board;
@@ -23,6 +25,8 @@ mod evolution;
 #[cfg(all(feature = "testing", feature = "macros"))]
 #[path = "../testing/faults.rs"]
 mod faults;
+#[cfg(all(feature = "macros", feature = "registry"))]
+mod generated;
 #[cfg(feature = "mysql")]
 mod inbox_on_servers;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
@@ -32,6 +36,8 @@ mod journal;
 mod kafka;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod kill;
+#[cfg(feature = "cli")]
+mod masking;
 #[cfg(all(feature = "testing", feature = "macros"))]
 #[path = "../testing/members.rs"]
 mod members;
@@ -58,6 +64,8 @@ mod relay;
 mod road;
 #[cfg(feature = "registry")]
 mod schema;
+#[cfg(feature = "cli")]
+mod schema_command;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod strangers;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]

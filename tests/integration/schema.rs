@@ -320,7 +320,7 @@ async fn the_registry_is_found_alive() {
 }
 
 /// Runs Python's own serializer or deserializer; gives it `input` and takes what it prints.
-fn python(script: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+pub(crate) fn python(script: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
     let registry = setting("TIDINGS_TEST_REGISTRY");
     let mut child = Command::new(setting("TIDINGS_TEST_PYTHON"))
         .args(["-c", script, &registry])

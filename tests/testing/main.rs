@@ -10,6 +10,7 @@ mod outbox;
 mod parking;
 mod registry;
 mod time;
+mod upcast;
 
 use tidings::testing::{TestKit, TestOptions};
 

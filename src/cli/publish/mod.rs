@@ -43,7 +43,7 @@ const AHEAD: usize = 100;
 Examples:
   tidings publish accounts --event accounts.UserUpdated --event-version 1.3.0 --key 42 '{\"user_id\": 42}'
   tidings publish accounts --event accounts.UserUpdated --key-field user_id --file events.jsonl --dry-run
-  tidings tail accounts --from start --no-follow -o jsonl | tidings publish accounts-copy")]
+  tidings tail accounts --from start --no-follow --unmask -o jsonl | tidings publish accounts-copy")]
 pub(super) struct PublishArguments {
     /// The topic: the publishing service's name.
     topic: String,

@@ -24,6 +24,7 @@ pub(crate) use self::error::DatumError;
 pub(super) use self::located::Located;
 pub(crate) use self::mismatch::Mismatch;
 use self::resolve::Resolver;
+pub(super) use self::resolve::{promotes, same_decimal, same_enum_name, same_fixed_name, same_unit, sources};
 use super::contract::Contract;
 
 /// Where a node stands in its plan.

@@ -75,11 +75,7 @@ impl Resolver {
             return Err(Mismatch::new(format!("its type nests deeper than {MAX_DEPTH} levels")));
         }
         let (writer, reader) = (writer.definition()?, reader.definition()?);
-        let same_unit = match (unit(writer.schema), unit(reader.schema)) {
-            (Some(written), Some(read)) => written == read,
-            _ => true,
-        };
-        if !same_unit {
+        if !same_unit(writer.schema, reader.schema) {
             return Err(mismatch(writer.schema, reader.schema));
         }
         let node = match (base(writer.schema), base(reader.schema)) {
@@ -299,7 +295,7 @@ impl Resolver {
 
 /// Where the writer's record has each of the reader's fields: by its name, else by an alias. A written field is read once:
 /// the name goes before aliases, and the first alias before others.
-fn sources(written: &RecordSchema, read: &RecordSchema) -> Vec<Option<usize>> {
+pub(in crate::schema) fn sources(written: &RecordSchema, read: &RecordSchema) -> Vec<Option<usize>> {
     let mut unclaimed: FxHashMap<&str, usize> =
         written.fields.iter().enumerate().map(|(position, field)| (field.name.as_str(), position)).collect();
     let mut sources: Vec<Option<usize>> =
@@ -321,6 +317,14 @@ fn too_many_steps() -> Mismatch {
     Mismatch::new(format!("to bring the schemas together takes more than {MAX_STEPS} comparisons"))
 }
 
+/// Whether both count in the same unit, where both say in which.
+pub(in crate::schema) fn same_unit(writer: &Schema, reader: &Schema) -> bool {
+    match (unit(writer), unit(reader)) {
+        (Some(written), Some(read)) => written == read,
+        _ => true,
+    }
+}
+
 /// The unit a number counts, where its logical type says so. Avro lets a reader take milliseconds for microseconds; we do not.
 fn unit(schema: &Schema) -> Option<&'static str> {
     match schema {
@@ -332,7 +336,7 @@ fn unit(schema: &Schema) -> Option<&'static str> {
     }
 }
 
-fn promotes(written: Number, read: Number) -> bool {
+pub(in crate::schema) fn promotes(written: Number, read: Number) -> bool {
     match written {
         Number::Int => true,
         Number::Long => read != Number::Int,
@@ -341,7 +345,7 @@ fn promotes(written: Number, read: Number) -> bool {
     }
 }
 
-fn same_decimal(writer: &Schema, reader: &Schema) -> Result<(), Mismatch> {
+pub(in crate::schema) fn same_decimal(writer: &Schema, reader: &Schema) -> Result<(), Mismatch> {
     match (writer, reader) {
         (Schema::Decimal(written), Schema::Decimal(read))
             if (written.precision, written.scale) != (read.precision, read.scale) =>
@@ -352,12 +356,12 @@ fn same_decimal(writer: &Schema, reader: &Schema) -> Result<(), Mismatch> {
     }
 }
 
-fn same_fixed_name(written: &FixedSchema, read: &FixedSchema) -> bool {
+pub(in crate::schema) fn same_fixed_name(written: &FixedSchema, read: &FixedSchema) -> bool {
     written.name.name() == read.name.name()
         || read.aliases.iter().flatten().any(|alias| alias.name() == written.name.name())
 }
 
-fn same_enum_name(written: &EnumSchema, read: &EnumSchema) -> bool {
+pub(in crate::schema) fn same_enum_name(written: &EnumSchema, read: &EnumSchema) -> bool {
     written.name.name() == read.name.name()
         || read.aliases.iter().flatten().any(|alias| alias.name() == written.name.name())
 }

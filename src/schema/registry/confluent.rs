@@ -1,5 +1,7 @@
 //! A schema registry that speaks Confluent's API.
 
+mod subjects;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
