@@ -15,6 +15,7 @@ mod handover;
 mod membership;
 mod observe;
 mod park;
+mod ready;
 mod run;
 mod settle;
 mod tenants;
