@@ -1,7 +1,8 @@
 //! A key's events in a task of their own: one behind the other, without the poll thread in between.
 //!
 //! The poll thread keeps the events and remains the one who says what becomes of them. The task has their deliveries, handles one
-//! after the other as long as each is done, and reports each. Before each it waits for a place, behind those who wait already.
+//! after the other as long as each is done, and reports each. When it has kept its place for its share of time, it waits for another one,
+//! behind those who wait already.
 
 mod alarm;
 mod recall;
@@ -12,7 +13,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub(crate) use alarm::Alarm;
 pub(crate) use recall::Recall;
@@ -29,7 +30,8 @@ use crate::dispatch::Delivery;
 use crate::outcome::{ErrorClass, HandlerError, Outcome};
 use crate::telemetry::spans;
 
-/// How long handlers that are ready at once may follow each other before the other tasks of the thread have their turn.
+/// How long a key may keep a place for its next events. Handlers that are done sooner cost less than changing places; whoever takes
+/// longer waits behind the others, and lets the other tasks of the thread have their turn.
 const SHARE: Duration = Duration::from_micros(200);
 
 /// What all chains of an engine share.
@@ -37,7 +39,7 @@ pub(crate) struct ChainParts {
     pub(crate) plan: Arc<GroupPlan>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) places: Arc<SharedPlaces>,
-    /// Whether keys wait that have no task: then a place is theirs in their turn, and no key goes on by itself.
+    /// Whether keys wait that have no task: then a place is theirs in their turn, and no key goes on beyond its share.
     pub(crate) crowded: AtomicBool,
 }
 
@@ -109,6 +111,7 @@ impl Chain {
         let Self { parts, mut duty, recall, first, mut links, mut tenants_place } = self;
         let mut alarm = Alarm::default();
         let (mut begun, mut link, mut place, mut waiter) = (None, None, None, None);
+        let mut held_since = None;
         match first {
             First::Begun(attempt, armed, free) => {
                 (begun, place) = (Some(attempt), Some(free));
@@ -117,12 +120,12 @@ impl Chain {
             First::Placed(first, free) => (link, place) = (Some(first), Some(free)),
             First::Waiting(first, waits) => (link, waiter) = (Some(first), Some(waits)),
         }
-        let mut turn = Instant::now();
         loop {
             let held = match place.take() {
                 Some(place) => Some(place),
                 None => wait(waiter.take().unwrap_or_else(|| parts.places.wait()), &recall).await,
             };
+            let since = *held_since.get_or_insert_with(|| parts.clock.monotonic());
             let current = match (begun.take(), link.take()) {
                 (Some(begun), _) => Some(begun),
                 (None, Some(link)) if held.is_some() && !recall.is_stopped() => {
@@ -140,9 +143,11 @@ impl Chain {
             if !matches!(finished, Finished::Attempt(Outcome::Done)) {
                 return duty.finish_with(finished, held);
             }
-            drop(held);
-            let goes_on = !recall.is_stopped() && !parts.crowded.load(Ordering::Relaxed);
+            let has_share = parts.clock.monotonic().saturating_sub(since) < SHARE;
+            place = held.filter(|_| has_share);
+            let goes_on = !recall.is_stopped() && (has_share || !parts.crowded.load(Ordering::Relaxed));
             let Some(next) = links.pop_front().filter(|_| goes_on) else {
+                drop(place);
                 // While others have enough to begin with, the poll thread need not see to it at once.
                 if recall.is_stopped() || parts.places.are_hardly_waited_for() {
                     return duty.finish(finished);
@@ -151,11 +156,11 @@ impl Chain {
             };
             duty.go_on(finished);
             link = Some(next);
-            if !was_ready {
-                turn = Instant::now();
-            } else if turn.elapsed() > SHARE {
-                tokio::task::yield_now().await;
-                turn = Instant::now();
+            if !has_share {
+                held_since = None;
+                if was_ready {
+                    tokio::task::yield_now().await;
+                }
             }
         }
     }

@@ -22,6 +22,9 @@ use crate::transport::ConsumerTransport;
 /// The events that are handed to a task behind the first one, at most.
 const LINKS: usize = 128;
 
+/// The same while other keys wait: they are handled if they do not take long.
+const LINKS_IN_A_CROWD: usize = 32;
+
 /// Tasks that are handed to the runtime together: waking its threads costs more than a task.
 const BURST: usize = 32;
 
@@ -149,17 +152,18 @@ impl<T: ConsumerTransport> Engine<T> {
         Step::Held
     }
 
-    /// What waits behind `first`, to be handled behind it at once. Nothing where other keys would be passed over by that.
+    /// What waits behind `first`, to be handled behind it at once.
     fn links_behind(&mut self, slot: usize, key: &KeyId, first: &Work) -> VecDeque<Link> {
         let mut links = VecDeque::new();
         let Some(partition) = self.partitions[slot].as_mut() else { return links };
-        let passes_over = self.chains.is_crowded() || !partition.is_open();
-        if !self.chains.open || passes_over || first.parked || partition.parked(key).is_some() {
+        let may = self.chains.open && partition.is_open();
+        if !may || first.parked || partition.parked(key).is_some() {
             return links;
         }
+        let most = if self.chains.is_crowded() { LINKS_IN_A_CROWD } else { LINKS };
         let plan = partition.plan;
         let Some(queue) = partition.keys.get_mut(key) else { return links };
-        for work in queue.waiting.iter_mut().take(LINKS) {
+        for work in queue.waiting.iter_mut().take(most) {
             let Some(index) = chained_route(work) else { break };
             let (route, bound) = ((plan, index), &self.parts.plan.topics[plan].routes[index]);
             work.delivery.begin_attempt(bound.handler, work.attempts + 1, bound.order);

@@ -16,6 +16,7 @@ mod handover;
 mod membership;
 mod observe;
 mod park;
+mod ready;
 mod run;
 mod settle;
 mod tenants;
