@@ -8,6 +8,8 @@ use tracing::field::Empty;
 
 use super::names;
 #[cfg(feature = "consumer")]
+use crate::causality::TraceParent;
+#[cfg(feature = "consumer")]
 use crate::dispatch::Delivery;
 #[cfg(feature = "consumer")]
 use crate::outcome::Outcome;
@@ -62,6 +64,37 @@ pub(crate) fn process(delivery: &Delivery) -> Span {
     );
     if !span.is_disabled() {
         follow_producer(&span, delivery);
+    }
+    span
+}
+
+/// One attempt of a handler of batches. Its events may have many producers: it is linked to the span of each, and in no one's trace.
+#[cfg(feature = "consumer")]
+pub(crate) fn process_batch(deliveries: &[Delivery]) -> Span {
+    let Some(first) = deliveries.first() else { return Span::none() };
+    let span = tracing::debug_span!(
+        target: TARGET,
+        parent: None,
+        names::PROCESS,
+        otel.name = format_args!("process {}", first.record().topic),
+        otel.kind = "consumer",
+        otel.status_code = Empty,
+        messaging.system = names::KAFKA,
+        messaging.operation.name = names::PROCESS,
+        messaging.operation.type = names::PROCESS,
+        messaging.consumer.group.name = first.group(),
+        messaging.destination.name = &*first.record().topic,
+        messaging.batch.message_count = deliveries.len(),
+        tidings.handler = first.handler(),
+        error.type = Empty,
+    );
+    #[cfg(feature = "opentelemetry")]
+    if !span.is_disabled() {
+        for delivery in deliveries {
+            if let Some(producer) = producer_of(delivery) {
+                super::opentelemetry::link(&span, producer, delivery.envelope().tracestate());
+            }
+        }
     }
     span
 }
@@ -126,7 +159,7 @@ pub(crate) fn fail(span: &Span, error_type: &str) {
 /// A word for what failed; `None` where nothing did.
 #[cfg(feature = "consumer")]
 pub(crate) fn error_type(outcome: &Outcome) -> Option<&'static str> {
-    if let Outcome::Retry { error, .. } | Outcome::DeadLetter { error } = outcome {
+    if let Outcome::Retry { error, .. } | Outcome::DeadLetter { error } | Outcome::Park { error } = outcome {
         return Some(error.class().as_str());
     }
     None
@@ -134,10 +167,15 @@ pub(crate) fn error_type(outcome: &Outcome) -> Option<&'static str> {
 
 #[cfg(feature = "consumer")]
 fn follow_producer(span: &Span, delivery: &Delivery) {
-    let envelope = delivery.envelope();
-    let Some(parent) = envelope.traceparent().and_then(crate::causality::TraceParent::parse) else { return };
+    let Some(parent) = producer_of(delivery) else { return };
     span.record("trace_id", &*parent.trace_id_text());
     span.record("parent_span_id", &*parent.span_id_text());
     #[cfg(feature = "opentelemetry")]
-    super::opentelemetry::follow(span, parent, envelope.tracestate());
+    super::opentelemetry::follow(span, parent, delivery.envelope().tracestate());
+}
+
+/// The producer's span.
+#[cfg(feature = "consumer")]
+fn producer_of(delivery: &Delivery) -> Option<TraceParent> {
+    delivery.envelope().traceparent().and_then(TraceParent::parse)
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod broker;
+mod database;
 mod dead_letters;
 mod journal;
 mod members;

@@ -37,6 +37,12 @@ impl Servers {
         run(&["kill", "registry"]);
     }
 
+    /// End MySQL with SIGKILL.
+    pub(crate) fn kill_mysql(&mut self) {
+        self.harmed = true;
+        run(&["kill", "mysql"]);
+    }
+
     /// Stop Kafka where it stands: connections stay open and nothing answers. It is the coordinator of every group, too.
     pub(crate) fn freeze_kafka(&mut self) {
         self.harmed = true;

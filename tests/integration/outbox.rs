@@ -1,7 +1,7 @@
 //! Transactions, the inbox and the relay on real MySQL and MariaDB.
 
 mod scenarios {
-    pub(super) use crate::scenarios::{inbox, relaying, transactions};
+    pub(super) use crate::scenarios::{inbox, inbox_batches, relaying, transactions};
     pub(super) use crate::{inbox_on_servers, on_servers};
 }
 

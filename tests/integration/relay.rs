@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tidings::database::{Database, Error};
@@ -19,7 +18,7 @@ use crate::setting;
 
 async fn publisher(service: &str, mode: DeliveryMode) -> Publisher {
     let options = PublisherOptions::new(service).kafka(kafka()).mode(mode).check_topic(false);
-    Publisher::builder(options.connect_deadline(Duration::from_secs(2))).build().await.unwrap()
+    Publisher::builder(options.connect_deadline(LONG)).build().await.unwrap()
 }
 
 async fn publish(database: &Database, id: &str, nickname: &str) {

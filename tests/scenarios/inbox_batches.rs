@@ -81,8 +81,7 @@ pub(crate) async fn an_event_that_fails_rolls_its_batch_back_and_nobody_else_has
     with_effects(stage).await;
     let batch = [nth(1), of_stream("8", 1), of_stream("9", 1)];
     for failure in [|| HandlerError::from("not today").into(), || Outcome::dead_letter("no use")] {
-        let outcomes =
-            note_batch(stage, &batch, |id| if id == "8-1" { failure() } else { Outcome::Done }).await;
+        let outcomes = note_batch(stage, &batch, |id| if id == "8-1" { failure() } else { Outcome::Done }).await;
         assert_class(&outcomes[0], ErrorClass::Unavailable);
         assert_eq!(format!("{:?}", outcomes[1]), format!("{:?}", failure()));
         assert_class(&outcomes[2], ErrorClass::Unavailable);

@@ -151,14 +151,16 @@ pub(crate) fn position(record: &Record) -> (String, u64) {
     (envelope.stream().unwrap().to_string(), envelope.sequence().unwrap())
 }
 
-/// Wait for a condition; a test that waits in vain fails after 30 s.
+/// Wait for a condition; a test that waits in vain fails after two minutes.
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
     let wait = async {
         while !condition().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
+    tokio::time::timeout(Duration::from_secs(120), wait)
+        .await
+        .unwrap_or_else(|_| panic!("waited in vain until {what}"));
 }
 
 #[cfg(feature = "mysql")]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
+use tracing::Instrument as _;
 
 use super::batch_task::{BatchReport, run_batch};
 use super::run::Step;
@@ -17,6 +18,7 @@ use crate::consumer::places::Place;
 use crate::consumer::plan::BoundHandle;
 use crate::dispatch::{BatchPolicy, Delivery, failed};
 use crate::outcome::Outcome;
+use crate::telemetry::spans;
 use crate::transport::{ConsumerTransport, Record};
 
 /// Events on their way into a batch.
@@ -212,15 +214,20 @@ impl<T: ConsumerTransport> Engine<T> {
         let (id, limit) = (self.next_batch, bound.policy.timeout);
         // Made here: it borrows the plan. A panic is an outcome, here as later.
         let intercepted = self.parts.observer.as_ref().and_then(|observer| observer.intercept(bound.handler));
-        let future = catch_unwind(AssertUnwindSafe(|| match intercepted {
+        let span = spans::process_batch(&deliveries);
+        let begin = || match intercepted {
             None => handle(deliveries),
             Some(error) => Box::pin(std::future::ready(failed(error, deliveries.len()))),
-        }));
+        };
+        let future = span.in_scope(|| catch_unwind(AssertUnwindSafe(begin)));
         let timeout = self.parts.clock.sleep(limit);
         let report = BatchReport::new(Arc::clone(&self.completions), id);
         let measured = self.observed.measure(&self.parts, route);
         let task = self.parts.runtime.spawn(async move {
-            let outcomes = run_batch(future, hooked, limit, timeout).await;
+            let outcomes = run_batch(future, hooked, limit, timeout).instrument(span.clone()).await;
+            if let Some(error) = outcomes.iter().find_map(spans::error_type) {
+                spans::fail(&span, error);
+            }
             if let Some(measured) = measured {
                 let failed = outcomes.iter().find(|outcome| !matches!(outcome, Outcome::Done));
                 measured.finish(failed.unwrap_or(&Outcome::Done));

@@ -69,7 +69,7 @@ impl<T: ConsumerTransport> Engine<T> {
     fn settle_batched_key(&mut self, slot: usize, key: KeyId, mut events: Events, blame: Blame) {
         while let Some((work, outcome)) = events.pop_front() {
             let step = if blame.spares(&outcome) {
-                self.try_apart(slot, &key, work, outcome)
+                self.try_apart(slot, &key, work, &outcome)
             } else {
                 self.settle(slot, &key, work, outcome)
             };
@@ -87,16 +87,16 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     /// The batch failed, and nobody knows for whose sake: the event is tried again by itself, and nothing is held against it.
-    fn try_apart(&mut self, slot: usize, key: &KeyId, mut work: Work, outcome: Outcome) -> Step {
+    fn try_apart(&mut self, slot: usize, key: &KeyId, mut work: Work, outcome: &Outcome) -> Step {
         if let Some(observer) = &self.parts.observer {
-            observer.ended(work.record(), &outcome);
+            observer.ended(work.record(), outcome);
         }
         work.attempts = work.attempts.saturating_sub(1);
         if work.attempts == 0 {
             work.first_attempt = None;
         }
         let pause = self.jitter()(RetryPolicy::default().backoff_bound(1));
-        if let Outcome::Retry { error, .. } = &outcome {
+        if let Outcome::Retry { error, .. } = outcome {
             let message = "a batch failed as a whole; its events are tried again one by one";
             self.log_failure(slot, &work, error, message, Some(pause));
         }

@@ -266,8 +266,8 @@ impl<T: ConsumerTransport> Engine<T> {
         let written = async move {
             store.park(Arc::clone(&id.group), record).await?;
             if parked_before {
-                // It was released and has failed again: what was asked for is done.
-                store.request(id, None).await?;
+                // It was released and has failed again: what was asked for is done. What is asked for since is not.
+                store.answer(id, ParkRequest::Release, None).await?;
             }
             Ok(())
         };
@@ -501,16 +501,19 @@ async fn fetch<P: Future<Output = Result<(), NotRemembered>>>(
                     if let Some(first) = first {
                         pass(first.into_record()).await.map_err(|error| ParkError::new("skip", error))?;
                     }
+                    // Before the event is removed: where the process ends in between it is tried again, and no second one skipped.
+                    // Somebody else may have the partition by now and have done what was asked for: then nothing is left to skip.
+                    if !store.answer(id.clone(), ParkRequest::Skip, Some(ParkRequest::Release)).await? {
+                        return store.records(id, FETCH).await;
+                    }
                     *skipped.get_or_init(|| offset)
                 }
             };
-            // In this order: where the process ends in between, the event is tried again, and no second one skipped.
-            store.request(id.clone(), Some(ParkRequest::Release)).await?;
             if let Some(offset) = first {
                 store.remove(id.clone(), offset).await?;
             }
         }
-        ParkRequest::Discard => store.forget(id.clone()).await?,
+        ParkRequest::Discard => store.discard(id.clone()).await?,
     }
     store.records(id, FETCH).await
 }

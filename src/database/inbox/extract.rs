@@ -10,11 +10,11 @@ use super::admission::{ask, opening};
 use super::failure::without_blame;
 use super::identity::Identity;
 use super::rules::Verdict;
-use crate::database::{Database, Transaction};
 use crate::database::commit::commit;
 use crate::database::error::Failure;
 use crate::database::open::OpenTransaction;
 use crate::database::transaction::{Ended, sql_error};
+use crate::database::{Database, Transaction};
 use crate::dispatch::{Delivery, FromDelivery};
 use crate::outcome::{ErrorClass, HandlerError, Outcome};
 

@@ -18,7 +18,9 @@ use crate::outcome::{ErrorClass, HandlerError, Outcome};
 
 /// Some of the events are not to be handled: the batch is put together anew, without them.
 #[derive(Debug, thiserror::Error)]
-#[error("the batch has events that were handled before, or that cannot be handled once; it is put together again without them")]
+#[error(
+    "the batch has events that were handled before, or that cannot be handled once; it is put together again without them"
+)]
 struct TakenOut;
 
 #[derive(Debug, thiserror::Error)]
@@ -43,9 +45,8 @@ impl FromDeliveries for Transaction {
             match Identity::of(delivery.group(), dispatcher, delivery.record()) {
                 Ok(identity) => events.push((delivery, identity)),
                 // It can never be remembered, so it cannot be handled once.
-                Err(error) => delivery.on_completion(Box::new(|_| {
-                    async move { HandlerError::from(error).terminal().into() }.boxed()
-                })),
+                Err(error) => delivery
+                    .on_completion(Box::new(|_| async move { HandlerError::from(error).terminal().into() }.boxed())),
             }
         }
         if events.len() < deliveries.len() {

@@ -45,11 +45,7 @@ pub(super) fn without_blame(outcome: Outcome, ended_by_a_deadlock: bool) -> Outc
     match outcome {
         Outcome::Retry { error, after } if error.class() == ErrorClass::Retryable => {
             let databases = names_the_database(shared(&error).unwrap_or(&error).source());
-            let error = if ended_by_a_deadlock || databases {
-                error.of_class(ErrorClass::Unavailable)
-            } else {
-                error
-            };
+            let error = if ended_by_a_deadlock || databases { error.of_class(ErrorClass::Unavailable) } else { error };
             Outcome::Retry { error, after }
         }
         outcome => outcome,

@@ -9,7 +9,7 @@ use crate::setting;
 use crate::support::scene::Scene;
 use crate::support::wait;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Each partition's committed offset, if it has one.
 pub(crate) async fn committed(scene: &Scene, group: &str) -> Vec<Option<i64>> {

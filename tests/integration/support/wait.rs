@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 /// How long nothing may change in what is seen. Long enough for a loaded machine; a condition that holds is noticed at once.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How long it may take while what is seen goes on changing.
 const LONGEST: Duration = Duration::from_mins(15);

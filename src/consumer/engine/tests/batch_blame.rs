@@ -67,7 +67,10 @@ async fn one_poisoned_event_is_found_and_given_up_alone_however_final_the_batchs
         let letters = rig.letters.written.lock();
         let letter = &letters[0].headers;
         assert_eq!((letters.len(), letter.get_str(header::OFFSET)), (1, Some("2")));
-        assert_eq!((letter.get_str(header::ATTEMPTS), letter.get_str(header::MESSAGE)), (Some("1"), Some("a duplicate key")));
+        assert_eq!(
+            (letter.get_str(header::ATTEMPTS), letter.get_str(header::MESSAGE)),
+            (Some("1"), Some("a duplicate key"))
+        );
     }
 }
 
