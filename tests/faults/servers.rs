@@ -26,10 +26,10 @@ impl Servers {
         run(&["kill", "kafka"]);
     }
 
-    /// End the schema registry with SIGKILL.
-    pub(crate) fn kill_registry(&mut self) {
+    /// Stop the schema registry, in order: what it was given a moment ago is still to be written to its file.
+    pub(crate) fn stop_registry(&mut self) {
         self.harmed = true;
-        run(&["kill", "registry"]);
+        run(&["stop", "registry"]);
     }
 
     /// Stop Kafka where it stands: connections stay open and nothing answers. It is the coordinator of every group, too.
