@@ -34,7 +34,8 @@ async fn main() {
     let writer = GenericDatumWriter::builder(&schema).build().expect("a writer");
 
     let encoder = AvroEncoder::new(converter_settings(MatchFinished::SCHEMA));
-    let supplied = SuppliedSchema::new(Some(MatchFinished::NAME.to_owned()), SchemaType::Avro, MatchFinished::SCHEMA.to_owned());
+    let supplied =
+        SuppliedSchema::new(Some(MatchFinished::NAME.to_owned()), SchemaType::Avro, MatchFinished::SCHEMA.to_owned());
     let strategy = SubjectNameStrategy::TopicRecordNameStrategyWithSchema("matches".to_owned(), supplied);
     let theirs = encoder.encode_struct(&event, &strategy).await.expect("an event that fits");
     let framed = codec.frame("matches", datum.clone()).await.expect("a framed payload");

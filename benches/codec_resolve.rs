@@ -57,7 +57,12 @@ async fn main() {
             drop(black_box(apache_avro::from_value::<MatchFinished>(&value).expect("a payload")));
         }),
     ]);
-    report("codec-resolve, beside serde_avro_fast, which passes over what it does not know", ours, fast, WITHIN_HALF_AS_MUCH_AGAIN);
+    report(
+        "codec-resolve, beside serde_avro_fast, which passes over what it does not know",
+        ours,
+        fast,
+        WITHIN_HALF_AS_MUCH_AGAIN,
+    );
     report("codec-resolve, beside apache-avro with a reader kept", ours, library, None);
     report("codec-resolve, beside the converter, which passes over what it does not know", ours, converter, None);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use apache_avro::error::Details;
 use bytes::Bytes;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 
 use super::answers::Answers;
@@ -40,6 +40,8 @@ struct Shared {
     /// The same once more, by the contract's address, to be found without making a key.
     published: RwLock<FxHashMap<usize, Vec<(Published, Registration)>>>,
     plans: RwLock<FxHashMap<(TypeId, SchemaId), DecodePlan>>,
+    /// Held while a plan is built.
+    building: Mutex<()>,
     /// Schemas given as text.
     contracts: RwLock<FxHashMap<Box<str>, Arc<Contract>>>,
 }
@@ -136,6 +138,7 @@ impl Codec {
                 registrations: Answers::default(),
                 published: RwLock::default(),
                 plans: RwLock::default(),
+                building: Mutex::default(),
                 contracts: RwLock::default(),
             }),
         }
@@ -293,9 +296,15 @@ impl Codec {
         let reader = EventSchema::of::<E>().map_err(|source| DecodeError::Reader { event: E::NAME.into(), source })?;
         let writer = self.writer(id).await?;
         let writer = usable(id, &writer)?;
-        let mut plans = self.shared.plans.write();
-        let plan = plans.entry((TypeId::of::<E>(), id));
-        Ok(plan.or_insert_with(|| shared(Plan::resolve(&writer.contract, reader.contract()))).clone())
+        // Whoever waits here finds it built; those who have their plans do not wait.
+        let _building = self.shared.building.lock();
+        let key = (TypeId::of::<E>(), id);
+        if let Some(known) = self.shared.plans.read().get(&key) {
+            return Ok(known.clone());
+        }
+        let plan = shared(Plan::resolve(&writer.contract, reader.contract()));
+        self.shared.plans.write().insert(key, plan.clone());
+        Ok(plan)
     }
 
     /// Decode a payload of any schema as JSON, for people to read.
@@ -327,9 +336,8 @@ impl Codec {
     /// # Errors
     /// As [`decode`](Self::decode); or `schema` is no schema.
     pub async fn decode_json_as(&self, schema: &str, payload: Option<&[u8]>) -> Result<JsonPayload, DecodeError> {
-        let reader = self
-            .contract(schema)
-            .map_err(|source| DecodeError::Reader { event: "the reader".into(), source })?;
+        let reader =
+            self.contract(schema).map_err(|source| DecodeError::Reader { event: "the reader".into(), source })?;
         let written = Written::framed(payload)?;
         let writer = self.writer(written.id).await?;
         let writer = usable(written.id, &writer)?;

@@ -49,12 +49,7 @@ impl fmt::Display for JsonMismatch {
 ///
 /// # Errors
 /// The first field that does not fit; `datum` then ends somewhere within the value.
-pub(crate) fn write(
-    at: Located<'_>,
-    value: &Value,
-    datum: &mut Vec<u8>,
-    left: &mut usize,
-) -> Result<(), JsonMismatch> {
+pub(crate) fn write(at: Located<'_>, value: &Value, datum: &mut Vec<u8>, left: &mut usize) -> Result<(), JsonMismatch> {
     *left = left.checked_sub(1).ok_or_else(|| JsonMismatch::new("with all its defaults it has too many values"))?;
     if at.depth() > MAX_DEPTH {
         return Err(JsonMismatch::new(format!("it nests deeper than {MAX_DEPTH} levels")));
@@ -200,7 +195,7 @@ fn bytes(text: &str) -> Result<Vec<u8>, JsonMismatch> {
         .ok_or_else(|| JsonMismatch::new("bytes are written with one character a byte, U+0000 to U+00FF"))
 }
 
-fn write_long(number: i64, datum: &mut Vec<u8>) {
+pub(super) fn write_long(number: i64, datum: &mut Vec<u8>) {
     let mut bits = ((number << 1) ^ (number >> 63)).cast_unsigned();
     loop {
         let [low, ..] = bits.to_le_bytes();
@@ -213,11 +208,11 @@ fn write_long(number: i64, datum: &mut Vec<u8>) {
     }
 }
 
-fn write_count(count: usize, datum: &mut Vec<u8>) {
+pub(super) fn write_count(count: usize, datum: &mut Vec<u8>) {
     write_long(i64::try_from(count).unwrap_or(i64::MAX), datum);
 }
 
-fn write_bytes(bytes: &[u8], datum: &mut Vec<u8>) {
+pub(super) fn write_bytes(bytes: &[u8], datum: &mut Vec<u8>) {
     write_count(bytes.len(), datum);
     datum.extend_from_slice(bytes);
 }

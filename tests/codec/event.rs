@@ -57,9 +57,13 @@ pub(crate) fn payload(codec: &Codec) -> Vec<u8> {
 
 /// The same event as the other service writes it: without a clan.
 pub(crate) fn other_payload(codec: &Codec) -> Vec<u8> {
-    let rewards: Vec<_> =
-        event().rewards.iter().map(|reward| json!({"rarity": 0.5, "item": reward.item, "count": reward.count})).collect();
-    let value = json!({"arena": "forest", "user_id": 42, "match_id": "a-match", "log": {"k": [null, "x"]}, "rewards": rewards});
+    let rewards: Vec<_> = event()
+        .rewards
+        .iter()
+        .map(|reward| json!({"rarity": 0.5, "item": reward.item, "count": reward.count}))
+        .collect();
+    let value =
+        json!({"arena": "forest", "user_id": 42, "match_id": "a-match", "log": {"k": [null, "x"]}, "rewards": rewards});
     let framed = codec.frame("matches", codec.encode_json(OTHER, &value).unwrap()).now_or_never().unwrap();
     framed.unwrap().bytes.to_vec()
 }

@@ -52,7 +52,7 @@ fn encoding_allocates_the_payload_and_nothing_else() {
     // The second one knows how large the first was.
     drop(payload(&codec));
     let (datum, encoding) = allocated(|| codec.encode(&event).unwrap());
-    assert_eq!((encoding.times, datum.datum().len()), (1, datum.datum().len()));
+    assert_eq!(encoding.times, 1);
     let (framed, framing) = allocated(|| codec.frame("matches", datum).now_or_never().unwrap().unwrap());
     assert!(framing.times <= 1, "{framing:?}: `Bytes` counts its owners");
     assert_eq!(decode(&codec, &framed.bytes), event);

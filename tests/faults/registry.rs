@@ -13,7 +13,7 @@ use crate::support::ledger::Ledger;
 use crate::support::running::Running;
 use crate::support::scene::{Scene, codec};
 use crate::support::scores::{ScoreErased, ScorePosted};
-use crate::support::wait::until_true;
+use crate::support::wait::{until, until_true};
 
 #[derive(Clone, Default)]
 struct Scores {
@@ -37,7 +37,7 @@ impl Scores {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_registry_that_is_killed_and_started_makes_no_dead_letters() {
+async fn a_registry_that_is_stopped_and_started_makes_no_dead_letters() {
     let mut servers = Servers::alone().await;
     let scene = Scene::new(2).await;
     let (publisher, scores) = (scene.publisher().await, Scores::default());
@@ -52,7 +52,7 @@ async fn a_registry_that_is_killed_and_started_makes_no_dead_letters() {
     let theirs = codec();
     let erased = ScoreErased { player: 2, reason: Some("a mistake".into()) };
     let erased = theirs.frame(&scene.topic(), theirs.encode(&erased).unwrap()).await.unwrap().bytes;
-    servers.kill_registry();
+    servers.stop_registry();
     scene.write(Some(b"2"), Some(&erased), &[("ce_type", Some(b"scores.ScoreErased"))]).await;
     for serial in 2..=50 {
         publisher.send(&ScorePosted::new(1, serial), Acks::All).await.unwrap();
@@ -63,7 +63,10 @@ async fn a_registry_that_is_killed_and_started_makes_no_dead_letters() {
     assert_eq!((scores.erased.load(Ordering::SeqCst), running.stats().dead_lettered), (0, 0));
 
     servers.heal();
-    until_true("the unknown one is handled", || scores.erased.load(Ordering::SeqCst) == 1).await;
+    until("the unknown one is handled", async || {
+        if scores.erased.load(Ordering::SeqCst) == 1 { Ok(()) } else { Err(running.stats()) }
+    })
+    .await;
     caught_up(&scene, &scene.group("Scores")).await;
     let stats = running.stop().await;
     assert_eq!((stats.handled, stats.dead_lettered), (51, 0));

@@ -31,10 +31,10 @@ impl Servers {
         run(&["kill", server]);
     }
 
-    /// End the schema registry with SIGKILL.
-    pub(crate) fn kill_registry(&mut self) {
+    /// Stop the schema registry, in order: what it was given a moment ago is still to be written to its file.
+    pub(crate) fn stop_registry(&mut self) {
         self.harmed = true;
-        run(&["kill", "registry"]);
+        run(&["stop", "registry"]);
     }
 
     /// End MySQL with SIGKILL.

@@ -249,7 +249,9 @@ fn record_with_guid(guid: Uuid, datum: &[u8]) -> Record {
 }
 
 /// Answers each request by its path, one after the other, until it is dropped; the paths asked for are kept.
-async fn stub_registry(answer: impl Fn(&str) -> (&'static str, String) + Send + 'static) -> (String, Arc<Mutex<Vec<String>>>) {
+async fn stub_registry(
+    answer: impl Fn(&str) -> (&'static str, String) + Send + 'static,
+) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let paths = Arc::new(Mutex::new(Vec::new()));
@@ -306,7 +308,11 @@ async fn a_registry_without_guids_makes_such_records_undecodable_and_a_wrong_pat
     let record = record_with_guid(Uuid::from_u128(7), b"datum");
     let error = codec().decode_record::<PlayerRenamed>(&record).await.unwrap_err().into_handler_error();
     assert_eq!(error.class(), ErrorClass::Undecodable, "{}", error.chain());
-    assert!(error.chain().contains("cannot look up the GUID 00000000-0000-0000-0000-000000000007"), "{}", error.chain());
+    assert!(
+        error.chain().contains("cannot look up the GUID 00000000-0000-0000-0000-000000000007"),
+        "{}",
+        error.chain()
+    );
 
     let (address, _) = stub_registry(|_| ("404 Not Found", "nothing here".to_owned())).await;
     let codec = Codec::new(registry(&RegistryOptions::new(address)));

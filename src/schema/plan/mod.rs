@@ -12,6 +12,7 @@ mod json;
 mod located;
 mod mismatch;
 mod resolve;
+mod serialize;
 mod skip;
 
 use apache_avro::schema::{NamesRef, ResolvedSchema};

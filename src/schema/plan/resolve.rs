@@ -283,9 +283,7 @@ impl Resolver {
         let empty = match &self.nodes[id] {
             Node::Null | Node::Fixed(0) => true,
             Node::Branch { value, .. } => self.may_be_empty(*value, depth + 1, known),
-            Node::Record(record) => {
-                record.fields.iter().all(|field| self.may_be_empty(field.value, depth + 1, known))
-            }
+            Node::Record(record) => record.fields.iter().all(|field| self.may_be_empty(field.value, depth + 1, known)),
             _ => false,
         };
         known[id] = Some(empty);

@@ -45,11 +45,7 @@ impl<'c, 'de> DatumDeserializer<'c, 'de> {
         Ok(value)
     }
 
-    fn visit_record_in_order<V: Visitor<'de>>(
-        self,
-        record: &'de Record,
-        visitor: V,
-    ) -> Result<V::Value, DatumError> {
+    fn visit_record_in_order<V: Visitor<'de>>(self, record: &'de Record, visitor: V) -> Result<V::Value, DatumError> {
         self.cursor.enter(record.empty_values)?;
         let mut fields = RecordFields::new(self.plan, record, self.cursor);
         let value = visitor.visit_seq(&mut fields)?;
@@ -58,12 +54,7 @@ impl<'c, 'de> DatumDeserializer<'c, 'de> {
         Ok(value)
     }
 
-    fn visit_items<V: Visitor<'de>>(
-        self,
-        items: NodeId,
-        weightless: bool,
-        visitor: V,
-    ) -> Result<V::Value, DatumError> {
+    fn visit_items<V: Visitor<'de>>(self, items: NodeId, weightless: bool, visitor: V) -> Result<V::Value, DatumError> {
         self.cursor.enter(0)?;
         let mut items = Items::new(self.plan, items, weightless, self.cursor)?;
         let value = visitor.visit_seq(&mut items)?;

@@ -158,7 +158,8 @@ fn a_schema_that_is_too_long_or_too_deep_is_refused() {
 
 #[test]
 fn odd_names_are_refused_and_never_a_panic() {
-    for name in ["", " ", "a b", "1a", "ä", "a..b", ".a", "a.", "a-b", "a\u{0}b", "\u{202e}a", "a\"b", "record", "null"] {
+    for name in ["", " ", "a b", "1a", "ä", "a..b", ".a", "a.", "a-b", "a\u{0}b", "\u{202e}a", "a\"b", "record", "null"]
+    {
         let named = parse(&json!({"type": "record", "name": name, "fields": [{"name": name, "type": "int"}]}));
         let field = parse(&json!({"type": "record", "name": "R", "fields": [{"name": name, "type": "int"}]}));
         let symbol = parse(&json!({"type": "record", "name": "R", "fields": [
@@ -202,7 +203,8 @@ fn a_default_that_does_not_match_its_type_is_refused_with_the_field() {
 #[test]
 fn two_fields_that_claim_the_same_one_get_it_once() {
     let writer = record(&json!([{"name": "a", "type": "int"}]));
-    let reader = record(&json!([{"name": "a", "type": "int"}, {"name": "b", "aliases": ["a"], "type": "int", "default": 5}]));
+    let reader =
+        record(&json!([{"name": "a", "type": "int"}, {"name": "b", "aliases": ["a"], "type": "int", "default": 5}]));
     let read = Plan::resolve(&writer, &reader).unwrap().read::<Value>(&[14]).unwrap();
     assert_eq!(read, json!({"a": 7, "b": 5}));
 }
