@@ -1,11 +1,12 @@
 //! Commits that nobody answers, and transactions that deadlock.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use tidings::database::sqlx;
 use tidings::database::{Database, DatabaseOptions, Error, Transaction};
+use tokio::sync::Barrier;
 
 use super::line::breaking_line;
 use super::press::{Load, Pace, Press, post_many};
@@ -60,57 +61,59 @@ async fn connections_cut_after_commit_was_sent_for_long_lose_repeat_and_reorder_
     cut_after_commit_was_sent(Pace::HARD, 20, 400).await;
 }
 
-/// Count one score of `player` with SQL of the caller's own, and touch `other`: two that do so crosswise deadlock.
-async fn cross(database: &Database, player: i64, other: i64, runs: &AtomicI64) -> Result<(), Error> {
+/// Count one score of `player` with SQL of the caller's own, and touch `other` once `both` hold the first of their rows: two that do
+/// so crosswise deadlock.
+async fn cross(database: &Database, player: i64, other: i64, both: &Barrier, runs: &AtomicI64) {
     let failed = |source| Error::Sql { doing: "crossing", source };
-    database
-        .transaction(async |tx: Transaction| {
-            runs.fetch_add(1, Ordering::Relaxed);
-            let mut connection = tx.mysql().await?;
-            let score = "UPDATE player SET scores = scores + 1, version = version + 1 WHERE id = ?";
-            sqlx::query(score).bind(player).execute(&mut *connection).await.map_err(failed)?;
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            let touch = "UPDATE player SET version = version + 1 WHERE id = ?";
-            sqlx::query(touch).bind(other).execute(&mut *connection).await.map_err(failed)?;
-            drop(connection);
-            tx.publish(&ScorePosted::new(player, 0));
-            Ok(())
-        })
-        .await
+    let first = AtomicBool::new(true);
+    let crossed = database.transaction(async |tx: Transaction| {
+        runs.fetch_add(1, Ordering::Relaxed);
+        let mut connection = tx.mysql().await?;
+        let score = "UPDATE player SET scores = scores + 1, version = version + 1 WHERE id = ?";
+        sqlx::query(score).bind(player).execute(&mut *connection).await.map_err(failed)?;
+        if first.swap(false, Ordering::Relaxed) {
+            both.wait().await;
+        }
+        let touch = "UPDATE player SET version = version + 1 WHERE id = ?";
+        sqlx::query(touch).bind(other).execute(&mut *connection).await.map_err(failed)?;
+        drop(connection);
+        tx.publish(&ScorePosted::new(player, 0));
+        Ok::<_, Error>(())
+    });
+    crossed.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_deadlocks_lose_repeat_and_reorder_nothing() {
-    const DEADLOCKS: i64 = 1_000;
+    const PAIRS: i64 = 20;
+    const ROUNDS: i64 = 50;
     let _alone = Servers::alone().await;
     let press = Press::new().await;
-    let database = press.database();
-    for player in 0..12 {
+    // A connection for each, so that they commit together.
+    let options = DatabaseOptions::new(press.store.url()).max_connections(64);
+    let database = Database::connect(options).await.unwrap().with_publisher(&press.publisher);
+    for player in 0..2 * PAIRS {
         post_many(&database, player, 1).await.unwrap();
     }
     let relay = press.relay();
-    let (runs, done) = (Arc::<AtomicI64>::default(), Arc::<AtomicI64>::default());
-    let crossing = (0..12_i64).map(|player| {
-        let (database, runs, done) = (database.clone(), Arc::clone(&runs), Arc::clone(&done));
+    let runs = Arc::<AtomicI64>::default();
+    let pairs = (0..PAIRS).map(|pair| {
+        let (database, runs) = (database.clone(), Arc::clone(&runs));
         tokio::spawn(async move {
-            while runs.load(Ordering::Relaxed) - done.load(Ordering::Relaxed) < DEADLOCKS + 12 {
-                // 0 with 1, 1 with 0, 2 with 3…
-                match cross(&database, player, player ^ 1, &runs).await {
-                    Ok(()) => done.fetch_add(1, Ordering::Relaxed),
-                    Err(Error::Conflict { .. }) => 0,
-                    Err(error) => panic!("{error:?}"),
-                };
+            let (one, other, both) = (2 * pair, 2 * pair + 1, Barrier::new(2));
+            for _ in 0..ROUNDS {
+                tokio::join!(cross(&database, one, other, &both, &runs), cross(&database, other, one, &both, &runs));
             }
         })
     });
-    for crossed in futures_util::future::join_all(crossing).await {
-        crossed.unwrap();
+    for pair in futures_util::future::join_all(pairs).await {
+        pair.unwrap();
     }
     press.until_empty().await;
     relay.shutdown().await.unwrap();
-    let (runs, done) = (runs.load(Ordering::Relaxed), done.load(Ordering::Relaxed));
-    let proof = press.proof(&format!("{} deadlocks", runs - done)).await;
+    let (runs, commits) = (runs.load(Ordering::Relaxed), 2 * PAIRS * ROUNDS);
+    let proof = press.proof(&format!("{} deadlocks", runs - commits)).await;
     proof.assert_sound();
-    assert!(runs - done >= DEADLOCKS, "{runs} runs, {done} commits");
-    assert_eq!((proof.committed, proof.ledger.repeated), (done + 12, 0), "each took effect once");
+    assert!(runs - commits >= PAIRS * ROUNDS, "one of each two was rolled back: {runs} runs");
+    assert_eq!((proof.committed, proof.ledger.repeated), (commits + 2 * PAIRS, 0), "each took effect once");
 }
