@@ -24,6 +24,7 @@ mod record_line;
 mod relay;
 mod routes;
 mod schemas;
+mod store;
 mod tail;
 mod topics;
 
@@ -63,6 +64,7 @@ Examples:
   tidings topics ensure                     create the topics declared in schemas/*/topic.toml
   tidings dead-letters ls --group GROUP     what a group gave up, and why
   tidings parked ls --group GROUP           the keys that wait for somebody's decision
+  tidings store subscribe                   every event of an event store, and what comes
 
 tidings.toml:
   brokers  = \"broker-1:9093,broker-2:9093\"
@@ -91,6 +93,7 @@ enum Verb {
     DeadLetters(Box<dead_letters::DeadLettersArguments>),
     Parked(Box<parked::ParkedArguments>),
     Relay(relay::RelayArguments),
+    Store(Box<store::StoreVerbs>),
     Migrate(migrate::MigrateArguments),
     Inbox(inbox::InboxArguments),
     Completions(completions::CompletionsArguments),
@@ -139,6 +142,7 @@ fn run(arguments: Arguments, printer: &Printer) -> Result<(), CliError> {
             Verb::DeadLetters(arguments) => dead_letters::run(*arguments, &settings, printer).await,
             Verb::Parked(arguments) => parked::run(*arguments, &settings, printer).await,
             Verb::Relay(arguments) => relay::run(arguments, &settings, printer).await,
+            Verb::Store(arguments) => store::run(*arguments, &settings, printer).await,
             Verb::Migrate(arguments) => migrate::run(arguments, &settings, printer).await,
             Verb::Inbox(arguments) => inbox::run(arguments, &settings, printer).await,
             // They ran above.

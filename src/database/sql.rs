@@ -79,6 +79,41 @@ impl Dialect {
         }
     }
 
+    /// The value that an insert had for `column`, behind [`on_duplicate`](Self::on_duplicate).
+    #[cfg(feature = "store")]
+    pub(crate) fn inserted(self, column: &str) -> String {
+        match self {
+            // MariaDB knows no other way.
+            #[cfg(feature = "mysql")]
+            Self::MySql => format!("VALUES({column})"),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite => format!("excluded.{column}"),
+        }
+    }
+
+    /// Behind a table's name: use its primary key.
+    #[cfg(feature = "store")]
+    pub(crate) const fn by_primary_key(self) -> &'static str {
+        match self {
+            #[cfg(feature = "mysql")]
+            Self::MySql => "FORCE INDEX (PRIMARY)",
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite => "",
+        }
+    }
+
+    /// Behind a query: lock what it finds until the transaction ends.
+    #[cfg(feature = "store")]
+    pub(crate) const fn for_update(self) -> &'static str {
+        match self {
+            #[cfg(feature = "mysql")]
+            Self::MySql => "FOR UPDATE",
+            // It has one writer at a time.
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite => "",
+        }
+    }
+
     /// Append `text` as a literal.
     pub(crate) fn push_text(self, sql: &mut String, text: &str) {
         if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ._:/+-=@,{}[]()".contains(&byte)) {

@@ -90,7 +90,7 @@ impl Pipeline {
                     continue;
                 }
             };
-            match producer.enqueue(&record) {
+            match producer.enqueue_to(row.target, &record) {
                 Ok(written) => {
                     self.in_flight += 1;
                     self.set_stage(id, Stage::InFlight);

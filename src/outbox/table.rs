@@ -9,6 +9,7 @@ use super::row::{OutboxRow, RowId};
 use super::wake::BucketSet;
 use crate::database::pool::Pool;
 use crate::database::sql::push_list;
+use crate::transport::Target;
 
 /// The tables of the outbox.
 #[derive(Clone)]
@@ -20,6 +21,8 @@ pub(super) struct OutboxTable {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fetch {
     pub(super) buckets: BucketSet,
+    /// Where they go; all where it names none.
+    pub(super) targets: &'static [Target],
     /// Rows that are known already.
     pub(super) except: Vec<u64>,
     pub(super) max_rows: usize,
@@ -45,6 +48,9 @@ impl OutboxTable {
             let _ = write!(sql, "{or}bucket BETWEEN {} AND {}", range.start(), range.end());
         }
         sql.push(')');
+        if let [target] = fetch.targets {
+            let _ = write!(sql, " AND target = '{}'", target.as_str());
+        }
         if !fetch.except.is_empty() {
             sql.push_str(" AND id NOT IN (");
             push_list(&mut sql, &fetch.except);
@@ -110,7 +116,7 @@ impl OutboxTable {
 
 const PARKED_COLUMNS: &str = "bucket, id, event_id, topic, stream, epoch, sequence, partition_key, source, event_type, \
      schema_version, occurred_at, recorded_at, correlation_id, causation_id, data_schema, spec_version, content_type, \
-     traceparent, tracestate, created_at, payload";
+     traceparent, tracestate, target, created_at, payload";
 
 /// The buckets as ranges: one range is read faster than its buckets one by one.
 fn ranges(buckets: BucketSet) -> Vec<RangeInclusive<u8>> {

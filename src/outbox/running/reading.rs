@@ -52,6 +52,7 @@ impl Running {
         let most = if self.suspects.is_empty() { self.options.fetch_rows } else { SUSPECT_ROWS };
         let fetch = Fetch {
             buckets,
+            targets: self.producers.targets(),
             except: self.pipeline.known_in(buckets),
             max_rows: room.min(most),
             max_bytes: self.options.max_in_flight_bytes.saturating_sub(self.pipeline.bytes()),
