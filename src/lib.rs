@@ -76,13 +76,16 @@
 //! - A handler that takes a [`Transaction`](database::Transaction) has its effects in that database once for each event.
 //! - With [`DeliveryMode::Outbox`](publisher::DeliveryMode::Outbox), an event is published if and only if its transaction
 //!   commits, in the order of its stream, and numbered without gaps.
+//! - With [`DeliveryMode::Store`](publisher::DeliveryMode::Store), the same, and an event reaches the event store once, in order, even
+//!   from a relay that stood still or runs twice.
 //! - With [`DeliveryMode::Direct`](publisher::DeliveryMode::Direct), an event that is not acknowledged is lost, counted and
 //!   reported.
 //!
 //! # Features
 //!
 //! `macros`, `consumer`, `publisher`, `registry`, `mysql` and `tls` are on by default; `sqlite`, `embedded` (a Kafka cluster inside
-//! the process), `testing` (a test kit), `http` (health and metrics), `opentelemetry`, `audit` (the auditor) and `cli` are not. `kafka`, the client, is part of `consumer` and `publisher`; `database`, what the databases
+//! the process), `testing` (a test kit), `http` (health and metrics), `opentelemetry`, `audit` (the auditor), `store` (the event
+//! store) and `cli` are not. `kafka`, the client, is part of `consumer` and `publisher`; `database`, what the databases
 //! share, of `mysql` and `sqlite`. A consumer that needs no database says
 //! `default-features = false, features = ["macros", "consumer", "tls"]`.
 
@@ -116,6 +119,8 @@ pub mod prelude;
 #[cfg(feature = "publisher")]
 pub mod publisher;
 pub mod schema;
+#[cfg(all(feature = "store", any(feature = "mysql", feature = "sqlite")))]
+pub mod store;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;

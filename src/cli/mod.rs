@@ -29,6 +29,7 @@ mod relay;
 mod routes;
 mod schema;
 mod schemas;
+mod store;
 mod tail;
 mod topics;
 
@@ -70,6 +71,7 @@ Examples:
   tidings dead-letters ls --group GROUP     what a group gave up, and why
   tidings parked ls --group GROUP           the keys that wait for somebody's decision
   tidings audit accounts                    what of each stream is missing, repeated, out of order
+  tidings store subscribe                   every event of an event store, and what comes
 
 tidings.toml:
   brokers  = \"broker-1:9093,broker-2:9093\"
@@ -102,6 +104,7 @@ enum Verb {
     Outbox(outbox::OutboxArguments),
     Relay(relay::RelayArguments),
     Audit(audit::AuditArguments),
+    Store(Box<store::StoreVerbs>),
     Migrate(migrate::MigrateArguments),
     Inbox(inbox::InboxArguments),
     Completions(completions::CompletionsArguments),
@@ -154,6 +157,7 @@ fn run(arguments: Arguments, printer: &Printer) -> Result<(), CliError> {
             Verb::Outbox(arguments) => outbox::run(arguments, &settings, printer).await,
             Verb::Relay(arguments) => relay::run(arguments, &settings, printer).await,
             Verb::Audit(arguments) => audit::run(arguments, &settings, printer, global.quiet).await,
+            Verb::Store(arguments) => store::run(*arguments, &settings, printer).await,
             Verb::Migrate(arguments) => migrate::run(arguments, &settings, printer).await,
             Verb::Inbox(arguments) => inbox::run(arguments, &settings, printer).await,
             // They ran above.

@@ -50,9 +50,13 @@ pub use connection::Connection;
 pub use entity::{Entity, Saved, Versioned};
 pub use error::Error;
 pub(crate) use error::Failure;
+#[cfg(all(any(feature = "consumer", feature = "store"), any(feature = "mysql", feature = "sqlite")))]
+pub(crate) use error::check_name;
 #[cfg(all(feature = "consumer", any(feature = "mysql", feature = "sqlite")))]
-pub(crate) use error::{check_name, may_run_again};
+pub(crate) use error::may_run_again;
 pub use inbox::Inbox;
+#[cfg(feature = "store")]
+pub(crate) use migrate::TableSet;
 pub use options::DatabaseOptions;
 pub use pool::Database;
 pub use transaction::{Transaction, TransactionConnection};

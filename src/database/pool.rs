@@ -225,7 +225,7 @@ impl Row {
     );
     column!(
         /// A number or `NULL`.
-        #[cfg(feature = "consumer")]
+        #[cfg(any(feature = "consumer", feature = "store"))]
         optional_integer -> Option<i64>
     );
     column!(

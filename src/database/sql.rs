@@ -89,6 +89,18 @@ impl Dialect {
         }
     }
 
+    /// The value that an insert had for `column`, behind [`on_duplicate`](Self::on_duplicate).
+    #[cfg(feature = "store")]
+    pub(crate) fn inserted(self, column: &str) -> String {
+        match self {
+            // MariaDB knows no other way.
+            #[cfg(feature = "mysql")]
+            Self::MySql => format!("VALUES({column})"),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite => format!("excluded.{column}"),
+        }
+    }
+
     /// Says that a query of the outbox goes by bucket and id, whatever the statistics of a table that fills and empties say.
     pub(crate) const fn by_primary_key(self) -> &'static str {
         match self {
@@ -110,6 +122,18 @@ impl Dialect {
             ),
             #[cfg(feature = "sqlite")]
             Self::Sqlite => None,
+        }
+    }
+
+    /// Behind a query: lock what it finds until the transaction ends.
+    #[cfg(feature = "store")]
+    pub(crate) const fn for_update(self) -> &'static str {
+        match self {
+            #[cfg(feature = "mysql")]
+            Self::MySql => "FOR UPDATE",
+            // It has one writer at a time.
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite => "",
         }
     }
 

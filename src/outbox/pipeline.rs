@@ -124,7 +124,7 @@ impl Pipeline {
                 }
             };
             let span = spans::send(&row.topic, &row.event, &row.event_id, &row.traceparent);
-            match producer.enqueue(&record) {
+            match producer.enqueue_to(row.target, &record) {
                 Ok(written) if !span.is_disabled() => {
                     self.in_flight += 1;
                     self.set_stage(id, Stage::InFlight);

@@ -10,7 +10,7 @@ use crate::database::pool::Row;
 use crate::envelope::Envelope;
 use crate::event::Stream;
 use crate::publisher::ReadyEvent;
-use crate::transport::OutgoingRecord;
+use crate::transport::{OutgoingRecord, Target};
 
 /// Which row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,6 +45,7 @@ pub(crate) struct OutboxRow {
     pub(crate) stream: Stream,
     pub(crate) position: Position,
     pub(crate) topic: Arc<str>,
+    pub(crate) target: Target,
     pub(crate) event_id: String,
     key: String,
     source: String,
@@ -74,7 +75,7 @@ impl OutboxRow {
     /// The columns that [`read`](Self::read) wants, in order.
     pub(crate) const COLUMNS: &'static str = "bucket, id, event_id, topic, stream, epoch, sequence, partition_key, source, \
          event_type, schema_version, occurred_at, recorded_at, correlation_id, causation_id, data_schema, traceparent, \
-         tracestate, payload, EXISTS (SELECT 1 FROM tidings_outbox_parked p WHERE p.stream = tidings_outbox.stream AND \
+         tracestate, payload, target, EXISTS (SELECT 1 FROM tidings_outbox_parked p WHERE p.stream = tidings_outbox.stream AND \
          (p.epoch < tidings_outbox.epoch OR p.epoch = tidings_outbox.epoch AND p.sequence < tidings_outbox.sequence))";
 
     pub(crate) fn read(row: &Row) -> Result<Self, sqlx::Error> {
@@ -100,7 +101,8 @@ impl OutboxRow {
             traceparent: row.text(16)?,
             tracestate: row.optional_text(17)?,
             payload: row.bytes(18)?.into(),
-            held: row.integer(19)? != 0,
+            target: if row.text(19)? == Target::Store.as_str() { Target::Store } else { Target::Kafka },
+            held: row.integer(20)? != 0,
         })
     }
 
@@ -145,6 +147,7 @@ impl OutboxRow {
             stream: Stream::from_name(stream),
             position: Position { epoch: 0, sequence },
             topic: "accounts".into(),
+            target: Target::Kafka,
             event_id: Uuid::from_u128(id.into()).to_string(),
             key: "42".to_owned(),
             source: "/accounts".to_owned(),

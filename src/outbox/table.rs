@@ -11,6 +11,7 @@ use super::wake::BucketSet;
 use crate::database::Failure;
 use crate::database::pool::Pool;
 use crate::database::sql::push_list;
+use crate::transport::Target;
 
 /// The tables of the outbox.
 #[derive(Clone)]
@@ -26,6 +27,8 @@ pub(super) struct Fetch {
     pub(super) marks: FxHashMap<u8, u64>,
     /// What was settled when the read began.
     pub(super) until: u64,
+    /// Where they go; all where it names none.
+    pub(super) targets: &'static [Target],
     /// Rows that are known already.
     pub(super) except: Vec<u64>,
     pub(super) max_rows: usize,
@@ -58,6 +61,9 @@ impl OutboxTable {
             or = " OR ";
         }
         sql.push(')');
+        if let [target] = fetch.targets {
+            let _ = write!(sql, " AND target = '{}'", target.as_str());
+        }
         if !fetch.except.is_empty() {
             // An expression, so that nobody makes thousands of ranges of it.
             sql.push_str(" AND id + 0 NOT IN (");

@@ -10,7 +10,7 @@ use tracing::field::Empty;
 use super::fire_and_forget::FireAndForget;
 use super::{
     DeliveryMode, PendingReceipt, PreparedEvent, PublishError, PublisherBuilder, PublisherOptions, ReadyEvent, Receipt,
-    Recorder,
+    Recorder, StoredEvents,
 };
 use crate::clock::Clock;
 use crate::event::Event;
@@ -35,6 +35,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     direct: FireAndForget,
     recorder: Option<Arc<dyn Recorder>>,
+    store: Option<Arc<dyn StoredEvents>>,
 }
 
 impl Publisher {
@@ -50,8 +51,9 @@ impl Publisher {
         clock: Arc<dyn Clock>,
         direct: FireAndForget,
         recorder: Option<Arc<dyn Recorder>>,
+        store: Option<Arc<dyn StoredEvents>>,
     ) -> Self {
-        Self { inner: Arc::new(Inner { service, options, codec, clock, direct, recorder }) }
+        Self { inner: Arc::new(Inner { service, options, codec, clock, direct, recorder, store }) }
     }
 
     /// Publish `event` the way the publisher's [mode](DeliveryMode) says: straight to Kafka with the mode's acks, or
@@ -66,8 +68,9 @@ impl Publisher {
             (_, Some(recorder)) => {
                 let ready = self.ready_to_record(self.prepare(event)?).await?;
                 let id = ready.envelope.id;
-                recorder.record(ready).await.map_err(PublishError::NotRecorded)?;
-                Ok(Receipt::new(id, None))
+                let target = mode.target().unwrap_or_default();
+                recorder.record(ready, target).await.map_err(PublishError::NotRecorded)?;
+                Ok(Receipt::recorded(id, self.inner.store.clone()))
             }
             (_, None) => {
                 let advice = "give the builder a recorder, or publish inside a transaction";

@@ -74,6 +74,18 @@ pub const OUTBOX_PUBLISHED: &str = "tidings.outbox.published.events";
 pub const OUTBOX_PARKED: &str = "tidings.outbox.parked.events";
 /// Counter: how often a relay began again from the table, with [`ERROR_TYPE`]. Unit: restarts.
 pub const OUTBOX_RESTARTS: &str = "tidings.outbox.relay.restarts";
+/// Counter: events that an event store has taken. Unit: events.
+pub const STORE_APPENDED: &str = "tidings.store.appended.events";
+/// Counter: appends and relayed events that an event store refused, with [`ERROR_TYPE`]. Unit: refusals.
+pub const STORE_REFUSED: &str = "tidings.store.refusals";
+/// Counter: requests that an event store refused because it had too much to do. Unit: requests.
+pub const STORE_OVERLOADED: &str = "tidings.store.overloaded.requests";
+/// Counter: transactions of an event store that were run again. Unit: attempts.
+pub const STORE_RETRIES: &str = "tidings.store.transaction.retries";
+/// Gauge: events that wait to be stored, or are being stored. Unit: events.
+pub const STORE_QUEUED: &str = "tidings.store.queued.events";
+/// Gauge: the last position that is known to this replica. Unit: none.
+pub const STORE_POSITION: &str = "tidings.store.position";
 /// Gauge: rows in the outbox; a backlog of more than a million counts as a million. Unit: events.
 pub const OUTBOX_BACKLOG: &str = "tidings.outbox.backlog";
 /// Gauge: the age of the oldest row in the outbox. Unit: seconds.

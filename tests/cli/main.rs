@@ -12,4 +12,5 @@ mod publish;
 mod routes;
 mod schema;
 mod settings;
+mod store;
 mod usage;

@@ -17,6 +17,8 @@ mod command;
 mod consumer;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql", feature = "cli"))]
 mod dead_letters;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql", feature = "store"))]
+mod event_store;
 #[cfg(feature = "publisher")]
 #[path = "../embedded/events.rs"]
 mod events;

@@ -39,6 +39,8 @@ mod mysql {
 
     all_scenarios! { [] (Stage::server(&crate::setting("TIDINGS_TEST_DATABASE"))) }
     server_scenarios! { [] (Stage::server(&crate::setting("TIDINGS_TEST_DATABASE"))) }
+    #[cfg(feature = "store")]
+    crate::event_store_scenarios! { [] (Stage::server(&crate::setting("TIDINGS_TEST_DATABASE"))) }
 }
 
 mod mariadb {
@@ -50,6 +52,11 @@ mod mariadb {
         (Stage::server(&crate::setting("TIDINGS_TEST_MARIADB")))
     }
     server_scenarios! {
+        [#[ignore = "needs MariaDB: scripts/servers up mariadb"]]
+        (Stage::server(&crate::setting("TIDINGS_TEST_MARIADB")))
+    }
+    #[cfg(feature = "store")]
+    crate::event_store_scenarios! {
         [#[ignore = "needs MariaDB: scripts/servers up mariadb"]]
         (Stage::server(&crate::setting("TIDINGS_TEST_MARIADB")))
     }

@@ -1,6 +1,8 @@
 //! What must hold on every database: the same scenarios run on SQLite, MySQL and MariaDB.
 
 pub(crate) mod account;
+#[cfg(feature = "store")]
+pub(crate) mod event_store;
 pub(crate) mod inbox;
 pub(crate) mod inbox_batches;
 #[cfg(feature = "consumer")]
@@ -125,6 +127,35 @@ macro_rules! parked_scenarios {
                 many_events_of_a_key_are_counted_read_in_parts_and_discarded,
                 calls_at_once_for_many_keys_lose_nothing,
                 a_call_that_is_over_is_seen_by_every_other_process,
+            }
+        }
+    };
+}
+
+/// A test for each thing that an event store must do.
+#[cfg(feature = "store")]
+#[macro_export]
+macro_rules! event_store_scenarios {
+    ($attributes:tt $stage:tt) => {
+        $crate::scenarios! { $attributes $stage
+            event_store {
+                an_event_comes_back_as_it_was,
+                a_stream_is_read_both_ways_in_parts_and_as_it_was,
+                an_append_takes_effect_only_at_the_version_it_expects,
+                an_id_is_for_one_event_for_ever,
+                a_relayed_event_is_taken_only_behind_its_predecessor,
+                what_is_stored_cannot_be_changed,
+                two_replicas_append_at_once_and_every_subscriber_sees_every_event_once,
+                a_subscription_goes_on_across_takeovers_of_the_sequencer,
+                a_subscription_can_be_to_one_source_and_says_when_it_has_caught_up,
+                a_service_publishes_through_the_store,
+                a_receipt_tells_when_the_store_has_the_event,
+                a_doubled_relay_neither_repeats_nor_reorders,
+                one_event_that_cannot_be_stored_is_parked_and_the_others_go_on,
+                a_store_with_too_much_to_do_says_so_at_once_and_loses_nothing,
+                an_append_that_was_not_answered_in_time_can_be_sent_again,
+                what_cannot_be_stored_is_refused_by_name,
+                a_database_without_the_stores_tables_is_refused,
             }
         }
     };

@@ -17,7 +17,7 @@ use crate::database::{Database, Error};
 /// The columns that a row has in the outbox and among the parked ones; the id is the outbox's own.
 const SHARED_COLUMNS: &str = "bucket, event_id, topic, stream, epoch, sequence, partition_key, source, event_type, \
      schema_version, occurred_at, recorded_at, correlation_id, causation_id, data_schema, spec_version, content_type, \
-     traceparent, tracestate, created_at, payload";
+     traceparent, tracestate, target, created_at, payload";
 
 /// An event that is parked: one that Kafka refused, or one that waits behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]

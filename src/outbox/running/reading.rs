@@ -69,6 +69,7 @@ impl Running {
             buckets,
             marks: self.settled.marks(buckets),
             until: self.settled.until(),
+            targets: self.producers.targets(),
             except: self.pipeline.known_in(buckets),
             max_rows: room.min(most),
             max_bytes: self.options.max_in_flight_bytes.saturating_sub(self.pipeline.bytes()),

@@ -98,7 +98,7 @@ impl Running {
         self.suspects.remove(&row);
         // This, too, is a step forward.
         self.make_backoff.reset();
-        tracing::error!(bucket = row.bucket, id = row.id, error, "Kafka refuses an event; it is parked");
+        tracing::error!(bucket = row.bucket, id = row.id, error, "an event is refused; it is parked");
         self.pipeline.refused(row, error.to_string());
     }
 
