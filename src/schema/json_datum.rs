@@ -13,7 +13,7 @@ use super::plan::{Base, Located, Number, base, branch_name};
 const MAX_DEPTH: usize = 128;
 
 /// How many values a payload given as JSON may have, with all defaults: defaults within defaults can make two to the 128th.
-const MAX_VALUES: usize = 4_194_304;
+pub(in crate::schema) const MAX_VALUES: usize = 4_194_304;
 
 /// Why a JSON value does not fit a schema, and at which field.
 #[derive(Debug, thiserror::Error)]

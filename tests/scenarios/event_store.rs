@@ -387,7 +387,7 @@ pub(crate) async fn a_service_publishes_through_the_store(stage: &Stage) {
     let (straight, through) = (outbox.kafka.written(), stage.kafka.written());
     let through = through.iter().find(|record| position(record) == ("Account/1".to_owned(), 1)).unwrap();
     let names = |record: &tidings::transport::Record| -> Vec<String> {
-        record.headers.iter().map(|header| header.name.to_owned()).collect()
+        record.headers.iter().map(|header| String::from_utf8_lossy(header.name).into_owned()).collect()
     };
     assert_eq!(names(&straight[0]), names(through));
     let (one, other) = (EnvelopeView::new(&straight[0].headers), EnvelopeView::new(&through.headers));

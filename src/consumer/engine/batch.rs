@@ -73,8 +73,7 @@ impl<T: ConsumerTransport> Engine<T> {
     fn run_apart(&mut self, slot: usize, key: &KeyId, mut work: Work, route: RouteId) -> Step {
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         let epoch = partition.epoch;
-        let has_place = self.in_flight < self.parts.options.max_in_flight;
-        if !has_place || !self.routes[route.0][route.1].gate.pass_again(self.now) {
+        if !self.places.has_one() || !self.routes[route.0][route.1].gate.pass_again(self.now) {
             return self.wait_at_gate(slot, key, work, route);
         }
         work.delivery.detach();
