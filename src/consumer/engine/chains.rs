@@ -95,14 +95,14 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     /// Hand the first event of `key` to a task that waits for a place.
-    pub(super) fn stage(&mut self, slot: usize, key: KeyId) {
+    pub(super) fn stage(&mut self, slot: usize, key: &KeyId) {
         let Some(partition) = self.partitions[slot].as_mut() else { return };
         let plan = partition.plan;
-        let Some(mut work) = partition.keys.get_mut(&key).and_then(|queue| queue.waiting.pop_front()) else { return };
+        let Some(mut work) = partition.keys.get_mut(key).and_then(|queue| queue.waiting.pop_front()) else { return };
         let Some(index) = chained_route(&work) else { return };
         let link = self.link(&mut work, (plan, index));
         let first = First::Waiting(link, self.places.shared().wait());
-        self.hand_over(slot, &key, work, first, (plan, index));
+        self.hand_over(slot, key, work, first, (plan, index));
     }
 
     /// Hand `work` to a task that has its place.
