@@ -98,8 +98,9 @@ impl<T: ConsumerTransport> Engine<T> {
     pub(super) fn stage(&mut self, slot: usize, key: &KeyId) {
         let Some(partition) = self.partitions[slot].as_mut() else { return };
         let plan = partition.plan;
-        let Some(mut work) = partition.keys.get_mut(key).and_then(|queue| queue.waiting.pop_front()) else { return };
-        let Some(index) = chained_route(&work) else { return };
+        let Some(queue) = partition.keys.get_mut(key) else { return };
+        let Some(index) = queue.waiting.front().and_then(chained_route) else { return };
+        let Some(mut work) = queue.waiting.pop_front() else { return };
         let link = self.link(&mut work, (plan, index));
         let first = First::Waiting(link, self.places.shared().wait());
         self.hand_over(slot, key, work, first, (plan, index));
