@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -41,6 +41,27 @@ pub(crate) struct ChainParts {
     pub(crate) places: Arc<SharedPlaces>,
     /// Whether keys wait that have no task: then a place is theirs in their turn, and no key goes on beyond its share.
     pub(crate) crowded: AtomicBool,
+    /// When the poll thread last turned, in milliseconds of the clock.
+    pub(crate) turned: AtomicU64,
+    /// How long it may be away without its partitions being taken for somebody else's.
+    pub(crate) session_timeout: Duration,
+}
+
+impl ChainParts {
+    /// The poll thread turns, and has told whom it had to tell.
+    pub(crate) fn note_turn(&self, now: Duration) {
+        self.turned.store(millis(now), Ordering::Release);
+    }
+
+    /// Whether the poll thread was away for so long at `now` that nothing may begin before it has looked around.
+    fn is_left_alone(&self, now: Duration) -> bool {
+        let turned = self.turned.load(Ordering::Acquire);
+        millis(now).saturating_sub(turned) >= millis(self.session_timeout)
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    time.as_secs() * 1_000 + u64::from(time.subsec_millis())
 }
 
 /// An event that is to be handled.
@@ -125,10 +146,11 @@ impl Chain {
                 Some(place) => Some(place),
                 None => wait(waiter.take().unwrap_or_else(|| parts.places.wait()), &recall).await,
             };
-            let since = *held_since.get_or_insert_with(|| parts.clock.monotonic());
+            let now = parts.clock.monotonic();
+            let since = *held_since.get_or_insert(now);
             let current = match (begun.take(), link.take()) {
                 (Some(begun), _) => Some(begun),
-                (None, Some(link)) if held.is_some() && !recall.is_stopped() => {
+                (None, Some(link)) if held.is_some() && !parts.is_left_alone(now) && !recall.is_stopped() => {
                     duty.set_route(link.route);
                     let bound = &parts.plan.topics[link.route.0].routes[link.route.1];
                     Begun::begin(bound, &link.delivery, link.measured.map(Measured::begin))

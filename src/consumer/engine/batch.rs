@@ -237,8 +237,8 @@ impl<T: ConsumerTransport> Engine<T> {
         // The first event stands for all of them.
         let run = items.first().map(|item| self.observe_run(item.slot, &item.work, None));
         self.next_batch += 1;
-        let (task, _place) = (task.abort_handle(), self.places.take());
-        self.batches.insert(id, RunningBatch { route, items, task, cancelled: false, run, _place });
+        let (task, place) = (task.abort_handle(), self.places.take());
+        self.batches.insert(id, RunningBatch { route, items, task, cancelled: false, run, _place: place });
     }
 
     /// Begin an attempt at each event whose partition is still there. One of a paused partition goes back to its key.

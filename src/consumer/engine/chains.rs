@@ -7,7 +7,8 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::run::Step;
 use super::{Engine, Parts, RouteState};
@@ -42,7 +43,7 @@ pub(super) struct Chains {
 }
 
 impl Chains {
-    pub(super) fn new(parts: &Parts, places: &Places) -> Self {
+    pub(super) fn new(parts: &Parts, places: &Places, now: Duration) -> Self {
         let limited = |plan: &GroupPlan| {
             plan.routes().any(|route| {
                 route.info.batch.is_some() || route.limits.concurrency.is_some() || route.limits.rate.is_some()
@@ -53,7 +54,10 @@ impl Chains {
             clock: Arc::clone(&parts.clock),
             places: Arc::clone(places.shared()),
             crowded: AtomicBool::new(false),
+            turned: AtomicU64::new(0),
+            session_timeout: parts.options.session_timeout(),
         };
+        shared.note_turn(now);
         let allowed = parts.observer.is_none() && parts.tenants.is_none() && !limited(&parts.plan);
         Self { parts: Arc::new(shared), allowed, open: allowed, burst: Vec::new(), claimed: false }
     }
@@ -67,7 +71,7 @@ impl<T: ConsumerTransport> Engine<T> {
     /// Let tasks stop whose partitions may start nothing now, and all of them while a handler's gate holds events back.
     pub(super) fn stop_chains(&mut self) {
         if !self.chains.allowed {
-            return;
+            return self.chains.parts.note_turn(self.now);
         }
         let open = self.routes.iter().flatten().all(|RouteState { gate, .. }| gate.is_idle());
         let closes = mem::replace(&mut self.chains.open, open) && !open;
@@ -78,6 +82,8 @@ impl<T: ConsumerTransport> Engine<T> {
             }
             partition.stopped = stops;
         }
+        // Not before: whoever finds this fresh has found what it was told, too.
+        self.chains.parts.note_turn(self.now);
     }
 
     /// Whether what `key` waits for is only a place.
@@ -89,14 +95,15 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     /// Hand the first event of `key` to a task that waits for a place.
-    pub(super) fn stage(&mut self, slot: usize, key: KeyId) {
+    pub(super) fn stage(&mut self, slot: usize, key: &KeyId) {
         let Some(partition) = self.partitions[slot].as_mut() else { return };
         let plan = partition.plan;
-        let Some(mut work) = partition.keys.get_mut(&key).and_then(|queue| queue.waiting.pop_front()) else { return };
-        let Some(index) = chained_route(&work) else { return };
+        let Some(queue) = partition.keys.get_mut(key) else { return };
+        let Some(index) = queue.waiting.front().and_then(chained_route) else { return };
+        let Some(mut work) = queue.waiting.pop_front() else { return };
         let link = self.link(&mut work, (plan, index));
         let first = First::Waiting(link, self.places.shared().wait());
-        self.hand_over(slot, &key, work, first, (plan, index));
+        self.hand_over(slot, key, work, first, (plan, index));
     }
 
     /// Hand `work` to a task that has its place.
@@ -223,14 +230,15 @@ impl<T: ConsumerTransport> Engine<T> {
     pub(super) fn settle_link(&mut self, slot: usize, key: &KeyId, work: Work, task: Task, run: usize) {
         self.settle(slot, key, work, Outcome::Done);
         let now = self.now;
-        let Some(queue) = self.partitions[slot].as_mut().and_then(|partition| partition.keys.get_mut(key)) else {
-            return;
-        };
+        let Some(partition) = self.partitions[slot].as_mut() else { return };
+        let plan = partition.plan;
+        let Some(queue) = partition.keys.get_mut(key) else { return };
         // The task has what waited first, and nobody else takes from there while it runs.
         let Some(mut next) = queue.waiting.pop_front() else { return };
         next.attempts += 1;
         next.first_attempt.get_or_insert(now);
-        self.observed.run_goes_on(run, next.record(), now);
+        let route = chained_route(&next).map(|index| &self.parts.plan.topics[plan].routes[index]);
+        self.observed.run_goes_on(run, next.record(), route, now);
         queue.state = KeyState::Running { work: next, task, run };
     }
 

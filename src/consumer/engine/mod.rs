@@ -196,7 +196,7 @@ impl<T: ConsumerTransport> Engine<T> {
         };
         let observed = Observed::new(&parts);
         let places = Places::new(parts.options.max_in_flight);
-        let chains = Chains::new(&parts, &places);
+        let chains = Chains::new(&parts, &places, now);
         Ok(Self {
             transport,
             parts,

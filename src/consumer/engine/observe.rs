@@ -20,6 +20,7 @@ use crate::consumer::completions::RouteId;
 use crate::consumer::error::StopReason;
 use crate::consumer::health::{HotKeys, Place};
 use crate::consumer::key::{Failure, KeyId, Way, Work, WorkRoute};
+use crate::consumer::plan::BoundRoute;
 use crate::consumer::stats::Counters;
 use crate::outcome::Outcome;
 use crate::telemetry::{names, spans};
@@ -234,9 +235,11 @@ impl Observed {
     }
 
     /// What runs as a task has gone on to the next event of its key.
-    pub(super) fn run_goes_on(&mut self, run: usize, record: &Record, now: Duration) {
-        if let Some(Some(run)) = self.runs.runs.get_mut(run) {
-            (run.offset, run.since, run.told) = (record.offset, now, false);
+    pub(super) fn run_goes_on(&mut self, run: usize, record: &Record, route: Option<&BoundRoute>, now: Duration) {
+        let Some(Some(run)) = self.runs.runs.get_mut(run) else { return };
+        (run.offset, run.since, run.told) = (record.offset, now, false);
+        if let Some(route) = route {
+            (run.running, run.timeout) = (route.handler, route.policy.timeout);
         }
     }
 }

@@ -37,7 +37,7 @@ impl<T: ConsumerTransport> Engine<T> {
             self.run_waiting(slot, key);
         } else if self.can_stage(slot, &key) {
             self.take_ready(slot);
-            self.stage(slot, key);
+            self.stage(slot, &key);
         } else {
             self.claim_place();
             return false;

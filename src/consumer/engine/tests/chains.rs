@@ -183,6 +183,22 @@ async fn a_chain_that_is_cancelled_has_handed_nothing_on_and_its_events_have_not
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_chain_begins_nothing_when_the_poll_thread_was_away_for_longer_than_a_session() {
+    let (gate, begun) = (Arc::new(Semaphore::new(0)), Begun::default());
+    let rig = Rig::start(options(), gated(&gate, &begun));
+    chained(&rig, &gate, &begun, 20).await;
+    // Its task is the first to look around; somebody else is the owner by now, so commits are refused.
+    rig.broker.fail_commits(usize::MAX);
+    gate.add_permits(30);
+    tokio::time::advance(Duration::from_secs(46)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(begun.lock().len(), 2);
+    rig.broker.fail_commits(0);
+    rig.until("it is a member still, and goes on", |rig| rig.handled.lock().len() == 20).await;
+    assert_eq!(rig.handled_of("a"), (0..20).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
 async fn behind_failures_that_open_a_breaker_nobody_begins_in_a_place_they_leave() {
     let policy = Policy::INHERIT.max_attempts(50).breaker_keys(2).breaker_pause(Duration::from_mins(1));
     let (begun, ill) = (Begun::default(), Arc::new(AtomicBool::new(false)));
