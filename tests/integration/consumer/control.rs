@@ -10,7 +10,7 @@ use crate::support::groups::{caught_up, committed};
 use crate::support::ledger::Ledger;
 use crate::support::running::Running;
 use crate::support::scene::{Scene, codec};
-use crate::support::scores::{ScorePosted, post};
+use crate::support::scores::{ScorePosted, post, posted};
 use crate::support::wait::until_true;
 
 /// Writes scores down, as many as it is let.
