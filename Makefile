@@ -26,7 +26,8 @@ test: ## Run every test against real servers, which it brings up; STOP=1 stops t
 soak: ## Run the long versions of the tests: MariaDB too, and the demo with 200,000 events on real servers
 	@scripts/tools build
 	@scripts/servers up kafka mysql registry mariadb
-	@scripts/with-servers cargo test --workspace --all-features --lib --bins --tests $(ARGS) -- --ignored
+	@# One at a time: some of them measure how long things take.
+	@scripts/with-servers cargo test --workspace --all-features --lib --bins --tests $(ARGS) -- --ignored --test-threads=1
 	@scripts/with-servers bash -c 'cargo run --all-features --example demo -- --brokers "$$TIDINGS_TEST_BROKERS" --database "$$TIDINGS_TEST_DATABASE" --registry "$$TIDINGS_TEST_REGISTRY" --events 200000 --players 5000 --mode all --json'
 
 bench: ## Run the benchmarks, or BENCH=NAME alone: ours beside a reference; JSON lines go to target/bench/NAME.jsonl

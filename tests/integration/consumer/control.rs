@@ -1,4 +1,4 @@
-//! What a program asks of a running consumer, on real brokers: pause, resume, seek.
+//! What a program asks of a running consumer, on real brokers: to read from another place.
 
 use std::sync::Arc;
 
@@ -7,11 +7,11 @@ use tidings::prelude::*;
 use tokio::sync::Semaphore;
 
 use crate::support::groups::{caught_up, committed};
-use crate::support::ledger::{Audit, Ledger};
+use crate::support::ledger::Ledger;
 use crate::support::running::Running;
 use crate::support::scene::{Scene, codec};
-use crate::support::scores::{ScorePosted, Scoreboard, post, posted};
-use crate::support::wait::{until, until_true};
+use crate::support::scores::{ScorePosted, post, posted};
+use crate::support::wait::until_true;
 
 /// Writes scores down, as many as it is let.
 struct Gated {
@@ -27,33 +27,6 @@ impl Gated {
         self.ledger.note(event.player.to_string(), event.serial);
         Ok(())
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_paused_topic_begins_nothing_keeps_its_partitions_and_goes_on_where_it_was() {
-    let (scene, ledger) = (Scene::new(2).await, Arc::<Ledger>::default());
-    let publisher = scene.publisher().await;
-    let consumer = Consumer::builder(scene.consumer())
-        .codec(codec())
-        .dispatch_with(Scoreboard { ledger: Arc::clone(&ledger) }, |settings| settings.source(scene.topic()));
-    let running = Running::start(consumer.build().await.unwrap());
-    post(&publisher, 10, 1..=5).await;
-    caught_up(&scene, &scene.group("Scoreboard")).await;
-
-    let handle = running.handle();
-    handle.pause(&scene.topic(), None);
-    post(&publisher, 10, 6..=10).await;
-    // It has fetched them, so it would have begun them.
-    until("they are fetched", async || {
-        let stats = running.stats();
-        if stats.buffered_bytes > 0 { Ok(()) } else { Err(stats) }
-    })
-    .await;
-    assert_eq!((ledger.distinct(), running.stats().assigned), (50, 2));
-    handle.resume(&scene.topic(), None);
-    caught_up(&scene, &scene.group("Scoreboard")).await;
-    running.stop().await;
-    assert_eq!(ledger.audit(&posted(10, 10)), Audit::default());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -330,7 +330,7 @@ async fn outages(players: i64, serials: i64, outages: i64) {
     let (scene, store) = (Scene::new(4).await, store().await);
     let line = Line::to(address_of(&store.url())).await;
     let options = DatabaseOptions::new(line.over(&store.url()));
-    let options = options.max_connections(32).acquire_timeout(Duration::from_secs(1));
+    let options = options.max_connections(32).acquire_timeout(Duration::from_secs(5));
     let database = Database::connect(options).await.unwrap();
     // A policy that would give up at once what counts as an attempt.
     let retry = RetryPolicy::default().max_attempts(1).max(Duration::from_millis(50));
