@@ -3,6 +3,7 @@
     dead_code,
     clippy::expect_used,
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::cast_precision_loss,
     missing_docs,
     missing_debug_implementations,

@@ -238,7 +238,7 @@ impl<'p, 'd> Serializer for DatumSerializer<'p, 'd> {
 
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<Fields<'p, 'd>, Unusual> {
         match self.node {
-            Node::Record(record) => Ok(Fields { plan: self.plan, fields: &record.fields, datum: self.datum }),
+            Node::Record(record) => Ok(Fields { plan: self.plan, left: &record.fields, datum: self.datum }),
             _ => Err(Unusual),
         }
     }
@@ -261,7 +261,7 @@ impl<'p, 'd> Serializer for DatumSerializer<'p, 'd> {
 /// The fields of a record that are not written yet.
 struct Fields<'p, 'd> {
     plan: &'p Plan,
-    fields: &'p [Field],
+    left: &'p [Field],
     datum: &'d mut Vec<u8>,
 }
 
@@ -271,9 +271,9 @@ impl SerializeStruct for Fields<'_, '_> {
 
     #[inline]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Unusual> {
-        match self.fields {
+        match self.left {
             [field, rest @ ..] if field.name.as_deref() == Some(name) => {
-                self.fields = rest;
+                self.left = rest;
                 value.serialize(DatumSerializer {
                     plan: self.plan,
                     node: self.plan.node(field.value),
@@ -289,7 +289,7 @@ impl SerializeStruct for Fields<'_, '_> {
     }
 
     fn end(self) -> Result<(), Unusual> {
-        if self.fields.is_empty() { Ok(()) } else { Err(Unusual) }
+        if self.left.is_empty() { Ok(()) } else { Err(Unusual) }
     }
 }
 
