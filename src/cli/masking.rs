@@ -7,6 +7,7 @@ use clap::Args;
 use parking_lot::Mutex;
 use serde_json::Value;
 
+use super::printer::Printer;
 use super::schemas::Schemas;
 use crate::schema::contract::Contract;
 use crate::schema::masking::{hide_all, mask};
@@ -31,9 +32,14 @@ pub(super) struct PayloadView {
 }
 
 impl PayloadView {
-    pub(super) fn new(schemas: &Schemas, arguments: &MaskingArguments) -> Self {
+    pub(super) fn new(schemas: &Schemas, arguments: &MaskingArguments, printer: &Printer) -> Self {
         let mut present = HashMap::new();
-        for file in schemas.present_files() {
+        let files = schemas.present_files().unwrap_or_else(|_| {
+            // A registry's schemas do without the folder, but then a mark that was added later is not known.
+            printer.warning("the folder of schemas cannot be read: a field marked \"pii\" there only is not hidden");
+            Vec::new()
+        });
+        for file in files {
             if let Ok(contract) = Contract::parse(&file.text) {
                 present.entry(file.record).or_insert(contract);
             }

@@ -37,9 +37,9 @@ pub(super) struct Schemas {
 }
 
 impl Schemas {
-    /// The folder's files, those nearest to it first; a folder that cannot be read has none.
-    pub(super) fn present_files(&self) -> Vec<SchemaFile> {
-        self.folder.as_deref().and_then(|folder| read_folder(folder).ok()).unwrap_or_default()
+    /// The folder's files, those nearest to it first, whether there is a registry or not.
+    pub(super) fn present_files(&self) -> Result<Vec<SchemaFile>, CliError> {
+        self.folder.as_deref().map(read_folder).transpose().map(Option::unwrap_or_default)
     }
 
     /// Of the registry, and make sure that it answers; else of the folder.

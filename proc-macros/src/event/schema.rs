@@ -117,7 +117,7 @@ impl Shape {
                 "long" => "i64",
                 "float" => "f32",
                 "double" => "f64",
-                "bytes" => "Vec<u8>",
+                "bytes" => "tidings::payload::Bytes",
                 _ => "String",
             }
             .to_owned(),

@@ -35,30 +35,4 @@ pub mod faulty {
         #[event(key)]
         pub id: ::core::primitive::i64,
     }
-    ///The record `faulty.Union`.
-    #[derive(
-        ::core::fmt::Debug,
-        ::core::clone::Clone,
-        ::core::cmp::PartialEq,
-        ::tidings::__private::serde::Serialize,
-        ::tidings::__private::serde::Deserialize,
-        ::tidings::Event
-    )]
-    #[serde(crate = "::tidings::__private::serde", rename = "Union")]
-    #[event(
-        name = "faulty.Union",
-        version = "1.0.0",
-        schema = "$WORKSPACE/tests/schemas/faulty/Union.avsc",
-        crate = ::tidings
-    )]
-    #[allow(
-        non_camel_case_types,
-        clippy::derive_partial_eq_without_eq,
-        reason = "named and made as the schema says"
-    )]
-    pub struct Union {
-        ///The field `id`.
-        #[event(key)]
-        pub id: ::core::primitive::i64,
-    }
 }

@@ -57,7 +57,7 @@ struct Shown {
 pub(super) async fn run(arguments: &ShowArguments, settings: &Settings, printer: &Printer) -> Result<(), CliError> {
     let dead_letters = arguments.topic.open(settings)?;
     let schemas = Schemas::open(settings, &arguments.registry, &arguments.schemas, |options| options).await?;
-    let view = PayloadView::new(&schemas, &arguments.masking);
+    let view = PayloadView::new(&schemas, &arguments.masking, printer);
     let place = arguments.place;
     let letter = dead_letters.letter(place).await?.ok_or_else(|| {
         let topic = dead_letters.topic();

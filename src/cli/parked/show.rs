@@ -87,7 +87,7 @@ impl ShownCause {
 pub(super) async fn run(arguments: &ShowArguments, settings: &Settings, printer: &Printer) -> Result<(), CliError> {
     let parked = arguments.store.open(settings, printer).await?;
     let schemas = Schemas::open(settings, &arguments.registry, &arguments.schemas, |options| options).await?;
-    let view = PayloadView::new(&schemas, &arguments.masking);
+    let view = PayloadView::new(&schemas, &arguments.masking, printer);
     let named = arguments.selection.named(&parked, std::slice::from_ref(&arguments.key)).await?;
     let limit = if arguments.limit == 0 { usize::MAX } else { arguments.limit };
     for found in &named {

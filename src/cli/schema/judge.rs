@@ -93,6 +93,11 @@ pub(super) fn judge(
             )),
         }
     }
+    // The oldest first; what states no version is not known to be old.
+    earlier.sort_by(|left, right| match (&left.version, &right.version) {
+        (Some(left), Some(right)) => left.cmp(right),
+        (left, right) => left.is_none().cmp(&right.is_none()),
+    });
     let last = earlier.iter().filter_map(|version| version.version.as_ref().map(|number| (number, version)));
     let Some((number, last)) = last.max_by(|(left, _), (right, _)| left.cmp(right)) else {
         findings.extend(breaks_of_mode(event, working, mode, None, &earlier)?);

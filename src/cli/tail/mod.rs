@@ -119,7 +119,7 @@ pub(super) async fn run(arguments: TailArguments, settings: &Settings, printer: 
             "there is no schema registry and no folder of schemas, so no payload can be decoded; give --registry",
         );
     }
-    let view = PayloadView::new(&schemas, &arguments.masking);
+    let view = PayloadView::new(&schemas, &arguments.masking, printer);
     let topic = arguments.topic.clone();
     let timeout = Duration::from_secs(arguments.timeout.max(1));
     let wanted = Wanted::of(&arguments);
