@@ -111,7 +111,7 @@ impl AuditReport {
     /// Whether something is wrong.
     pub fn is_wrong(&self, tolerance: Tolerance) -> bool {
         let AuditTotals { missing, repeated, out_of_order, forked, unknown, .. } = self.totals;
-        missing + out_of_order + forked + unknown > 0 || (repeated > 0 && !tolerance.repeats)
+        [missing, out_of_order, forked, unknown].iter().any(|count| *count > 0) || (repeated > 0 && !tolerance.repeats)
     }
 }
 

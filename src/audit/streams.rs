@@ -217,10 +217,13 @@ impl Streams {
             return;
         }
         slot.unlisted += 1;
-        slot.totals.missing += flaw.missing.count();
-        slot.totals.repeated += flaw.repeated;
-        slot.totals.out_of_order += flaw.out_of_order;
-        slot.totals.forked += flaw.forked;
+        slot.totals.add(&AuditTotals {
+            missing: flaw.missing.count(),
+            repeated: flaw.repeated,
+            out_of_order: flaw.out_of_order,
+            forked: flaw.forked,
+            ..AuditTotals::default()
+        });
     }
 }
 

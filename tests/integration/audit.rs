@@ -1,11 +1,15 @@
 //! `tidings audit` on real servers.
 
+use std::future::poll_fn;
+use std::task::Poll;
+
 use serde_json::{Value, json};
+use tidings::audit::{Audit, AuditError, AuditOptions, Tolerance};
 use tidings::publisher::DeliveryMode;
 
 use crate::command::{Tidings, tidings};
 use crate::setting;
-use crate::support::scene::{Scene, delete_records};
+use crate::support::scene::{Scene, delete_records, kafka};
 use crate::support::store::{Store, post_next, publishing};
 
 /// `tidings audit` of the scene's topic, with a line of JSON for each stream and one for the topic.
@@ -159,4 +163,33 @@ async fn what_was_committed_is_in_the_topic_in_the_outbox_or_missing() {
     publish().await;
     audit(&scene).run().succeeded();
     assert_eq!(compared().run().code, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_that_is_interrupted_again_and_again_reads_everything_once() {
+    let (scene, folder) = (Scene::new(3).await, tempfile::tempdir().unwrap());
+    for sequence in 1..=5 {
+        for stream in 0..12 {
+            write(&scene, &format!("Account/{stream}"), sequence).await;
+        }
+    }
+    let options = AuditOptions::default().state_file(folder.path().join("audit"));
+    for patience in 1..1_000 {
+        // The first one is told to end at once, and each has a bit more time than the one before.
+        let mut looks = 0;
+        let told_to_end = poll_fn(|_| {
+            looks += 1;
+            if looks >= patience { Poll::Ready(()) } else { Poll::Pending }
+        });
+        match Audit::new(&kafka(), scene.topic()).options(options.clone()).run(told_to_end, |_| {}).await {
+            Err(AuditError::Interrupted { saved: true }) => {}
+            Ok(report) => {
+                assert!(patience > 1);
+                assert_eq!((report.totals.events, report.is_wrong(Tolerance::default())), (60, false), "{report:?}");
+                return;
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    panic!("it never came to its end");
 }

@@ -28,6 +28,14 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
+fn a_sequence_that_nobody_can_have_given_out_breaks_nothing() {
+    let far = |stream| [Line::new(stream, 1), Line::new(stream, u64::MAX), Line::new(stream, 3)];
+    let report = report_of(&[far(1), far(2)].concat());
+    assert_eq!((report.totals.missing, report.totals.out_of_order), (u64::MAX, 2));
+    assert!(report.is_wrong(Tolerance::default()));
+}
+
+#[test]
 fn repeats_are_wrong_unless_they_are_let_pass() {
     let (repeat, loss) = (report_of(&sequences(&[1, 1, 2])), report_of(&sequences(&[1, 1, 3])));
     let tolerant = Tolerance::default().repeats(true);

@@ -40,11 +40,11 @@ pub(crate) async fn service() {
 pub(crate) async fn relay() {
     let (publisher, database) = (publisher(DeliveryMode::Outbox).await, database().await);
     say("relaying");
-    relay_of(&database, &publisher).run(tidings_ends()).await.unwrap();
+    relay_of(&database, &publisher).run(terminated()).await.unwrap();
 }
 
 /// Until SIGTERM.
-async fn tidings_ends() {
+async fn terminated() {
     let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).unwrap();
     terminated.recv().await;
 }
