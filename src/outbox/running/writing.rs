@@ -27,12 +27,13 @@ impl Running {
     }
 
     pub(super) fn send(&mut self) {
-        let (Some(producer), None) = (&self.producer, self.purging_until) else { return };
-        let window = if self.suspects.is_empty() { self.options.max_in_flight_rows } else { 1 };
-        if let Err(sent) = self.pipeline.send(&Arc::clone(producer), window) {
-            self.sent(sent);
-            // Unless that ended everything, the others go on.
-            self.send();
+        // Unless a row that is not taken ends everything, the others go on.
+        while let (Some(producer), None) = (&self.producer, self.purging_until) {
+            let window = if self.suspects.is_empty() { self.options.max_in_flight_rows } else { 1 };
+            match self.pipeline.send(&Arc::clone(producer), window) {
+                Ok(()) => return,
+                Err(sent) => self.sent(sent),
+            }
         }
     }
 
