@@ -432,7 +432,8 @@ mod tests {
     #[test]
     fn a_row_that_waits_to_be_parked_holds_back_what_comes_behind_it_even_if_its_stream_is_released_meanwhile() {
         let mut pipeline = Pipeline::new();
-        let held = OutboxRow { held: true, ..OutboxRow::example(3, "Account/42", 3) };
+        let mut held = OutboxRow::example(3, "Account/42", 3);
+        held.held = true;
         assert!(pipeline.holds(&held));
         pipeline.follow(&held);
         // By now nothing of the stream is parked any more, and a read leaves out what is known here.

@@ -67,7 +67,7 @@ impl Running {
         let fetch = Fetch {
             buckets,
             marks: self.settled.marks(buckets),
-            until: self.settled.until(),
+            until: self.settled.begin_read(),
             except: self.pipeline.known_in(buckets),
             max_rows: room.min(most),
             max_bytes: self.options.max_in_flight_bytes.saturating_sub(self.pipeline.bytes()),
