@@ -78,11 +78,13 @@ impl Events {
     /// What writes them: their streams' rows, then, in the outbox mode, theirs.
     pub(super) fn statements(&self, database: &Database) -> Vec<String> {
         let dialect = database.pool.dialect();
+        // The first takes the gate: one statement less, while the stream's row is not locked yet.
+        let mut gate = dialect.gate().filter(|_| matches!(self.way, Way::Outbox { .. }));
         let streams = self.streams.iter();
-        let streams = streams.map(|(stream, used)| self.stream_statement(dialect, &database.shard, stream, used));
-        let Way::Outbox { events, target } = &self.way else { return streams.collect() };
-        let gate = dialect.enter_gate().filter(|_| !events.is_empty()).map(str::to_owned);
-        let mut statements: Vec<_> = gate.into_iter().chain(streams).collect();
+        let mut statements: Vec<_> = streams
+            .map(|(stream, used)| self.stream_statement(dialect, &database.shard, stream, used, gate.take()))
+            .collect();
+        let Way::Outbox { events, target } = &self.way else { return statements };
 
         let mut written: BTreeMap<&Stream, u64> = BTreeMap::new();
         let mut rows = 0;
@@ -109,16 +111,28 @@ impl Events {
     }
 
     /// Lock the stream's row and raise its sequence; fail, by the table's check, where the row says something else.
-    fn stream_statement(&self, dialect: Dialect, shard: &str, stream: &Stream, used: &StreamUse) -> String {
+    fn stream_statement(
+        &self,
+        dialect: Dialect,
+        shard: &str,
+        stream: &Stream,
+        used: &StreamUse,
+        gate: Option<&str>,
+    ) -> String {
         // Without the outbox there is no sequence.
         let events = if matches!(self.way, Way::Outbox { .. }) { used.events } else { 0 };
         let (name, shard) = (dialect.text(stream.as_str()), dialect.text(shard));
         let (mode, key) = (dialect.text(self.way.name()), dialect.text(&used.key));
+        let values = match gate {
+            // A count is a row even if the gate's is missing.
+            Some(gate) => format!("SELECT {name}, {shard}, {mode}, {key}, {events} + 0 * COUNT(slot) {gate}"),
+            None => format!("VALUES ({name}, {shard}, {mode}, {key}, {events})"),
+        };
+        let on_duplicate = dialect.on_duplicate();
         format!(
-            "INSERT INTO tidings_stream (stream, shard, mode, partition_key, sequence) \
-             VALUES ({name}, {shard}, {mode}, {key}, {events}) {} sequence = \
-             CASE WHEN shard = {shard} AND mode = {mode} AND partition_key = {key} THEN sequence + {events} ELSE -1 END",
-            dialect.on_duplicate(),
+            "INSERT INTO tidings_stream (stream, shard, mode, partition_key, sequence) {values} {on_duplicate} sequence = \
+             CASE WHEN tidings_stream.shard = {shard} AND tidings_stream.mode = {mode} AND tidings_stream.partition_key = {key} \
+             THEN tidings_stream.sequence + {events} ELSE -1 END"
         )
     }
 

@@ -111,14 +111,14 @@ impl Dialect {
         }
     }
 
-    /// Takes a gate, shared, until the transaction ends: to be run before rows of the outbox get their ids. Which of the two changes
-    /// four times a second, so that each is free now and then. SQLite, with its one writer at a time, has none.
-    pub(crate) const fn enter_gate(self) -> Option<&'static str> {
+    /// Of what to select a `slot`, so that a gate is taken, shared, until the transaction ends: to be done before rows of the outbox
+    /// get their ids. Which of the two it is changes four times a second, so that each is free now and then. SQLite, with its one
+    /// writer at a time, has none.
+    pub(crate) const fn gate(self) -> Option<&'static str> {
         match self {
             #[cfg(feature = "mysql")]
             Self::MySql => Some(
-                "SELECT slot FROM tidings_outbox_gate WHERE slot = MICROSECOND(UTC_TIMESTAMP(6)) DIV 250000 % 2 \
-                 LOCK IN SHARE MODE",
+                "FROM tidings_outbox_gate WHERE slot = MICROSECOND(UTC_TIMESTAMP(6)) DIV 250000 % 2 LOCK IN SHARE MODE",
             ),
             #[cfg(feature = "sqlite")]
             Self::Sqlite => None,

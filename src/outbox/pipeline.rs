@@ -1,6 +1,6 @@
 //! The rows a relay has read and not yet deleted, from the queue to the acknowledgement.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -38,13 +38,21 @@ pub(super) struct Pipeline {
     sends: FuturesUnordered<BoxFuture<'static, Sent>>,
     acknowledged: Vec<RowId>,
     refused: VecDeque<Refused>,
-    /// Streams of which a row is refused and not yet parked, or was not when the read under way began: what comes behind it waits.
+    /// Streams of which rows are to be parked, or were when the read under way began: it does not show what became of them.
     holding: FxHashMap<Stream, Hold>,
 }
 
+/// The rows of a stream that hold back what comes behind them, whatever the table says.
+#[derive(Default)]
 struct Hold {
-    behind: Position,
-    parked: bool,
+    to_park: BTreeSet<Position>,
+    dealt_with: BTreeSet<Position>,
+}
+
+impl Hold {
+    fn first(&self) -> Option<&Position> {
+        self.to_park.first().into_iter().chain(self.dealt_with.first()).min()
+    }
 }
 
 struct Known {
@@ -91,12 +99,12 @@ impl Pipeline {
     /// Take in a row that waits for an earlier one of its stream: it is to be parked behind it.
     pub(super) fn follow(&mut self, row: &OutboxRow) {
         self.know(row, 0, Stage::Settled);
-        self.refused.push_back(Refused { row: row.id, reason: None });
+        self.to_park(row.id, row.stream.clone(), row.position, None);
     }
 
     /// Whether an earlier row of its stream was refused, by all that is known here.
     pub(super) fn holds(&self, row: &OutboxRow) -> bool {
-        row.held || self.holding.get(&row.stream).is_some_and(|hold| hold.behind < row.position)
+        row.held || self.holding.get(&row.stream).and_then(Hold::first).is_some_and(|first| *first < row.position)
     }
 
     fn know(&mut self, row: &OutboxRow, bytes: usize, stage: Stage) {
@@ -172,19 +180,22 @@ impl Pipeline {
     /// A row will never be written: it is to be parked, and what is queued behind it in its stream follows it.
     pub(super) fn refused(&mut self, row: RowId, reason: String) {
         self.settle(row);
-        self.refused.push_back(Refused { row, reason: Some(reason) });
         let Some(known) = self.known.get(&row) else { return };
         let (stream, behind) = (known.stream.clone(), known.position);
+        self.to_park(row, stream.clone(), behind, Some(reason));
         let queued = std::mem::take(&mut self.queue);
-        let (behind_it, others) = queued.into_iter().partition(|row| row.stream == stream && row.position > behind);
+        let (behind_it, others): (VecDeque<_>, VecDeque<_>) =
+            queued.into_iter().partition(|row| row.stream == stream && row.position > behind);
         self.queue = others;
-        let behind_it: VecDeque<OutboxRow> = behind_it;
         for row in behind_it {
             self.settle(row.id);
-            self.refused.push_back(Refused { row: row.id, reason: None });
+            self.to_park(row.id, row.stream, row.position, None);
         }
-        let hold = self.holding.entry(stream).or_insert(Hold { behind, parked: false });
-        *hold = Hold { behind: hold.behind.min(behind), parked: false };
+    }
+
+    fn to_park(&mut self, row: RowId, stream: Stream, position: Position, reason: Option<String>) {
+        self.holding.entry(stream).or_default().to_park.insert(position);
+        self.refused.push_back(Refused { row, reason });
     }
 
     /// A row was not written: it stays in the table.
@@ -224,9 +235,9 @@ impl Pipeline {
         for row in rows {
             if let Some(known) = self.known.get(row)
                 && let Some(hold) = self.holding.get_mut(&known.stream)
-                && hold.behind == known.position
+                && hold.to_park.remove(&known.position)
             {
-                hold.parked = true;
+                hold.dealt_with.insert(known.position);
             }
             self.forget(*row);
         }
@@ -234,7 +245,10 @@ impl Pipeline {
 
     /// No read is under way that began before rows were parked.
     pub(super) fn read_anew(&mut self) {
-        self.holding.retain(|_, hold| !hold.parked);
+        self.holding.retain(|_, hold| {
+            hold.dealt_with.clear();
+            !hold.to_park.is_empty()
+        });
     }
 
     /// Let go of all that is queued.
@@ -305,9 +319,9 @@ impl Pipeline {
         !self.sends.is_empty()
     }
 
-    /// Whether rows are to be deleted.
-    pub(super) fn has_acknowledged(&self) -> bool {
-        !self.acknowledged.is_empty()
+    /// How many rows are to be deleted.
+    pub(super) fn acknowledged_rows(&self) -> usize {
+        self.acknowledged.len()
     }
 
     /// Whether rows are to be parked.
@@ -413,6 +427,27 @@ mod tests {
         pipeline.read_anew();
         assert!(!pipeline.holds(&OutboxRow::example(4, "Account/42", 4)));
         assert_eq!(pipeline.rows(), 2);
+    }
+
+    #[test]
+    fn a_row_that_waits_to_be_parked_holds_back_what_comes_behind_it_even_if_its_stream_is_released_meanwhile() {
+        let mut pipeline = Pipeline::new();
+        let mut held = OutboxRow::example(3, "Account/42", 3);
+        held.held = true;
+        assert!(pipeline.holds(&held));
+        pipeline.follow(&held);
+        // By now nothing of the stream is parked any more, and a read leaves out what is known here.
+        let next = OutboxRow::example(4, "Account/42", 4);
+        assert!(pipeline.holds(&next));
+        pipeline.follow(&next);
+        // It was not parked, and is read again, before what still waits.
+        pipeline.parked(&[held.id]);
+        pipeline.read_anew();
+        assert!(!pipeline.holds(&OutboxRow::example(3, "Account/42", 3)));
+        assert!(pipeline.holds(&OutboxRow::example(5, "Account/42", 5)));
+        pipeline.parked(&[next.id]);
+        pipeline.read_anew();
+        assert!(!pipeline.holds(&OutboxRow::example(5, "Account/42", 5)));
     }
 
     #[tokio::test]

@@ -37,6 +37,8 @@ pub(super) struct Settled {
     passed_in_all: u32,
     /// The bucket whose mark is taken away next.
     again: u8,
+    /// Forgotten since the read under way began: it left out rows that were known then and may not be now.
+    forgotten: BucketSet,
 }
 
 impl Settled {
@@ -49,17 +51,19 @@ impl Settled {
             passed: Box::new([0; BUCKETS]),
             passed_in_all: 0,
             again: 0,
+            forgotten: BucketSet::EMPTY,
         }
     }
 
     /// Believe nothing any more: the database may be another one, or rows have been let go of.
     pub(super) fn reset(&mut self) {
-        *self = Self::new();
+        *self = Self { forgotten: (0..=u8::MAX).collect(), ..Self::new() };
     }
 
     /// Read `bucket` from its start again.
     pub(super) fn forget(&mut self, bucket: u8) {
         self.marks[usize::from(bucket)] = 0;
+        self.forgotten.insert(bucket);
     }
 
     /// Read the next bucket from its start again: rows that were written by hand, past the gates, must not wait for ever.
@@ -68,8 +72,9 @@ impl Settled {
         self.again = self.again.wrapping_add(1);
     }
 
-    /// What is settled now; to be asked before a snapshot is taken.
-    pub(super) const fn until(&self) -> u64 {
+    /// A read begins: what is settled by now.
+    pub(super) fn begin_read(&mut self) -> u64 {
+        self.forgotten = BucketSet::EMPTY;
         self.until
     }
 
@@ -89,6 +94,9 @@ impl Settled {
     /// A snapshot taken when ids were settled up to `until` has shown all of `bucket` up to `covered`, and the pipeline knows
     /// everything in it but what begins at `unknown`.
     pub(super) fn read(&mut self, bucket: u8, until: u64, covered: u64, unknown: Option<u64>) {
+        if self.forgotten.contains(bucket) {
+            return;
+        }
         let place = usize::from(bucket);
         let mark = until.min(covered).min(unknown.map_or(u64::MAX, |id| id.saturating_sub(1)));
         if let Some(unknown) = unknown {
@@ -148,9 +156,9 @@ mod tests {
         settled.found_free(1);
         // What was seen meanwhile is not what was asked about.
         took(&mut settled, 601..=700);
-        assert_eq!((settled.until(), settled.gates()), (0, vec![0]));
+        assert_eq!((settled.begin_read(), settled.gates()), (0, vec![0]));
         settled.found_free(0);
-        assert_eq!(settled.until(), 600);
+        assert_eq!(settled.begin_read(), 600);
     }
 
     #[test]
@@ -160,7 +168,7 @@ mod tests {
         settled.gates();
         for _ in 0..1_000 {
             settled.found_free(0);
-            assert_eq!((settled.gates(), settled.until()), (vec![1], 0));
+            assert_eq!((settled.gates(), settled.begin_read()), (vec![1], 0));
         }
     }
 
@@ -179,6 +187,25 @@ mod tests {
         assert_eq!(marks(&settled), Some(60), "a row that was let go of is read again");
         settled.forget(7);
         assert_eq!(marks(&settled), None);
+    }
+
+    #[test]
+    fn a_read_that_was_under_way_when_rows_were_let_go_of_moves_no_mark() {
+        let mut settled = Settled::new();
+        let marks = |settled: &Settled| settled.marks((0..=u8::MAX).collect()).len();
+        let until = settled.begin_read();
+        settled.reset();
+        took(&mut settled, 1..=100);
+        settled.read(7, until.max(90), u64::MAX, None);
+        assert_eq!(marks(&settled), 0);
+
+        settled.begin_read();
+        settled.forget(7);
+        settled.read(7, 90, u64::MAX, None);
+        assert_eq!(marks(&settled), 0);
+        settled.begin_read();
+        settled.read(7, 90, u64::MAX, None);
+        assert_eq!(marks(&settled), 1);
     }
 
     #[test]
@@ -223,7 +250,7 @@ mod tests {
             let mut written = 0;
             let read = |settled: &mut Settled, table: &BTreeSet<u64>, seen: &mut BTreeSet<u64>| {
                 let mark = settled.marks([0].into_iter().collect()).get(&0).copied().unwrap_or(0);
-                let until = settled.until();
+                let until = settled.begin_read();
                 for id in table.range(mark + 1..) {
                     if seen.insert(*id) {
                         settled.took(RowId { bucket: 0, id: *id });

@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::row::{OutboxRow, RowId};
 use super::wake::BucketSet;
+#[cfg(feature = "mysql")]
 use crate::database::Failure;
 use crate::database::pool::Pool;
 use crate::database::sql::push_list;
@@ -88,6 +89,16 @@ impl OutboxTable {
         Ok(snapshot)
     }
 
+    /// Whether writers hold gates.
+    pub(super) const fn has_gates(&self) -> bool {
+        match &self.pool {
+            #[cfg(feature = "mysql")]
+            Pool::MySql(_) => true,
+            #[cfg(feature = "sqlite")]
+            Pool::Sqlite(_) => false,
+        }
+    }
+
     /// Whether nobody who writes holds `gate` now: see [`Settled`](super::settled::Settled). `false` also where there are no gates.
     pub(super) async fn is_free(&self, gate: usize) -> Result<bool, sqlx::Error> {
         match &self.pool {
@@ -102,7 +113,10 @@ impl OutboxTable {
                 }
             }
             #[cfg(feature = "sqlite")]
-            Pool::Sqlite(_) => Ok(false),
+            Pool::Sqlite(_) => {
+                let _ = gate;
+                Ok(false)
+            }
         }
     }
 

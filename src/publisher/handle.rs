@@ -4,8 +4,8 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::Span;
 use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::fire_and_forget::FireAndForget;
 use super::{
@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::event::Event;
 use crate::fault_point;
 use crate::schema::Codec;
+use crate::telemetry::spans;
 use crate::transport::Acks;
 
 /// What the headers of a sequence and an epoch add to a record, in bytes.
@@ -149,7 +150,8 @@ impl Publisher {
 
     /// Complete `event` for a mode that records it first, and refuse it now if its topic would refuse it later.
     pub(crate) async fn ready_to_record(&self, event: PreparedEvent) -> Result<ReadyEvent, PublishError> {
-        let ready = self.ready(event).await?;
+        let span = spans::create(&self.inner.service, event.name(), event.id());
+        let ready = self.ready(event).instrument(span).await?;
         self.inner.direct.check_size(&ready, ready.to_record().size() + SEQUENCE_BYTES).await?;
         Ok(ready)
     }

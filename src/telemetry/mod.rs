@@ -9,7 +9,7 @@ pub mod http;
 pub mod names;
 #[cfg(feature = "opentelemetry")]
 pub(crate) mod opentelemetry;
-#[cfg(any(feature = "consumer", feature = "mysql", feature = "sqlite"))]
+#[cfg(any(feature = "consumer", feature = "publisher"))]
 pub(crate) mod spans;
 
 pub use catalogue::{METRICS, Metric, MetricKind, describe};

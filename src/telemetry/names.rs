@@ -117,6 +117,8 @@ pub const OPERATION_NAME: &str = "messaging.operation.name";
 pub const OPERATION_TYPE: &str = "messaging.operation.type";
 /// The value of [`OPERATION_NAME`] and [`OPERATION_TYPE`] for a record that is written.
 pub const SEND: &str = "send";
+/// The value of [`OPERATION_NAME`] and [`OPERATION_TYPE`] for an event that is recorded, to be written later.
+pub const CREATE: &str = "create";
 /// The value of [`OPERATION_NAME`] for records that are fetched.
 pub const POLL: &str = "poll";
 /// The value of [`OPERATION_TYPE`] for records that are fetched.

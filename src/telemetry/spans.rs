@@ -4,6 +4,7 @@
 //! field is read.
 
 use tracing::Span;
+#[cfg(any(feature = "consumer", feature = "mysql", feature = "sqlite"))]
 use tracing::field::Empty;
 
 use super::names;
@@ -118,6 +119,23 @@ pub(crate) fn commit(group: &str, partitions: usize) -> Span {
     )
 }
 
+/// An event that is made to be recorded with its transaction. Its record carries this span, where OpenTelemetry has it.
+#[cfg(feature = "publisher")]
+pub(crate) fn create(topic: &str, event: &str, event_id: uuid::Uuid) -> Span {
+    tracing::debug_span!(
+        target: TARGET,
+        names::CREATE,
+        otel.name = format_args!("create {topic}"),
+        otel.kind = "producer",
+        messaging.system = names::KAFKA,
+        messaging.operation.name = names::CREATE,
+        messaging.operation.type = names::CREATE,
+        messaging.destination.name = topic,
+        messaging.message.id = %event_id,
+        tidings.event = event,
+    )
+}
+
 /// A record of the outbox, from the client's queue to its acknowledgement. It belongs to the trace of the transaction that
 /// published it, and is a child of the span that did.
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -151,6 +169,7 @@ pub(crate) fn send(topic: &str, event: &str, event_id: &str, traceparent: &str) 
 }
 
 /// Mark `span` as failed.
+#[cfg(any(feature = "consumer", feature = "mysql", feature = "sqlite"))]
 pub(crate) fn fail(span: &Span, error_type: &str) {
     span.record("otel.status_code", "ERROR");
     span.record("error.type", error_type);

@@ -71,7 +71,7 @@ async fn put_back(database: &Database, stream: &str) -> Result<u64, Error> {
         buckets.dedup();
         push_list(&mut leases, &buckets);
         // The gate, too: these rows get their ids now.
-        let statements = dialect.enter_gate().map(str::to_owned).into_iter().chain([
+        let statements = dialect.gate().map(|gate| format!("SELECT slot {gate}")).into_iter().chain([
             format!("UPDATE tidings_outbox_lease SET owner = owner WHERE bucket IN ({leases})"),
             format!(
                 "INSERT INTO tidings_outbox ({SHARED_COLUMNS}) SELECT {SHARED_COLUMNS} FROM tidings_outbox_parked \

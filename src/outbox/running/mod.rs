@@ -5,6 +5,7 @@
 
 mod leasing;
 mod reading;
+mod reporting;
 mod settling;
 mod writing;
 
@@ -13,11 +14,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use rustc_hash::FxHashSet;
 use tokio::time::Instant;
 
+use self::reporting::Report;
 use super::RelayOptions;
 use super::lease::{Leases, Member};
 use super::order::StreamOrder;
@@ -26,11 +27,9 @@ use super::producers::ProducerFactory;
 use super::relay::RelaySummary;
 use super::row::RowId;
 use super::settled::Settled;
-use super::status::{backlog, rows_a_bucket, unowned};
 use super::table::{Fetch, OutboxTable, Snapshot};
 use super::wake::{BucketSet, Ear, Listener, WakeAddress};
 use crate::database::Database;
-use crate::telemetry::names;
 use crate::transport::Producer;
 
 /// The pause after a failure, doubled with each that follows.
@@ -40,12 +39,14 @@ const MAX_BACKOFF: Duration = Duration::from_secs(5);
 const PURGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many rows are read while one of them is under suspicion, and all go one by one.
 const SUSPECT_ROWS: usize = 64;
-/// The most rows counted for the backlog's size.
-const COUNTED_ROWS: u32 = 1_000_000;
-/// Of how many of the oldest rows it is counted which bucket they are in.
-const COUNTED_A_BUCKET: u32 = 100_000;
+/// How often rows are deleted, unless there are many: each time costs the database a flush to its disk.
+const DELETE_INTERVAL: Duration = Duration::from_millis(5);
+/// How many rows are not waited with.
+const WORTH_DELETING: usize = 1_024;
 /// How often the gates are asked about, while that is worth while.
 const ASK_INTERVAL: Duration = Duration::from_millis(50);
+/// How seldom, where one stays shut.
+const MAX_ASK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a bucket's mark is taken away, one after the other: all are read from their starts within a minute or so.
 const AGAIN_INTERVAL: Duration = Duration::from_millis(250);
 /// For how long a relay that found rows it had not been told of looks often.
@@ -53,14 +54,6 @@ const UNHEARD: Duration = Duration::from_mins(10);
 
 /// An operation under way, if one is.
 type Task<T> = Option<BoxFuture<'static, T>>;
-
-/// How the outbox is.
-struct Report {
-    rows: u64,
-    oldest: Duration,
-    unowned: u64,
-    a_bucket: Vec<(u8, u64)>,
-}
 
 pub(super) struct Running {
     database: Database,
@@ -81,6 +74,7 @@ pub(super) struct Running {
     settled: Settled,
     asking: Task<Result<Vec<usize>, sqlx::Error>>,
     ask_at: Instant,
+    ask_pause: Duration,
     again_at: Instant,
     /// Set while what a failed producer had under way is being waited for.
     purging_until: Option<Instant>,
@@ -113,6 +107,8 @@ pub(super) struct Running {
     deleted_meanwhile: FxHashSet<RowId>,
     deleting: Task<(Vec<RowId>, Result<(), sqlx::Error>)>,
     delete_at: Instant,
+    /// When to try again what failed.
+    delete_again_at: Instant,
     delete_backoff: Backoff,
     parking: Task<(Vec<RowId>, Result<Vec<RowId>, sqlx::Error>)>,
     park_at: Instant,
@@ -149,6 +145,7 @@ impl Running {
             settled: Settled::new(),
             asking: None,
             ask_at: now,
+            ask_pause: ASK_INTERVAL,
             again_at: now,
             ear,
             purging_until: None,
@@ -171,6 +168,7 @@ impl Running {
             deleted_meanwhile: FxHashSet::default(),
             deleting: None,
             delete_at: now,
+            delete_again_at: now,
             delete_backoff: Backoff::new(),
             parking: None,
             park_at: now,
@@ -258,10 +256,10 @@ impl Running {
             when(self.renewing.is_none() && self.releasing.is_none(), self.renew_at),
             when(self.may_fetch(), self.poll_at),
             when(self.producer.is_none() && self.purging_until.is_none() && self.stopping.is_none(), self.make_at),
-            when(self.deleting.is_none() && self.pipeline.has_acknowledged(), self.delete_at),
+            when(self.deleting.is_none() && self.pipeline.acknowledged_rows() > 0, self.next_delete()),
             when(self.parking.is_none() && self.pipeline.has_refused(), self.park_at),
             when(self.reporting.is_none() && self.stopping.is_none(), self.report_at),
-            when(self.asking.is_none() && self.settled.is_asking(), self.ask_at),
+            when(self.asking.is_none() && self.is_asking(), self.ask_at),
             self.purging_until.unwrap_or(far),
             when(self.pipeline.is_sending() && self.purging_until.is_none(), self.stopping.unwrap_or(far)),
         ]
@@ -296,43 +294,6 @@ impl Running {
                 tracing::warn!(%error, "the buckets could not be given up; others wait until the leases end");
             }
             Err(_) => tracing::warn!("the buckets could not be given up in time; others wait until the leases end"),
-        }
-    }
-
-    fn start_reporting(&mut self, now: Instant) {
-        if self.reporting.is_some() || now < self.report_at || self.stopping.is_some() {
-            return;
-        }
-        self.report_at = now + self.options.report_interval;
-        let database = self.database.clone();
-        self.reporting = Some(
-            async move {
-                let (rows, oldest) = backlog(&database, COUNTED_ROWS).await?;
-                let unowned = unowned(&database).await?;
-                let a_bucket = rows_a_bucket(&database, COUNTED_A_BUCKET).await?;
-                Ok(Report { rows, oldest, unowned, a_bucket })
-            }
-            .boxed(),
-        );
-    }
-
-    fn reported(&mut self, result: Result<Report, sqlx::Error>) {
-        match result {
-            Ok(Report { rows, oldest, unowned, a_bucket }) => {
-                let number = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-                metrics::gauge!(names::OUTBOX_BACKLOG).set(number(rows));
-                metrics::gauge!(names::OUTBOX_OLDEST_AGE).set(oldest.as_secs_f64());
-                metrics::gauge!(names::OUTBOX_BUCKETS_UNOWNED).set(number(unowned));
-                let of_bucket = |bucket: u8, rows: u64| {
-                    metrics::gauge!(names::OUTBOX_BUCKET_ROWS, names::BUCKET => bucket.to_string()).set(number(rows));
-                };
-                let mine: Vec<_> = a_bucket.into_iter().filter(|(bucket, _)| self.owned.contains(*bucket)).collect();
-                let buckets: BucketSet = mine.iter().map(|(bucket, _)| *bucket).collect();
-                self.reported_buckets.without(buckets).iter().for_each(|bucket| of_bucket(bucket, 0));
-                mine.into_iter().for_each(|(bucket, rows)| of_bucket(bucket, rows));
-                self.reported_buckets = buckets;
-            }
-            Err(error) => tracing::debug!(%error, "the backlog could not be measured"),
         }
     }
 }

@@ -68,7 +68,7 @@ impl Running {
         let fetch = Fetch {
             buckets,
             marks: self.settled.marks(buckets),
-            until: self.settled.until(),
+            until: self.settled.begin_read(),
             targets: self.producers.targets(),
             except: self.pipeline.known_in(buckets),
             max_rows: room.min(most),

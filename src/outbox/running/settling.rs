@@ -3,20 +3,21 @@
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
-use super::{ASK_INTERVAL, FIRST_BACKOFF, MAX_BACKOFF, Running};
+use super::{ASK_INTERVAL, DELETE_INTERVAL, FIRST_BACKOFF, MAX_ASK_INTERVAL, MAX_BACKOFF, Running, WORTH_DELETING};
 use crate::fault_point;
 use crate::outbox::row::RowId;
 use crate::telemetry::names;
 
 impl Running {
     pub(super) fn start_deleting(&mut self, now: Instant) {
-        if self.deleting.is_some() || now < self.delete_at {
+        if self.deleting.is_some() || now < self.next_delete() {
             return;
         }
         let rows = self.pipeline.take_acknowledged();
         if rows.is_empty() {
             return;
         }
+        self.delete_at = now + DELETE_INTERVAL;
         let table = self.table.clone();
         self.deleting = Some(
             async move {
@@ -25,6 +26,12 @@ impl Running {
             }
             .boxed(),
         );
+    }
+
+    /// When what is acknowledged is deleted.
+    pub(super) fn next_delete(&self) -> Instant {
+        let soon = self.stopping.is_some() || self.pipeline.acknowledged_rows() >= WORTH_DELETING;
+        if soon { self.delete_again_at } else { self.delete_at }
     }
 
     pub(super) fn deleted(&mut self, (rows, result): (Vec<RowId>, Result<(), sqlx::Error>)) {
@@ -38,7 +45,8 @@ impl Running {
                 }
             }
             Err(error) => {
-                self.delete_at = Instant::now() + self.delete_backoff.next();
+                self.delete_again_at = Instant::now() + self.delete_backoff.next();
+                self.delete_at = self.delete_again_at;
                 tracing::warn!(%error, rows = rows.len(), "published rows could not be deleted yet");
                 self.pipeline.not_deleted(rows);
             }
@@ -90,16 +98,19 @@ impl Running {
         }
     }
 
+    pub(super) fn is_asking(&self) -> bool {
+        self.table.has_gates() && self.settled.is_asking()
+    }
+
     /// Ask whether a gate is free that stands before what is to be settled.
     pub(super) fn start_asking(&mut self, now: Instant) {
-        if self.asking.is_some() || now < self.ask_at {
+        if self.asking.is_some() || now < self.ask_at || !self.is_asking() {
             return;
         }
         let gates = self.settled.gates();
         if gates.is_empty() {
             return;
         }
-        self.ask_at = now + ASK_INTERVAL;
         let table = self.table.clone();
         self.asking = Some(
             async move {
@@ -117,7 +128,13 @@ impl Running {
 
     pub(super) fn asked(&mut self, result: Result<Vec<usize>, sqlx::Error>) {
         match result {
-            Ok(free) => free.into_iter().for_each(|gate| self.settled.found_free(gate)),
+            Ok(free) => {
+                // Somebody may hold one for hours.
+                self.ask_pause =
+                    if free.is_empty() { (self.ask_pause * 2).min(MAX_ASK_INTERVAL) } else { ASK_INTERVAL };
+                self.ask_at = Instant::now() + self.ask_pause;
+                free.into_iter().for_each(|gate| self.settled.found_free(gate));
+            }
             Err(error) => {
                 self.ask_at = Instant::now() + MAX_BACKOFF;
                 tracing::debug!(%error, "which ids of the outbox are settled could not be asked");

@@ -28,16 +28,18 @@ impl Running {
     }
 
     pub(super) fn send(&mut self) {
-        let (Some(producer), None) = (&self.producer, self.purging_until) else { return };
-        let before = self.pipeline.in_flight();
-        let window = if self.suspects.is_empty() { self.options.max_in_flight_rows } else { 1 };
-        if let Err(sent) = self.pipeline.send(&Arc::clone(producer), window) {
-            self.sent(sent);
-            // Unless that ended everything, the others go on.
-            return self.send();
-        }
-        if self.pipeline.in_flight() > before {
-            fault_point::reach("after produce");
+        // Unless a row that is not taken ends everything, the others go on.
+        while let (Some(producer), None) = (&self.producer, self.purging_until) {
+            let before = self.pipeline.in_flight();
+            let window = if self.suspects.is_empty() { self.options.max_in_flight_rows } else { 1 };
+            let sent = self.pipeline.send(&Arc::clone(producer), window);
+            if self.pipeline.in_flight() > before {
+                fault_point::reach("after produce");
+            }
+            match sent {
+                Ok(()) => return,
+                Err(sent) => self.sent(sent),
+            }
         }
     }
 
