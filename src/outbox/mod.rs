@@ -7,7 +7,7 @@
 //! An event is published at least once. A repeat has the same sequence as the first time.
 
 mod bucket;
-mod durability;
+pub(crate) mod durability;
 mod epochs;
 mod health;
 mod lease;

@@ -21,7 +21,7 @@ use super::room::{Amount, Room, Seat};
 use super::sequencer::{Sequencer, last_position};
 use super::{EventStore, StoreError, StoreOptions};
 use crate::database::{Database, Error, TableSet};
-use crate::outbox::bucket_of;
+use crate::outbox::{bucket_of, durability};
 use crate::telemetry::names;
 
 /// How often an event that is awaited is looked for, at most.
@@ -92,6 +92,13 @@ impl DatabaseStore {
             })?;
         }
         let options = options.bounded();
+        // Where it forwards, its relay says so.
+        if !options.forward {
+            match durability::warnings(&database.pool).await {
+                Ok(warnings) => warnings.iter().for_each(|warning| tracing::warn!("{warning}")),
+                Err(error) => tracing::debug!(%error, "the database's durability settings could not be read"),
+            }
+        }
         let (appended, head) = (watch::Sender::new(0), watch::Sender::new(0));
         let (subscriptions, stop) = (watch::Sender::new(0), watch::Sender::new(false));
         let mut tasks = Vec::new();

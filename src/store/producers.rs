@@ -221,11 +221,16 @@ async fn take(store: &dyn EventStore, batch: Vec<Item>) {
 /// Send `batch` until it is answered, however often: what was stored is recognised.
 async fn offer(store: &dyn EventStore, batch: &[Item]) -> Result<Vec<Relayed>, StoreError> {
     let mut backoff = Backoff::new();
+    let mut failures = 0_u32;
     loop {
         let events = batch.iter().map(|item| item.event.clone()).collect();
         match store.relay(events).await {
             Err(error) if error.is_retryable() => {
-                tracing::debug!(%error, events = batch.len(), "the event store did not take events yet");
+                failures += 1;
+                if failures.is_power_of_two() {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, failures, events = batch.len(), "the event store has not taken events yet");
+                }
                 tokio::time::sleep(backoff.next()).await;
             }
             Ok(results) if results.len() != batch.len() => {

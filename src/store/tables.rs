@@ -99,8 +99,8 @@ impl AppendTransaction {
 fn statements(dialect: Dialect, changes: &Changes, forward: bool) -> Vec<String> {
     const STREAM_COLUMNS: &str = "source, stream, writer, partition_key, epoch, sequence";
     // Before the outbox's rows have ids.
-    let gate = dialect.enter_gate().filter(|_| forward && !changes.events.is_empty());
-    let mut statements: Vec<_> = gate.map(str::to_owned).into_iter().collect();
+    let gate = dialect.gate().filter(|_| forward && !changes.events.is_empty());
+    let mut statements: Vec<_> = gate.map(|gate| format!("SELECT slot {gate}")).into_iter().collect();
     let stream_row = |sql: &mut String, (stream, state, _): &(StreamId, StreamState, bool)| {
         let (source, name) = (dialect.text(&format!("/{}", stream.source)), dialect.text(stream.stream.as_str()));
         let (writer, key) = (state.writer.as_str(), dialect.text(&state.key));

@@ -8,10 +8,11 @@ use crate::store::StoreError;
 pub(in crate::store) fn to_status(error: &StoreError) -> Status {
     let text = error.to_string();
     match error {
-        StoreError::Invalid { .. } => Status::invalid_argument(text),
+        // The client says the rest in its own words.
+        StoreError::Invalid { reason } => Status::invalid_argument(reason),
         StoreError::Overloaded => Status::resource_exhausted(text),
         StoreError::Deadline => Status::deadline_exceeded(text),
-        StoreError::Unauthenticated { .. } => Status::unauthenticated(text),
+        StoreError::Unauthenticated { reason } => Status::unauthenticated(reason),
         StoreError::Refused(_) => Status::failed_precondition(text),
         StoreError::Unavailable(_)
         | StoreError::Database(_)
@@ -24,8 +25,11 @@ pub(in crate::store) fn to_status(error: &StoreError) -> Status {
 /// What a client makes of an answer.
 pub(in crate::store) fn from_status(status: Status) -> StoreError {
     match status.code() {
-        Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange | Code::Unimplemented => {
-            StoreError::Invalid { reason: status.message().to_owned() }
+        // Only the store itself says so: a relay gives events up for it.
+        Code::InvalidArgument => StoreError::Invalid { reason: status.message().to_owned() },
+        // What proxies and other services answer.
+        Code::Unimplemented => {
+            StoreError::Client { reason: format!("no event store answers there: {}", status.message()) }
         }
         Code::ResourceExhausted => StoreError::Overloaded,
         Code::DeadlineExceeded => StoreError::Deadline,
@@ -53,6 +57,20 @@ mod tests {
         ] {
             assert_eq!(from_status(to_status(&error)).is_retryable(), error.is_retryable(), "{error}");
         }
+    }
+
+    #[test]
+    fn no_answer_of_a_stranger_makes_a_relay_give_events_up() {
+        for code in (0..=16).map(Code::from_i32).filter(|code| *code != Code::InvalidArgument) {
+            let error = from_status(Status::new(code, "a proxy's word"));
+            assert!(!matches!(error, StoreError::Invalid { .. } | StoreError::Refused(_)), "{code:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_once() {
+        let error = StoreError::Invalid { reason: "it names no stream".to_owned() };
+        assert_eq!(from_status(to_status(&error)).to_string(), error.to_string());
     }
 
     #[test]
