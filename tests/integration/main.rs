@@ -1,10 +1,10 @@
 //! Tests against real servers: `scripts/with-servers cargo test --all-features --test integration`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql", feature = "cli"))]
-mod audit;
 #[cfg(feature = "cli")]
 mod asyncapi;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql", feature = "cli"))]
+mod audit;
 #[cfg(all(feature = "testing", feature = "macros"))]
 #[path = "../testing/board.rs"]
 mod board;

@@ -200,8 +200,10 @@ impl Walk {
                 }
                 None => {
                     let misfit = field.default.as_ref().map(|default| {
-                        json_datum::write(reader.part(&field.schema), default, &mut Vec::new(), &mut { json_datum::MAX_VALUES })
-                            .map_err(|error| error.to_string())
+                        json_datum::write(reader.part(&field.schema), default, &mut Vec::new(), &mut {
+                            json_datum::MAX_VALUES
+                        })
+                        .map_err(|error| error.to_string())
                     });
                     self.read.0.push(step);
                     let found = match misfit {
