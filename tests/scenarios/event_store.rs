@@ -386,7 +386,7 @@ pub(crate) async fn a_service_publishes_through_the_store(stage: &Stage) {
     relay.shutdown().await.unwrap();
     let (straight, through) = (outbox.kafka.written(), stage.kafka.written());
     let through = through.iter().find(|record| position(record) == ("Account/1".to_owned(), 1)).unwrap();
-    let names = |record: &tidings::transport::Record| -> Vec<String> {
+    let names = |record: &tidings::transport::Record| -> Vec<Vec<u8>> {
         record.headers.iter().map(|header| header.name.to_owned()).collect()
     };
     assert_eq!(names(&straight[0]), names(through));
