@@ -1,6 +1,8 @@
 //! Transactions, the inbox and the relay on real MySQL and MariaDB.
 
 mod scenarios {
+    #[cfg(feature = "store")]
+    pub(super) use crate::scenarios::event_store;
     pub(super) use crate::scenarios::{inbox, inbox_batches, relaying, transactions};
     pub(super) use crate::{inbox_on_servers, on_servers};
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 #[cfg(feature = "store")]
+#[allow(dead_code, reason = "run by the tests of the store and of the servers, not by all that share these")]
 pub(crate) mod event_store;
 pub(crate) mod inbox;
 pub(crate) mod inbox_batches;
