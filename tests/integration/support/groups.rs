@@ -47,10 +47,15 @@ pub(crate) async fn ends(scene: &Scene) -> Vec<i64> {
 
 /// The same of any topic.
 pub(crate) async fn ends_of(topic: &str, partitions: i32) -> Vec<i64> {
-    let topic = topic.to_owned();
-    blocking(move || {
-        let client = client("nobody");
-        (0..partitions).map(|partition| client.fetch_watermarks(&topic, partition, PATIENCE).unwrap().1).collect()
+    // A broker that has just come back may not lead its partitions yet.
+    wait::until("the ends of the partitions", async || {
+        let topic = topic.to_owned();
+        blocking(move || {
+            let client = client("nobody");
+            let end = |partition| client.fetch_watermarks(&topic, partition, PATIENCE).map(|(_, end)| end);
+            (0..partitions).map(end).collect::<Result<Vec<_>, _>>()
+        })
+        .await
     })
     .await
 }
