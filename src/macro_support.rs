@@ -8,6 +8,9 @@ use crate::dispatch::{BatchPolicy, Delivery, OutcomesMissing, PayloadInfo, Polic
 use crate::event::Event;
 use crate::outcome::{ErrorClass, HandlerError, Outcome};
 
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+pub use crate::database::derived as entity;
+
 /// The versions a literal names; the macro has checked it, so what does not parse matches nothing rather than panics.
 pub fn versions(requirement: &str) -> Versions {
     let nothing = || VersionReq { comparators: ["<0.0.0-0"].iter().flat_map(|text| text.parse()).collect() };

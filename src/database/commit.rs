@@ -6,15 +6,15 @@ use super::open::{CommitFailure, OpenTransaction};
 use super::transaction::{Buffer, sql_error};
 use super::{Database, Error, Saved};
 
-/// Write `buffer` and commit, opening a transaction if none is open yet. `statements` run behind the saves.
+/// Write `buffer` and commit, opening a transaction if none is open yet. `statements` run behind the entities.
 pub(super) async fn commit(
     database: &Database,
     buffer: Buffer,
     open: Option<OpenTransaction>,
     mut statements: Vec<String>,
 ) -> Result<(), Error> {
-    let Buffer { saves, events, .. } = buffer;
-    if saves.is_empty() && events.is_empty() && open.is_none() {
+    let Buffer { writes, events, .. } = buffer;
+    if writes.is_empty() && events.is_empty() && open.is_none() {
         return Ok(());
     }
     // The registry may be asked here: before the transaction opens, unless it is a handler's, or the caller's own SQL opened it.
@@ -36,13 +36,13 @@ pub(super) async fn commit(
             begun.map_err(|error| sql_error("opening a transaction", error))?
         }
     };
-    for save in saves {
-        let saved = save.entity.save_in(open.connection(), save.expected).await;
-        let conflict = match saved {
+    for write in writes {
+        let written = write.entity.write_in(open.connection(), write.expected).await;
+        let conflict = match written {
             Ok(Saved::Done) => continue,
             Ok(Saved::Conflict) => Error::Conflict { attempts: 1, source: None },
             // Somebody else created it since it was not found.
-            Err(error) if save.expected.is_none() && Failure::of(&error) == Failure::Duplicate => {
+            Err(error) if write.expected.is_none() && Failure::of(&error) == Failure::Duplicate => {
                 Error::Conflict { attempts: 1, source: Some(error) }
             }
             Err(error) => sql_error("saving an entity", error),

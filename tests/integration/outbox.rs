@@ -37,6 +37,8 @@ mod mysql {
     use crate::scenarios::stage::Stage;
 
     all_scenarios! { [] (Stage::server(&crate::setting("TIDINGS_TEST_DATABASE"))) }
+    #[cfg(feature = "macros")]
+    derived_scenarios! { [] (Stage::server(&crate::setting("TIDINGS_TEST_DATABASE"))) }
     server_scenarios! { [] (Stage::server(&crate::setting("TIDINGS_TEST_DATABASE"))) }
 }
 
@@ -45,6 +47,11 @@ mod mariadb {
     use crate::scenarios::stage::Stage;
 
     all_scenarios! {
+        [#[ignore = "needs MariaDB: scripts/servers up mariadb"]]
+        (Stage::server(&crate::setting("TIDINGS_TEST_MARIADB")))
+    }
+    #[cfg(feature = "macros")]
+    derived_scenarios! {
         [#[ignore = "needs MariaDB: scripts/servers up mariadb"]]
         (Stage::server(&crate::setting("TIDINGS_TEST_MARIADB")))
     }

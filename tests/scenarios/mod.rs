@@ -1,6 +1,8 @@
 //! What must hold on every database: the same scenarios run on SQLite, MySQL and MariaDB.
 
 pub(crate) mod account;
+#[cfg(feature = "macros")]
+pub(crate) mod derived;
 pub(crate) mod inbox;
 #[cfg(feature = "consumer")]
 pub(crate) mod parked;
@@ -85,6 +87,23 @@ macro_rules! all_scenarios {
                 a_row_that_somebody_spoilt_is_parked,
                 the_status_tells_of_the_backlog,
                 a_row_with_a_lower_id_that_appears_later_is_still_published,
+            }
+        }
+    };
+}
+
+/// A test for each thing that derived entities must do.
+#[cfg(feature = "macros")]
+#[macro_export]
+macro_rules! derived_scenarios {
+    ($attributes:tt $stage:tt) => {
+        $crate::scenarios! { $attributes $stage
+            derived {
+                a_derived_entity_is_inserted_found_and_updated,
+                a_derived_entity_that_is_overtaken_is_read_again,
+                a_deleted_entity_is_gone_and_one_created_anew_is_not_taken_for_it,
+                an_entity_of_nothing_but_a_key_is_found_by_what_it_borrows_as,
+                a_column_that_does_not_fit_is_named,
             }
         }
     };
