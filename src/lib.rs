@@ -54,6 +54,7 @@
 //! | publish, straight to Kafka | [`publisher`] |
 //! | publish in a transaction | [`database`], [`outbox`] |
 //! | have effects once | [`database::inbox`] |
+//! | spread keys over several databases | [`database::shards`] |
 //! | know what is on the topic | [`envelope`] |
 //! | encode, decode, use a registry | [`schema`] |
 //! | reach brokers, declare topics | [`transport::kafka`] |
@@ -147,4 +148,6 @@ mod pages {
     struct ExactlyOnce;
     #[doc = include_str!("../docs/limits.md")]
     struct Limits;
+    #[doc = include_str!("../docs/shards.md")]
+    struct ShardsPage;
 }

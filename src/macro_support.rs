@@ -57,6 +57,14 @@ pub async fn decode<E: Event>(delivery: &Delivery) -> Result<E, HandlerError> {
     delivery.codec().decode(payload).await.map_err(crate::schema::DecodeError::into_handler_error)
 }
 
+/// Note the key whose shard the handler's transaction is to be on.
+pub fn shard_by<K: crate::event::Key + ?Sized>(delivery: &Delivery, key: &K) {
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    delivery.share_value(std::sync::Arc::new(crate::database::inbox::ShardKey(key.to_key().into_owned())));
+    #[cfg(not(any(feature = "mysql", feature = "sqlite")))]
+    let _ = (delivery, key);
+}
+
 /// The payload type of a handler of batches.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a batch of events",

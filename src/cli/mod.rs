@@ -24,6 +24,7 @@ mod record_line;
 mod relay;
 mod routes;
 mod schemas;
+mod shards;
 mod tail;
 mod topics;
 
@@ -93,6 +94,7 @@ enum Verb {
     Relay(relay::RelayArguments),
     Migrate(migrate::MigrateArguments),
     Inbox(inbox::InboxArguments),
+    Shards(shards::ShardsCommand),
     Completions(completions::CompletionsArguments),
 }
 
@@ -141,6 +143,7 @@ fn run(arguments: Arguments, printer: &Printer) -> Result<(), CliError> {
             Verb::Relay(arguments) => relay::run(arguments, &settings, printer).await,
             Verb::Migrate(arguments) => migrate::run(arguments, &settings, printer).await,
             Verb::Inbox(arguments) => inbox::run(arguments, &settings, printer).await,
+            Verb::Shards(arguments) => shards::run(arguments, &settings, printer).await,
             // They ran above.
             Verb::Routes(_) | Verb::Completions(_) => Ok(()),
         }

@@ -3,6 +3,7 @@
 use super::error::Failure;
 use super::events::Events;
 use super::open::{CommitFailure, OpenTransaction};
+use super::shards::guard::Keys;
 use super::transaction::{Buffer, sql_error};
 use super::{Database, Error, Saved};
 
@@ -13,7 +14,7 @@ pub(super) async fn commit(
     open: Option<OpenTransaction>,
     mut statements: Vec<String>,
 ) -> Result<(), Error> {
-    let Buffer { writes, events, .. } = buffer;
+    let Buffer { writes, events, of, .. } = buffer;
     if writes.is_empty() && events.is_empty() && open.is_none() {
         return Ok(());
     }
@@ -27,7 +28,18 @@ pub(super) async fn commit(
             return Err(error);
         }
     };
-    statements.extend(events.statements(database));
+    let keys = match Keys::of(database, events.keys().chain(of.as_deref())) {
+        Ok(keys) => keys,
+        Err(error) => {
+            if let Some(open) = open {
+                let _ = open.roll_back().await;
+            }
+            return Err(error);
+        }
+    };
+    let mut guarded = keys.statements(database.pool.dialect());
+    guarded.append(&mut statements);
+    guarded.extend(events.statements(database));
 
     let mut open = match open {
         Some(open) => open,
@@ -52,20 +64,34 @@ pub(super) async fn commit(
         return Err(conflict);
     }
 
-    end(database, open, events, statements).await
+    end(database, open, events, keys, guarded).await
 }
 
 /// Write events and nothing else.
 pub(super) async fn record(database: &Database, events: Events) -> Result<(), Error> {
-    let statements = events.statements(database);
+    let keys = Keys::of(database, events.keys())?;
+    let mut statements = keys.statements(database.pool.dialect());
+    statements.extend(events.statements(database));
     let begun = OpenTransaction::begin(&database.pool).await;
     let open = begun.map_err(|error| sql_error("opening a transaction", error))?;
-    end(database, open, events, statements).await
+    end(database, open, events, keys, statements).await
 }
 
-async fn end(database: &Database, open: OpenTransaction, events: Events, statements: Vec<String>) -> Result<(), Error> {
+async fn end(
+    database: &Database,
+    open: OpenTransaction,
+    events: Events,
+    keys: Keys,
+    statements: Vec<String>,
+) -> Result<(), Error> {
     match open.commit(statements).await {
         Ok(()) => {}
+        Err(CommitFailure::Statement(error)) if Failure::of(&error) == Failure::Duplicate => {
+            return Err(match keys.elsewhere(database).await {
+                Some(elsewhere) => elsewhere,
+                None => sql_error("committing", error),
+            });
+        }
         Err(CommitFailure::Statement(error)) if Failure::of(&error) == Failure::Check => {
             return Err(match events.disagreement(database).await {
                 Some(disagreement) => disagreement,

@@ -14,12 +14,14 @@ const fn migrations(dialect: Dialect) -> &'static [(u32, &'static str)] {
             (1, include_str!("../../migrations/mysql/0001_outbox.sql")),
             (2, include_str!("../../migrations/mysql/0002_inbox.sql")),
             (3, include_str!("../../migrations/mysql/0003_parked.sql")),
+            (6, include_str!("../../migrations/mysql/0006_shards.sql")),
         ],
         #[cfg(feature = "sqlite")]
         Dialect::Sqlite => &[
             (1, include_str!("../../migrations/sqlite/0001_outbox.sql")),
             (2, include_str!("../../migrations/sqlite/0002_inbox.sql")),
             (3, include_str!("../../migrations/sqlite/0003_parked.sql")),
+            (6, include_str!("../../migrations/sqlite/0006_shards.sql")),
         ],
     }
 }

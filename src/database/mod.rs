@@ -51,6 +51,7 @@ mod open;
 mod options;
 pub(crate) mod pool;
 mod recorder;
+pub mod shards;
 pub(crate) mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -65,6 +66,7 @@ pub(crate) use error::{check_name, may_run_again};
 pub use inbox::Inbox;
 pub use options::DatabaseOptions;
 pub use pool::Database;
+pub use shards::Shards;
 pub use transaction::{Transaction, TransactionConnection};
 
 #[cfg(feature = "macros")]

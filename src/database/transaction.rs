@@ -49,6 +49,8 @@ pub(super) struct Buffer {
     /// The first thing of the framework's own that failed. It decides, whatever the closure makes of it.
     failure: Option<Error>,
     versions: FxHashMap<EntityId, u64>,
+    /// The key whose shard this has to be, where there are several.
+    pub(super) of: Option<String>,
     ended: bool,
 }
 
@@ -65,17 +67,17 @@ pub(super) struct Ended {
 }
 
 impl Transaction {
-    pub(super) fn new(database: &Database) -> Self {
-        let database = database.clone();
-        let shared = Shared { database, buffer: Mutex::default(), open: Arc::default(), locks_reads: false };
+    pub(super) fn new(database: &Database, of: Option<&str>) -> Self {
+        let (database, buffer) = (database.clone(), Mutex::new(Buffer::of(of)));
+        let shared = Shared { database, buffer, open: Arc::default(), locks_reads: false };
         Self { shared: Arc::new(shared) }
     }
 
-    /// A transaction that is open already, a handler's.
-    pub(super) fn opened(database: &Database, open: OpenTransaction) -> Self {
+    /// A transaction that is open already, a handler's. `of` is the key whose shard this has to be.
+    pub(super) fn opened(database: &Database, open: OpenTransaction, of: Option<&str>) -> Self {
         let shared = Shared {
             database: database.clone(),
-            buffer: Mutex::default(),
+            buffer: Mutex::new(Buffer::of(of)),
             open: Arc::new(AsyncMutex::new(Some(open))),
             locks_reads: database.options.locking == Locking::ForUpdate,
         };
@@ -250,6 +252,10 @@ impl Transaction {
 }
 
 impl Buffer {
+    fn of(key: Option<&str>) -> Self {
+        Self { of: key.map(str::to_owned), ..Self::default() }
+    }
+
     fn fail(&mut self, error: Error) {
         self.failure.get_or_insert(error);
     }

@@ -8,4 +8,5 @@ mod parked;
 mod publish;
 mod routes;
 mod settings;
+mod shards;
 mod usage;

@@ -7,6 +7,7 @@ pub(crate) mod inbox;
 #[cfg(feature = "consumer")]
 pub(crate) mod parked;
 pub(crate) mod relaying;
+pub(crate) mod shards;
 pub(crate) mod stage;
 pub(crate) mod transactions;
 
@@ -71,6 +72,16 @@ macro_rules! all_scenarios {
                 extractors_of_one_handler_share_its_transaction,
                 a_save_that_was_overtaken_has_the_event_delivered_again,
                 many_deliveries_of_many_events_take_effect_once_each,
+            }
+            shards {
+                each_key_is_written_and_published_on_its_own_shard,
+                an_event_of_a_key_that_lives_elsewhere_fails_before_the_commit,
+                a_database_remembers_how_keys_are_spread,
+                a_moved_key_goes_on_where_it_was_on_its_new_shard,
+                a_move_that_is_killed_after_any_step_goes_on,
+                a_key_whose_events_are_not_published_stays_where_it_is,
+                a_key_that_is_moved_while_many_write_loses_and_reorders_nothing,
+                a_moved_keys_events_are_still_handled_once,
             }
             relaying {
                 records_are_those_of_the_direct_mode_with_a_sequence,

@@ -10,11 +10,11 @@ use super::admission::ask;
 use super::failure::without_blame;
 use super::identity::Identity;
 use super::rules::Verdict;
-use crate::database::Transaction;
 use crate::database::commit::commit;
 use crate::database::error::Failure;
 use crate::database::open::OpenTransaction;
 use crate::database::transaction::{Ended, sql_error};
+use crate::database::{Error, Shards, Transaction};
 use crate::dispatch::{Delivery, FromDelivery};
 use crate::outcome::{ErrorClass, HandlerError, Outcome};
 
@@ -66,7 +66,8 @@ impl FromDelivery for Transaction {
         // It can never be remembered, so it cannot be handled once.
         let identity = identity.map_err(|error| HandlerError::from(error).terminal())?;
 
-        let database = &inbox.database;
+        let key = shard_key(delivery);
+        let database = inbox.shards.of(&*key).map_err(Error::into_handler_error)?;
         let begun = OpenTransaction::begin(&database.pool).await;
         let mut open = begun.map_err(|error| sql_error("opening a transaction", error).into_handler_error())?;
         let admission = match ask(&mut open, database.pool.dialect(), &identity, inbox.abandoned_after).await {
@@ -79,9 +80,10 @@ impl FromDelivery for Transaction {
         };
         match admission.verdict {
             Verdict::Newer | Verdict::PassedOver => {
-                let transaction = Self::opened(database, open);
+                let transaction = Self::opened(database, open, Some(&key));
                 delivery.share_value(Arc::new(transaction.clone()));
-                let handling = Handling { transaction: transaction.clone(), statements: admission.statements };
+                let (shards, statements) = (inbox.shards.clone(), admission.statements);
+                let handling = Handling { transaction: transaction.clone(), key, shards, statements };
                 delivery.on_completion(Box::new(move |outcome| handling.complete(outcome).boxed()));
                 Ok(transaction)
             }
@@ -119,6 +121,20 @@ impl FromDelivery for Transaction {
     }
 }
 
+/// What `#[on(.., shard = field)]` took from the payload.
+pub(crate) struct ShardKey(pub(crate) String);
+
+/// The key whose shard the event belongs to.
+fn shard_key(delivery: &Delivery) -> String {
+    if let Some(key) = delivery.shared_value::<ShardKey>() {
+        return key.0.clone();
+    }
+    if let Some(key) = delivery.envelope().key() {
+        return key.to_owned();
+    }
+    delivery.record().key.as_deref().map(|key| String::from_utf8_lossy(key).into_owned()).unwrap_or_default()
+}
+
 fn unavailable(error: impl StdError + Send + Sync + 'static) -> HandlerError {
     HandlerError::new(ErrorClass::Unavailable, error)
 }
@@ -127,6 +143,9 @@ fn unavailable(error: impl StdError + Send + Sync + 'static) -> HandlerError {
 /// back, whoever still holds a clone of the handle.
 struct Handling {
     transaction: Transaction,
+    /// What its shard was found by.
+    key: String,
+    shards: Shards,
     statements: Vec<String>,
 }
 
@@ -139,6 +158,11 @@ impl Handling {
                 let database = self.transaction.database();
                 return match commit(database, buffer, open, statements).await {
                     Ok(()) => Outcome::Done,
+                    // It has moved: the next attempt goes where it lives. Of another key, it is the handler's mistake.
+                    Err(error @ Error::KeyElsewhere { .. }) if error.is_about(&self.key) => {
+                        let _ = self.shards.find(&self.key).await;
+                        unavailable(error).into()
+                    }
                     Err(error) => error.into_handler_error().into(),
                 };
             }
@@ -210,7 +234,13 @@ mod tests {
         let inbox = |dispatchers| {
             let mut extensions = Extensions::new();
             let longest = std::time::Duration::ZERO;
-            extensions.insert(Arc::new(Inbox::of_group(&database, &group, dispatchers, longest, &Arc::default())));
+            extensions.insert(Arc::new(Inbox::of_group(
+                &Shards::one(database.clone()),
+                &group,
+                dispatchers,
+                longest,
+                &Arc::default(),
+            )));
             delivery(extensions)
         };
         let error = Transaction::from_delivery(&inbox(vec!["Other"])).await.unwrap_err();
