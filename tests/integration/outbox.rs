@@ -1,7 +1,9 @@
 //! Transactions, the inbox and the relay on real MySQL and MariaDB.
 
 mod scenarios {
-    pub(super) use crate::scenarios::{inbox, relaying, transactions};
+    #[cfg(feature = "macros")]
+    pub(super) use crate::scenarios::derived;
+    pub(super) use crate::scenarios::{inbox, relaying, shards, transactions};
     pub(super) use crate::{inbox_on_servers, on_servers};
 }
 
