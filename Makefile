@@ -4,9 +4,12 @@ SHELL := bash
 ARGS ?=
 # The benchmark of `make bench`; empty runs all of them.
 BENCH ?=
+# How long `make fuzz` runs each target, and what counts as a find besides a panic: memory in MiB, seconds for one input.
+SECONDS ?= 60
+FUZZ_LIMITS = -rss_limit_mb=1024 -malloc_limit_mb=256 -timeout=10 -max_len=8192
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench servers-up servers-down servers-status clean-servers lint fmt doc policy each-feature msrv
+.PHONY: help demo test soak bench fuzz servers-up servers-down servers-status clean-servers lint fmt doc policy each-feature msrv
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,13 +26,19 @@ test: ## Run every test against real servers, which it brings up; STOP=1 stops t
 soak: ## Run the long versions of the tests: MariaDB too, and the demo with 200,000 events on real servers
 	@scripts/tools build
 	@scripts/servers up kafka mysql registry mariadb
-	@scripts/with-servers cargo test --workspace --all-features --lib --bins --tests $(ARGS) -- --ignored
+	@# One at a time: some of them measure how long things take.
+	@scripts/with-servers cargo test --workspace --all-features --lib --bins --tests $(ARGS) -- --ignored --test-threads=1
 	@scripts/with-servers bash -c 'cargo run --all-features --example demo -- --brokers "$$TIDINGS_TEST_BROKERS" --database "$$TIDINGS_TEST_DATABASE" --registry "$$TIDINGS_TEST_REGISTRY" --events 200000 --players 5000 --mode all --json'
 
 bench: ## Run the benchmarks, or BENCH=NAME alone: ours beside a reference; JSON lines go to target/bench/NAME.jsonl
 	@scripts/tools build
 	@rm -f target/bench/$(or $(BENCH),*).jsonl
 	@scripts/with-servers cargo bench --all-features $(if $(BENCH),--bench $(BENCH),--benches) -- $(ARGS)
+
+fuzz: ## Fuzz the codec, SECONDS for each target (60); needs a nightly compiler and cargo-fuzz
+	@cd fuzz && mkdir -p corpus/decode corpus/schemas
+	@cd fuzz && cargo +nightly fuzz run decode corpus/decode seeds/decode -- -max_total_time=$(SECONDS) $(FUZZ_LIMITS)
+	@cd fuzz && cargo +nightly fuzz run schemas corpus/schemas seeds/schemas -- -dict=avro.dict -max_total_time=$(SECONDS) $(FUZZ_LIMITS)
 
 servers-up: ## Start Kafka, MySQL and the registry and wait until they answer; ARGS=mariadb adds the second database
 	@scripts/servers up kafka mysql registry $(ARGS)

@@ -124,7 +124,7 @@ impl TraceParent {
 
 impl TraceParent {
     /// The trace's id, in hexadecimal.
-    #[cfg(feature = "consumer")]
+    #[cfg(any(feature = "consumer", feature = "mysql", feature = "sqlite"))]
     pub(crate) fn trace_id_text(self) -> String {
         let mut text = String::with_capacity(32);
         push_hex(&mut text, &self.trace_id.to_be_bytes());
@@ -132,7 +132,7 @@ impl TraceParent {
     }
 
     /// The span's id, in hexadecimal.
-    #[cfg(feature = "consumer")]
+    #[cfg(any(feature = "consumer", feature = "mysql", feature = "sqlite"))]
     pub(crate) fn span_id_text(self) -> String {
         let mut text = String::with_capacity(16);
         push_hex(&mut text, &self.span_id.to_be_bytes());

@@ -8,6 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use crate::upcast::Upcasts;
+
 /// The longest key or stream name, in bytes. It fits an indexed `VARCHAR(255)` of the outbox.
 pub const MAX_NAME_BYTES: usize = 255;
 
@@ -30,6 +32,8 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The kind of entity whose stream carries this event. All events of one entity name the same one.
     /// Default: the event name up to its last dot.
     const ENTITY: &'static str;
+    /// How events of older versions become this one. Default: not at all, the type reads what it can.
+    const UPCASTS: Option<Upcasts<Self>> = None;
 
     /// The key that partitions: usually the user's id. Events of one key stay in order on their topic.
     fn key(&self) -> Cow<'_, str>;

@@ -55,6 +55,7 @@
 //! | publish in a transaction | [`database`], [`outbox`] |
 //! | have effects once | [`database::inbox`] |
 //! | spread keys over several databases | [`database::shards`] |
+//! | count what was lost, repeated or reordered | `audit`, a feature |
 //! | know what is on the topic | [`envelope`] |
 //! | encode, decode, use a registry | [`schema`] |
 //! | reach brokers, declare topics | [`transport::kafka`] |
@@ -76,16 +77,21 @@
 //! - A handler that takes a [`Transaction`](database::Transaction) has its effects in that database once for each event.
 //! - With [`DeliveryMode::Outbox`](publisher::DeliveryMode::Outbox), an event is published if and only if its transaction
 //!   commits, in the order of its stream, and numbered without gaps.
+//! - With [`DeliveryMode::Store`](publisher::DeliveryMode::Store), the same, and an event reaches the event store once, in order, even
+//!   from a relay that stood still or runs twice.
 //! - With [`DeliveryMode::Direct`](publisher::DeliveryMode::Direct), an event that is not acknowledged is lost, counted and
 //!   reported.
 //!
 //! # Features
 //!
 //! `macros`, `consumer`, `publisher`, `registry`, `mysql` and `tls` are on by default; `sqlite`, `embedded` (a Kafka cluster inside
-//! the process), `testing` (a test kit), `http` (health and metrics), `opentelemetry` and `cli` are not. `kafka`, the client, is part of `consumer` and `publisher`; `database`, what the databases
+//! the process), `testing` (a test kit), `http` (health and metrics), `opentelemetry`, `audit` (the auditor), `store` (the event
+//! store) and `cli` are not. `kafka`, the client, is part of `consumer` and `publisher`; `database`, what the databases
 //! share, of `mysql` and `sqlite`. A consumer that needs no database says
 //! `default-features = false, features = ["macros", "consumer", "tls"]`.
 
+#[cfg(feature = "audit")]
+pub mod audit;
 pub mod causality;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -101,20 +107,26 @@ pub mod envelope;
 #[cfg(feature = "kafka")]
 mod error_report;
 pub mod event;
+#[cfg(feature = "publisher")]
+mod fault_point;
 #[cfg(feature = "consumer")]
 mod handoff;
 mod milliseconds;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub mod outbox;
 mod outcome;
+pub mod payload;
 pub mod prelude;
 #[cfg(feature = "publisher")]
 pub mod publisher;
 pub mod schema;
+#[cfg(all(feature = "store", any(feature = "mysql", feature = "sqlite")))]
+pub mod store;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod transport;
+pub mod upcast;
 
 pub use dispatch::{Delivery, Dispatcher, FromDelivery, Message, State};
 pub use event::{Event, Key, Stream};
@@ -126,6 +138,9 @@ pub use tidings_macros::Event;
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/dispatcher.md")]
 pub use tidings_macros::dispatcher;
+#[cfg(feature = "macros")]
+#[doc = include_str!("docs/events.md")]
+pub use tidings_macros::events;
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/on.md")]
 pub use tidings_macros::on;
@@ -146,8 +161,12 @@ mod pages {
     struct Testing;
     #[doc = include_str!("../docs/exactly-once.md")]
     struct ExactlyOnce;
+    #[doc = include_str!("../docs/decode-plans.md")]
+    struct DecodePlans;
     #[doc = include_str!("../docs/limits.md")]
     struct Limits;
     #[doc = include_str!("../docs/shards.md")]
     struct ShardsPage;
+    #[doc = include_str!("../docs/evolving-events.md")]
+    struct EvolvingEvents;
 }

@@ -4,6 +4,9 @@ use std::marker::PhantomData;
 
 use semver::VersionReq;
 
+pub use serde;
+pub use uuid::Uuid;
+
 use crate::dispatch::{BatchPolicy, Delivery, OutcomesMissing, PayloadInfo, Policy, RouteInfo, Versions, failed};
 use crate::event::Event;
 use crate::outcome::{ErrorClass, HandlerError, Outcome};
@@ -53,8 +56,11 @@ pub fn batch_route_info<B: Batch>(
 /// # Errors
 /// It cannot be decoded, or the schema registry is away.
 pub async fn decode<E: Event>(delivery: &Delivery) -> Result<E, HandlerError> {
-    let payload = delivery.record().payload.as_deref();
-    delivery.codec().decode(payload).await.map_err(crate::schema::DecodeError::into_handler_error)
+    // Only a type with older ones asks for the version.
+    let version = E::UPCASTS.and_then(|_| delivery.envelope().schema_version());
+    crate::upcast::decode(delivery.codec(), delivery.record(), version.as_ref())
+        .await
+        .map_err(crate::schema::DecodeError::into_handler_error)
 }
 
 /// Note the key whose shard the handler's transaction is to be on.
@@ -203,6 +209,54 @@ pub const fn assert_payload(payload: &str, event: &str, handler: &str) {
     panic!("{}", message.as_str());
 }
 
+/// Refuse, at compile time, an older type that is another event, or that is not older.
+///
+/// # Panics
+/// The names differ, or the versions are the wrong way round.
+#[track_caller]
+pub const fn assert_older<Older: Event, Newer: Event>() {
+    // An empty name or version belongs to a type that has an error of its own.
+    if Older::NAME.is_empty() || Newer::NAME.is_empty() || Older::VERSION.is_empty() || Newer::VERSION.is_empty() {
+        return;
+    }
+    let message =
+        ConstText::new().push("`upcast_from` is the event `").push(Older::NAME).push("` ").push(Older::VERSION);
+    let message = message.push(", and this is `").push(Newer::NAME).push("` ").push(Newer::VERSION);
+    if !same_text(Older::NAME, Newer::NAME) {
+        panic!("{}", message.push(": it has to be a version of the same event").as_str());
+    }
+    if !is_lower(numbers(Older::VERSION), numbers(Newer::VERSION)) {
+        panic!("{}", message.push(": it has to be an older version").as_str());
+    }
+}
+
+/// The three numbers of a version; what stands behind them is left out.
+const fn numbers(version: &str) -> [u64; 3] {
+    let (text, mut numbers, mut place, mut index) = (version.as_bytes(), [0_u64; 3], 0, 0);
+    while index < text.len() && place < 3 {
+        match text[index] {
+            digit @ b'0'..=b'9' => {
+                numbers[place] = numbers[place].saturating_mul(10).saturating_add((digit - b'0') as u64)
+            }
+            b'.' => place += 1,
+            _ => return numbers,
+        }
+        index += 1;
+    }
+    numbers
+}
+
+const fn is_lower(left: [u64; 3], right: [u64; 3]) -> bool {
+    let mut place = 0;
+    while place < 3 {
+        if left[place] != right[place] {
+            return left[place] < right[place];
+        }
+        place += 1;
+    }
+    false
+}
+
 /// Whether two names are equal.
 const fn same_text(left: &str, right: &str) -> bool {
     let (left, right) = (left.as_bytes(), right.as_bytes());
@@ -279,6 +333,13 @@ mod tests {
         assert_eq!(ConstText::new().push("a").push("b").as_str(), "ab");
         assert_eq!(ConstText::new().push(&"a".repeat(2_000)).as_str().len(), ConstText::CAPACITY);
         assert!(ConstText::new().push("a").push(&"ä".repeat(2_000)).as_str().starts_with("the type of"));
+    }
+
+    #[test]
+    fn versions_are_compared_number_by_number() {
+        let lower = |left, right| is_lower(numbers(left), numbers(right));
+        assert!(lower("1.9.9", "2.0.0") && lower("1.2.3", "1.10.0") && lower("1.2.3-rc.1", "1.2.4"));
+        assert!(!lower("2.0.0", "1.9.9") && !lower("1.2.3", "1.2.3") && !lower("1.2.3-rc.1", "1.2.3+7"));
     }
 
     #[test]

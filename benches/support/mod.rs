@@ -26,6 +26,8 @@ pub mod child;
 pub mod consuming;
 #[cfg(all(feature = "macros", feature = "consumer"))]
 pub mod offering;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "mysql"))]
+pub mod outbox;
 #[cfg(all(feature = "macros", feature = "consumer"))]
 pub mod score;
 #[cfg(all(feature = "macros", feature = "consumer"))]

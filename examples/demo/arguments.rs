@@ -29,6 +29,11 @@ pub struct Arguments {
     #[arg(long, value_name = "URL", help_heading = "Real servers")]
     pub registry: Option<String>,
 
+    /// An event store that runs already, such as http://127.0.0.1:7433; its token in TIDINGS_STORE_TOKEN. Default: one in this
+    /// process, on SQLite in a temporary file.
+    #[arg(long, value_name = "URL", help_heading = "Real servers")]
+    pub store: Option<String>,
+
     /// What the names of topics and groups begin with, so that they are not those of your own services. Default: demo. on real
     /// brokers, else nothing.
     #[arg(long, value_name = "TEXT", help_heading = "Real servers")]
@@ -44,8 +49,8 @@ pub struct Arguments {
         value_parser = clap::value_parser!(u64).range(1..=1_000_000), help_heading = "Load")]
     pub players: u64,
 
-    /// How events get to Kafka: direct (fire-and-forget, acknowledged by all), outbox (in the transaction, by the relay), or
-    /// all, one after the other.
+    /// How events get to Kafka: direct (fire-and-forget, acknowledged by all), outbox (in the transaction, by the relay), store
+    /// (in the transaction, by the relay to an event store, which keeps and forwards them), or all, one after the other.
     #[arg(long, value_enum, default_value_t = Mode::All, help_heading = "Load")]
     pub mode: Mode,
 
@@ -88,6 +93,7 @@ const DIRECT: DeliveryMode = DeliveryMode::Direct { acks: Acks::All };
 pub enum Mode {
     Direct,
     Outbox,
+    Store,
     All,
 }
 
@@ -120,7 +126,8 @@ impl Arguments {
         let modes: &[DeliveryMode] = match self.mode {
             Mode::Direct => &[DIRECT],
             Mode::Outbox => &[DeliveryMode::Outbox],
-            Mode::All => &[DIRECT, DeliveryMode::Outbox],
+            Mode::Store => &[DeliveryMode::Store],
+            Mode::All => &[DIRECT, DeliveryMode::Outbox, DeliveryMode::Store],
         };
         let parts = modes.len() as u64;
         let part = |total: u64, index: u64| total / parts + u64::from(index < total % parts);
@@ -175,7 +182,7 @@ mod tests {
     #[test]
     fn the_modes_share_events_players_and_poison_without_remainder() {
         let shares = arguments("--events 1001 --players 11 --poison 3").shares();
-        assert_eq!(shares.len(), 2);
+        assert_eq!(shares.len(), 3);
         assert_eq!(shares.iter().filter_map(|share| share.events).sum::<u64>(), 1001);
         assert_eq!(shares.iter().map(|share| share.players).sum::<u64>(), 11);
         assert_eq!(shares.iter().map(|share| share.poison).sum::<u64>(), 3);
@@ -184,7 +191,7 @@ mod tests {
     #[test]
     fn one_event_is_one_modes() {
         let shares = arguments("--events 1").shares();
-        assert_eq!(shares.iter().map(|share| (share.events, share.players)).collect::<Vec<_>>(), [(Some(1), 250)]);
+        assert_eq!(shares.iter().map(|share| (share.events, share.players)).collect::<Vec<_>>(), [(Some(1), 167)]);
     }
 
     #[test]

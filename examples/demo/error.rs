@@ -9,6 +9,7 @@ use tidings::database;
 use tidings::outbox::RelayError;
 use tidings::publisher::PublisherError;
 use tidings::schema::{RegistryError, RegistryOptionsError};
+use tidings::store::StoreError;
 use tidings::transport::kafka::{EmbeddedError, KafkaError, TopicError};
 
 /// Why the demo could not run.
@@ -65,6 +66,15 @@ impl From<TopicError> for DemoError {
 impl From<RegistryOptionsError> for DemoError {
     fn from(error: RegistryOptionsError) -> Self {
         Self::usage(error)
+    }
+}
+
+impl From<StoreError> for DemoError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Client { .. } => Self::usage(error),
+            _ => Self::failed(error),
+        }
     }
 }
 

@@ -41,7 +41,7 @@ pub struct ScoreChanged {
 /// A player won points, as builds from before the seasons say it.
 #[derive(Event, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[event(name = "accounts.ScoreChanged", version = "1.4.0", entity = "Player")]
-#[event(schema = "schemas/accounts/v1/ScoreChanged.avsc")]
+#[event(schema = "schemas/accounts/released/ScoreChanged/1.4.0.avsc")]
 #[serde(rename = "ScoreChanged")]
 pub struct ScoreChangedV1 {
     #[event(key)]

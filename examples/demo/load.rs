@@ -91,7 +91,7 @@ impl Load {
 
     /// Some player that `writer` may change.
     fn some_player(&self, writer: u64) -> u64 {
-        if self.share.mode == DeliveryMode::Outbox {
+        if !matches!(self.share.mode, DeliveryMode::Direct { .. }) {
             // The outbox keeps a player's events in the order of the commits, whoever commits.
             return rand::rng().random_range(0..self.signed_up());
         }

@@ -11,6 +11,7 @@ mod accounts;
 mod arguments;
 mod audit;
 mod error;
+mod event_store;
 mod events;
 mod leaderboards;
 mod ledger;

@@ -13,6 +13,7 @@ use crate::accounts::{Accounts, Release};
 use crate::arguments::{Arguments, Share};
 use crate::audit::PlayerIds;
 use crate::error::DemoError;
+use crate::event_store::Store;
 use crate::leaderboards::Board;
 use crate::ledger::Ledger;
 use crate::load::Load;
@@ -54,11 +55,19 @@ impl Round {
         let publisher =
             Publisher::builder(options).codec(platform.codec.clone()).topic(platform.topic.clone()).build().await?;
         let database = platform.database.clone().with_publisher(&publisher);
-        let relay = (self.share.mode == DeliveryMode::Outbox).then(|| {
-            let producers = KafkaProducers::new(platform.kafka.clone()).topic(platform.topic.name());
-            let options = RelayOptions::default().check_durability(!platform.is_embedded());
-            Relay::new(&database, producers).options(options).spawn()
-        });
+        let options = RelayOptions::default().check_durability(!platform.is_embedded());
+        let mut store = None;
+        let relay = match self.share.mode {
+            DeliveryMode::Outbox => {
+                let producers = KafkaProducers::new(platform.kafka.clone()).topic(platform.topic.name());
+                Some(Relay::new(&database, producers).options(options).spawn())
+            }
+            DeliveryMode::Store => {
+                let opened = store.insert(Store::open(arguments, platform).await?);
+                Some(Relay::new(&database, opened.producers()).options(options).spawn())
+            }
+            _ => None,
+        };
         // A new version is being rolled out: one writer in four is served by a build from before.
         let accounts = [Release::Previous, Release::Current, Release::Current, Release::Current]
             .map(|release| Accounts::new(database.clone(), release));
@@ -71,6 +80,9 @@ impl Round {
         let last = self.watch(&load, &accounts, arguments, consumer, &before, progress).await?;
         let elapsed = last - started;
         stop(relay).await?;
+        if let Some(store) = store {
+            store.close().await?;
+        }
         self.until_quiet().await;
         publisher.close(Duration::from_secs(10)).await;
         progress.clear();

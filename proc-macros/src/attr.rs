@@ -186,10 +186,14 @@ pub(crate) fn field(key: &Ident, input: ParseStream<'_>, example: &str) -> syn::
 
 /// `crate = path`.
 pub(crate) fn path(key: &Ident, input: ParseStream<'_>) -> syn::Result<Path> {
-    const EXAMPLE: &str = "crate = events";
-    equals(key, input, EXAMPLE)?;
+    path_to(key, input, "crate = events")
+}
+
+/// `key = path`.
+pub(crate) fn path_to(key: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<Path> {
+    equals(key, input, example)?;
     if input.peek(LitStr) {
-        let message = format!("`{key}` takes a path, without quotes\nhelp: `{EXAMPLE}`");
+        let message = format!("`{key}` takes a path, without quotes\nhelp: `{example}`");
         return Err(syn::Error::new(input.span(), message));
     }
     input.call(Path::parse_mod_style)

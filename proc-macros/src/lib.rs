@@ -11,6 +11,7 @@ mod dispatcher;
 mod duration;
 mod entity;
 mod event;
+mod events;
 mod names;
 mod on;
 #[cfg(test)]
@@ -29,6 +30,12 @@ pub fn derive_event(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Entity, attributes(entity))]
 pub fn derive_entity(input: TokenStream) -> TokenStream {
     debug::printed("derive(Entity)", entity::derive(input.into())).into()
+}
+
+#[allow(missing_docs, reason = "documented where the `tidings` crate re-exports it")]
+#[proc_macro]
+pub fn events(input: TokenStream) -> TokenStream {
+    debug::printed("events!", events::types_of(input.into())).into()
 }
 
 #[allow(missing_docs, reason = "documented where the `tidings` crate re-exports it")]

@@ -11,11 +11,15 @@ mod printer;
 mod settings;
 mod terminal_text;
 
+mod audit;
 mod completions;
+mod contract;
 mod database;
 mod dead_letters;
 mod inbox;
+mod masking;
 mod migrate;
+mod outbox;
 mod output;
 mod parked;
 mod position;
@@ -23,8 +27,10 @@ mod publish;
 mod record_line;
 mod relay;
 mod routes;
+mod schema;
 mod schemas;
 mod shards;
+mod store;
 mod tail;
 mod topics;
 
@@ -62,8 +68,11 @@ Examples:
   tidings tail accounts                     the last events of a topic, and what comes
   tidings routes -- cargo run               what a service handles
   tidings topics ensure                     create the topics declared in schemas/*/topic.toml
+  tidings schema check                      whether events can change as they are about to
   tidings dead-letters ls --group GROUP     what a group gave up, and why
   tidings parked ls --group GROUP           the keys that wait for somebody's decision
+  tidings audit accounts                    what of each stream is missing, repeated, out of order
+  tidings store subscribe                   every event of an event store, and what comes
 
 tidings.toml:
   brokers  = \"broker-1:9093,broker-2:9093\"
@@ -89,9 +98,14 @@ enum Verb {
     Publish(Box<publish::PublishArguments>),
     Routes(routes::RoutesArguments),
     Topics(topics::TopicsArguments),
+    Schema(schema::SchemaArguments),
+    Contract(contract::ContractArguments),
     DeadLetters(Box<dead_letters::DeadLettersArguments>),
     Parked(Box<parked::ParkedArguments>),
+    Outbox(outbox::OutboxArguments),
     Relay(relay::RelayArguments),
+    Audit(audit::AuditArguments),
+    Store(Box<store::StoreVerbs>),
     Migrate(migrate::MigrateArguments),
     Inbox(inbox::InboxArguments),
     Shards(shards::ShardsCommand),
@@ -138,9 +152,14 @@ fn run(arguments: Arguments, printer: &Printer) -> Result<(), CliError> {
             Verb::Tail(arguments) => tail::run(arguments, &settings, printer).await,
             Verb::Publish(arguments) => publish::run(*arguments, &settings, printer).await,
             Verb::Topics(arguments) => topics::run(arguments, &settings, printer).await,
+            Verb::Contract(arguments) => contract::run(&arguments, &settings, printer),
+            Verb::Schema(arguments) => schema::run(arguments, &settings, printer).await,
             Verb::DeadLetters(arguments) => dead_letters::run(*arguments, &settings, printer).await,
             Verb::Parked(arguments) => parked::run(*arguments, &settings, printer).await,
+            Verb::Outbox(arguments) => outbox::run(arguments, &settings, printer).await,
             Verb::Relay(arguments) => relay::run(arguments, &settings, printer).await,
+            Verb::Audit(arguments) => audit::run(arguments, &settings, printer, global.quiet).await,
+            Verb::Store(arguments) => store::run(*arguments, &settings, printer).await,
             Verb::Migrate(arguments) => migrate::run(arguments, &settings, printer).await,
             Verb::Inbox(arguments) => inbox::run(arguments, &settings, printer).await,
             Verb::Shards(arguments) => shards::run(arguments, &settings, printer).await,

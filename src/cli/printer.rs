@@ -61,6 +61,14 @@ impl Printer {
         writeln!(self.output.lock(), "{on}{safe}{off}").map_err(|error| CliError::output(&error))
     }
 
+    /// Lines of data, `coloured` on a terminal: whoever colours them has made them safe for it.
+    pub(super) fn coloured(&self, plain: &str, coloured: impl FnOnce() -> String) -> Result<(), CliError> {
+        if self.colour_output {
+            return self.raw(coloured().as_bytes()).and_then(|()| self.raw(b"\n"));
+        }
+        self.line(plain)
+    }
+
     /// Bytes that are no text for a terminal, such as a shell's script.
     pub(super) fn raw(&self, bytes: &[u8]) -> Result<(), CliError> {
         self.output.lock().write_all(bytes).map_err(|error| CliError::output(&error))

@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::header_map::{Bytes, HeaderMap};
+use super::masking::PayloadView;
 use crate::envelope::EnvelopeView;
-use crate::schema::Codec;
 use crate::transport::Record;
 
 /// A record as JSON.
@@ -32,6 +32,9 @@ pub(super) struct RecordLine {
     pub(super) schema_id: Option<u32>,
     /// The payload; null for a tombstone, and where it could not be decoded.
     pub(super) payload: Option<Value>,
+    /// Whether some of the payload is hidden: such a line is for reading, not for publishing again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) masked: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) payload_base64: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,6 +54,7 @@ const PARTS: &[&str] = &[
     "record",
     "schema_id",
     "payload",
+    "masked",
     "payload_base64",
     "payload_error",
 ];
@@ -60,17 +64,23 @@ pub(super) enum Payload {
     /// There is none.
     Tombstone,
     /// It could be decoded.
-    Decoded { record: String, schema_id: u32, value: Value },
+    Decoded { record: String, schema_id: Option<u32>, value: Value, masked: bool },
     /// It could not.
     Undecodable { reason: String },
 }
 
 impl Payload {
     /// What the payload of `record` is found to be.
-    pub(super) async fn of(record: &Record, codec: &Codec) -> Self {
-        let Some(payload) = &record.payload else { return Self::Tombstone };
-        match codec.decode_json(Some(payload)).await {
-            Ok(json) => Self::Decoded { record: json.record, schema_id: json.schema_id, value: json.value },
+    pub(super) async fn of(record: &Record, view: &PayloadView) -> Self {
+        if record.payload.is_none() {
+            return Self::Tombstone;
+        }
+        match view.codec.decode_record_json(record).await {
+            Ok(json) => {
+                let (record, schema_id, mut value) = (json.record, json.schema_id, json.value);
+                let masked = view.mask(schema_id, &record, &mut value).await;
+                Self::Decoded { record, schema_id: schema_id.number(), value, masked }
+            }
             Err(error) => Self::Undecodable { reason: reason(&error) },
         }
     }
@@ -104,13 +114,15 @@ impl RecordLine {
             record: None,
             schema_id: None,
             payload: None,
+            masked: false,
             payload_base64: None,
             payload_error: None,
         };
         match payload {
             Payload::Tombstone => {}
-            Payload::Decoded { record, schema_id, value } => {
-                (line.record, line.schema_id, line.payload) = (Some(record), Some(schema_id), Some(value));
+            Payload::Decoded { record, schema_id, value, masked } => {
+                (line.record, line.schema_id, line.payload) = (Some(record), schema_id, Some(value));
+                line.masked = masked;
             }
             Payload::Undecodable { reason } => {
                 line.payload_base64 = Some(STANDARD.encode(record.payload.as_deref().unwrap_or_default()));
@@ -132,6 +144,9 @@ impl RecordLine {
     /// # Errors
     /// Which part is not what it should be.
     pub(super) fn read(mut object: Map<String, Value>) -> Result<Self, String> {
+        if object.remove("masked").is_some_and(|masked| masked != Value::Bool(false)) {
+            return Err("`payload` is masked: read it again with --unmask to publish it".to_owned());
+        }
         let mut text = |name: &str| match object.remove(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -148,6 +163,7 @@ impl RecordLine {
             payload_error: text("payload_error")?,
             record: text("record")?,
             schema_id: None,
+            masked: false,
             key: Bytes::read(object.remove("key").unwrap_or_default()).map_err(|reason| format!("`key` {reason}"))?,
             headers: HeaderMap::read(object.remove("headers").unwrap_or_default())?,
             payload: object.remove("payload").filter(|payload| !payload.is_null()),
@@ -212,8 +228,9 @@ mod tests {
     fn a_line_names_the_event_and_shows_the_payload() {
         let payload = Payload::Decoded {
             record: "accounts.UserUpdated".to_owned(),
-            schema_id: 5,
+            schema_id: Some(5),
             value: serde_json::json!({"user_id": 42}),
+            masked: false,
         };
         let json = serde_json::to_value(RecordLine::new(&record(), payload)).unwrap();
         assert_eq!(json["event"], "accounts.UserUpdated");
@@ -242,5 +259,6 @@ mod tests {
         assert!(read(serde_json::json!({"headers": {"a": 5}, "payload": {}})).contains("`a`"));
         assert!(read(serde_json::json!({"headers": {}, "key": {"base64": "?"}, "payload": {}})).contains("`key`"));
         assert!(read(serde_json::json!({"headers": {}, "payload_base64": "?"})).contains("payload_base64"));
+        assert!(read(serde_json::json!({"headers": {}, "payload": {}, "masked": true})).contains("--unmask"));
     }
 }

@@ -9,7 +9,7 @@ use super::error::CliError;
 use super::printer::Printer;
 use super::settings::{DatabaseArguments, KafkaArguments, Settings};
 use crate::consumer::terminated;
-use crate::outbox::{KafkaProducers, Relay, RelayError, RelayOptions};
+use crate::outbox::{KafkaProducers, Relay, RelayError, RelayOptions, WakeListen};
 use crate::transport::kafka::{KafkaOptions, KafkaProducer, ProducerOptions, TopicError, topics};
 
 /// A topic that need not be there: asking for it shows that the brokers answer.
@@ -38,6 +38,14 @@ pub(super) struct RelayArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     timeout: u64,
 
+    /// Where services are to tell it of commits, by UDP: an IP address and a port, or off. Default: a port on the loopback.
+    #[arg(long, value_name = "ADDRESS:PORT", env = "TIDINGS_WAKE_LISTEN")]
+    wake_listen: Option<WakeListen>,
+
+    /// What services are to send to, where it is not where it listens: a host, or a host and a port.
+    #[arg(long, value_name = "HOST[:PORT]", env = "TIDINGS_WAKE_ADVERTISE")]
+    wake_advertise: Option<String>,
+
     #[command(flatten)]
     database: DatabaseArguments,
 
@@ -53,7 +61,9 @@ pub(super) async fn run(arguments: RelayArguments, settings: &Settings, printer:
     let database = database::connect(options).await?;
     let producers = producers(&kafka, service.as_deref(), Duration::from_secs(arguments.timeout.max(1))).await?;
     printer.note(&format!("relaying the outbox of {place} to {}", kafka.brokers()));
-    let options = RelayOptions::default().shutdown_timeout(Duration::from_secs(arguments.shutdown_timeout));
+    let mut options = RelayOptions::default().shutdown_timeout(Duration::from_secs(arguments.shutdown_timeout));
+    options = arguments.wake_listen.into_iter().fold(options, RelayOptions::wake_listen);
+    options = arguments.wake_advertise.into_iter().fold(options, RelayOptions::wake_advertise);
     let summary = Relay::new(&database, producers).options(options).run(terminated()).await;
     database.close().await;
     let summary = summary.map_err(|error| match error {

@@ -37,6 +37,11 @@ pub(super) struct Schemas {
 }
 
 impl Schemas {
+    /// The folder's files, those nearest to it first, whether there is a registry or not.
+    pub(super) fn present_files(&self) -> Result<Vec<SchemaFile>, CliError> {
+        self.folder.as_deref().map(read_folder).transpose().map(Option::unwrap_or_default)
+    }
+
     /// Of the registry, and make sure that it answers; else of the folder.
     pub(super) async fn open(
         settings: &Settings,

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tracing::Span;
 
@@ -27,6 +28,10 @@ enum Stage {
     Handler(HandlerFuture),
     Hooks(HandlerFuture),
 }
+
+#[derive(Debug, thiserror::Error)]
+#[error("the handler took longer than its timeout of {0:?}")]
+pub(crate) struct HandlerTimeout(pub(crate) Duration);
 
 #[derive(Debug, thiserror::Error)]
 #[error("the handler panicked: {0}")]
@@ -101,9 +106,14 @@ fn poll_guarded(delivery: &Delivery, future: &mut HandlerFuture, context: &mut C
     catch_unwind(poll).unwrap_or_else(|panic| Poll::Ready(panicked(&*panic)))
 }
 
-pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Outcome {
+fn panicked(panic: &(dyn Any + Send)) -> Outcome {
+    panic_error(panic).into()
+}
+
+/// What a panic says.
+pub(crate) fn panic_error(panic: &(dyn Any + Send)) -> HandlerError {
     let text =
         panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
     let message = text.unwrap_or_else(|| "with something other than text".to_owned());
-    Outcome::from(HandlerError::new(ErrorClass::Panic, HandlerPanic(message)))
+    HandlerError::new(ErrorClass::Panic, HandlerPanic(message))
 }

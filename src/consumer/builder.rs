@@ -248,7 +248,11 @@ impl ConsumerBuilder {
     /// What the dispatchers given so far handle.
     pub fn routes(&self) -> Vec<RouteListing> {
         let of_dispatcher = |(group, dispatcher): &(String, BoundDispatcher)| {
-            dispatcher.routes.iter().map(|route| RouteListing::new(group, dispatcher, route)).collect::<Vec<_>>()
+            dispatcher
+                .routes
+                .iter()
+                .map(|route| RouteListing::new(&self.options.service, group, dispatcher, route))
+                .collect::<Vec<_>>()
         };
         self.dispatchers.iter().flat_map(of_dispatcher).collect()
     }
@@ -301,8 +305,11 @@ impl ConsumerBuilder {
         let codec = self.codec.unwrap_or(codec);
         for (_, dispatcher) in &self.dispatchers {
             for route in &dispatcher.routes {
-                let learnt = codec.learn(route.info.payload.schema);
-                learnt.map_err(|source| BuildError::Schema { handler: route.info.handler, source })?;
+                let payloads = std::iter::successors(Some(&route.info.payload), |payload| payload.older);
+                for payload in payloads {
+                    let learnt = codec.learn(payload.schema);
+                    learnt.map_err(|source| BuildError::Schema { handler: route.info.handler, source })?;
+                }
             }
         }
         let plans = plans(&self.options, self.dispatchers)?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::key::KeyId;
 use super::parked::{ParkError, ParkedKey, ParkedRecord};
 use super::passed_over::NotRemembered;
+use super::places::Place;
 use crate::handoff::Reports;
 use crate::outcome::{HandlerError, Outcome};
 use crate::transport::{ProduceError, Written};
@@ -28,16 +29,10 @@ pub(crate) enum Finished {
     Fetched(Result<Vec<ParkedRecord>, ParkError>),
     /// Forgetting a key that has no parked events any more.
     Forgotten(Result<(), ParkError>),
+    /// The attempt was taken back before it began.
+    NotBegun,
     /// The task ended without saying how; it was cancelled, or the runtime shut down.
     Vanished,
-}
-
-/// Whether a task takes one of the places that bound how many handlers run at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    Taken,
-    /// Writing a dead letter takes none: however many there are, handlers go on.
-    None,
 }
 
 /// A task has ended. The epoch fences it: after a rebalance its partition may be somebody else's.
@@ -46,10 +41,13 @@ pub(crate) struct Completion {
     pub(crate) slot: usize,
     pub(crate) epoch: u64,
     pub(crate) key: KeyId,
-    pub(crate) place: Place,
     /// The handler it was an attempt of.
     pub(crate) route: Option<RouteId>,
     pub(crate) finished: Finished,
+    /// Whether the task has gone on to the key's next event.
+    pub(crate) goes_on: bool,
+    /// The place of an attempt that was not done: nobody begins in its place before it is settled.
+    pub(crate) place: Option<Place>,
 }
 
 /// Where a route stands: its topic's plan, and its place there.
@@ -66,6 +64,8 @@ pub(crate) enum Report {
     Requests(Result<Vec<ParkedKey>, ParkError>),
     /// A batch has ended; without outcomes, nobody knows how.
     Batch { id: u64, outcomes: Option<Vec<Outcome>> },
+    /// A place that the poll thread has waited for.
+    Place(Place),
 }
 
 /// Completions, on their way to the poll thread.
@@ -77,36 +77,58 @@ pub(crate) struct Duty {
     slot: usize,
     epoch: u64,
     key: Option<KeyId>,
-    place: Place,
     route: Option<RouteId>,
 }
 
 impl Duty {
-    pub(crate) fn new(completions: &Arc<Completions>, slot: usize, epoch: u64, key: KeyId, place: Place) -> Self {
-        Self { completions: Arc::clone(completions), slot, epoch, key: Some(key), place, route: None }
+    pub(crate) fn new(completions: &Arc<Completions>, slot: usize, epoch: u64, key: KeyId) -> Self {
+        Self { completions: Arc::clone(completions), slot, epoch, key: Some(key), route: None }
     }
 
-    /// For an attempt at a handler.
-    pub(crate) fn of_route(mut self, route: Option<RouteId>) -> Self {
-        self.route = route;
-        self
+    /// An attempt at this handler begins.
+    pub(crate) fn set_route(&mut self, route: RouteId) {
+        self.route = Some(route);
     }
 
-    pub(crate) fn finish(mut self, finished: Finished) {
-        self.send(finished);
+    pub(crate) fn finish(self, finished: Finished) {
+        self.finish_with(finished, None);
     }
 
-    fn send(&mut self, finished: Finished) {
-        if let Some(key) = self.key.take() {
-            let Self { slot, epoch, place, route, .. } = *self;
-            self.completions.push(Report::Task(Completion { slot, epoch, key, place, route, finished }));
+    /// The same, with the place of the attempt.
+    pub(crate) fn finish_with(mut self, finished: Finished, place: Option<Place>) {
+        if let Some(report) = self.take_report(finished, place) {
+            self.completions.push(report);
         }
+    }
+
+    /// The same, where the poll thread need not hear of it at once.
+    pub(crate) fn finish_quietly(mut self, finished: Finished) {
+        if let Some(report) = self.take_report(finished, None) {
+            self.completions.push_quietly(report);
+        }
+    }
+
+    /// This event is finished, and the task goes on to its key's next one.
+    pub(crate) fn go_on(&self, finished: Finished) {
+        if let Some(key) = self.key.clone() {
+            let Self { slot, epoch, route, .. } = *self;
+            let completion = Completion { slot, epoch, key, route, finished, goes_on: true, place: None };
+            self.completions.push_quietly(Report::Task(completion));
+        }
+    }
+
+    fn take_report(&mut self, finished: Finished, place: Option<Place>) -> Option<Report> {
+        let key = self.key.take()?;
+        let Self { slot, epoch, route, .. } = *self;
+        Some(Report::Task(Completion { slot, epoch, key, route, finished, goes_on: false, place }))
     }
 }
 
 impl Drop for Duty {
     fn drop(&mut self) {
-        self.send(Finished::Vanished);
+        if let Some(report) = self.take_report(Finished::Vanished, None) {
+            self.completions.push(report);
+        }
     }
 }
 
@@ -123,8 +145,8 @@ mod tests {
         let completions = Completions::new(Arc::new(move || {
             count.fetch_add(1, Ordering::Relaxed);
         }));
-        drop(Duty::new(&completions, 1, 2, KeyId::Alone(3), Place::Taken));
-        Duty::new(&completions, 1, 2, KeyId::Alone(4), Place::None).finish(Finished::Attempt(Outcome::Done));
+        drop(Duty::new(&completions, 1, 2, KeyId::Alone(3)));
+        Duty::new(&completions, 1, 2, KeyId::Alone(4)).finish(Finished::Attempt(Outcome::Done));
         let mut drained = Vec::new();
         completions.drain_into(&mut drained);
         let finished = |report: &Report| match report {

@@ -85,6 +85,16 @@ impl Gate {
         true
     }
 
+    /// Let `key` wait, however many do: it was let through before.
+    pub(crate) fn queue_again(&mut self, key: WaitingKey) {
+        self.waiting.push_back(key);
+    }
+
+    /// How many keys wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// The key that has waited longest, if an attempt may begin; it counts as running.
     pub(crate) fn next(&mut self, now: Duration) -> Option<WaitingKey> {
         if self.waiting.is_empty() || !self.pass_again(now) {
@@ -105,6 +115,11 @@ impl Gate {
     /// Whether only time opens it.
     pub(crate) fn is_shut(&self, now: Duration) -> bool {
         self.look_again.is_some_and(|again| now < again)
+    }
+
+    /// Whether nobody waits here, and nobody would who came without limits.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.breaker.is_closed()
     }
 
     /// Keys that may wait.

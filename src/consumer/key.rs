@@ -8,7 +8,9 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tokio::task::AbortHandle;
 
+use crate::consumer::chain::Recall;
 use crate::consumer::completions::RouteId;
+use crate::consumer::plan::BoundRoute;
 use crate::consumer::tenants::{Held, Place};
 use crate::dispatch::{Delivery, DeliveryContext, DeliveryParts};
 use crate::outcome::HandlerError;
@@ -42,6 +44,8 @@ pub(crate) struct Work {
     pub(crate) failure: Option<Box<Failure>>,
     /// Whether it comes from the parked store: its offset is behind it, and the store has to forget it.
     pub(crate) parked: bool,
+    /// Whether it shares no batch: one that it was in failed, and nobody knows for whose sake.
+    pub(crate) apart: bool,
     /// Whose it is, where that matters.
     pub(crate) tenant: Option<Held>,
     /// The place its tenant has in flight for it, until the attempt has it.
@@ -93,8 +97,24 @@ impl Work {
             first_attempt: None,
             failure: None,
             parked: false,
+            apart: false,
             tenant: None,
             place: None,
+        }
+    }
+
+    /// An attempt at the handler of `route` begins now.
+    pub(crate) fn begin_attempt(&mut self, route: &BoundRoute, now: Duration) {
+        self.attempts += 1;
+        self.first_attempt.get_or_insert(now);
+        self.delivery.begin_attempt(route.handler, self.attempts, route.order);
+    }
+
+    /// The attempt has not been made after all.
+    pub(crate) fn take_attempt_back(&mut self) {
+        self.attempts = self.attempts.saturating_sub(1);
+        if self.attempts == 0 {
+            self.first_attempt = None;
         }
     }
 
@@ -117,7 +137,7 @@ pub(crate) enum KeyState {
     #[default]
     Ready,
     /// A task works on this event; `run` is its number among those that run.
-    Running { work: Work, task: Option<AbortHandle>, run: usize },
+    Running { work: Work, task: Task, run: usize },
     /// This event is tried again when its timer fires.
     Pausing { work: Work },
     /// Its first waiting event can start once its handler's gate lets it.
@@ -130,4 +150,30 @@ pub(crate) enum KeyState {
     Unparking,
     /// It does nothing until it is told to: what it waits for failed, and is tried again when its timer fires.
     Resting,
+}
+
+/// A task that works on a key's event.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// It does one thing.
+    Alone(AbortHandle),
+    /// It handles the event, and goes on to those that wait behind it.
+    Chain(Arc<Recall>),
+}
+
+impl Task {
+    /// Cancel what it does.
+    pub(crate) fn cancel(&self) {
+        match self {
+            Self::Alone(task) => task.abort(),
+            Self::Chain(recall) => recall.cancel(),
+        }
+    }
+
+    /// Let it begin nothing more.
+    pub(crate) fn stop(&self) {
+        if let Self::Chain(recall) = self {
+            recall.stop();
+        }
+    }
 }

@@ -16,6 +16,9 @@ pub const ROUTES_VARIABLE: &str = "TIDINGS_ROUTES";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RouteListing {
+    /// The service. Empty where the listing is of a version that did not say.
+    #[serde(default)]
+    pub service: String,
     /// The consumer group.
     pub group: String,
     /// The dispatcher.
@@ -30,6 +33,9 @@ pub struct RouteListing {
     pub handler: String,
     /// The version the handler's payload type was written for.
     pub payload_version: String,
+    /// The Avro schema of the handler's payload type; null where the listing is of a version that did not say.
+    #[serde(default)]
+    pub payload_schema: serde_json::Value,
     /// Attempts before an event is given up.
     pub max_attempts: u32,
     /// What happens then.
@@ -68,7 +74,7 @@ fn by_key() -> String {
 }
 
 impl RouteListing {
-    pub(super) fn new(group: &str, dispatcher: &BoundDispatcher, route: &BoundRoute) -> Self {
+    pub(super) fn new(service: &str, group: &str, dispatcher: &BoundDispatcher, route: &BoundRoute) -> Self {
         let on_exhausted = match route.policy.on_exhausted {
             OnExhausted::DeadLetter => "dead_letter",
             OnExhausted::ParkKey => "park_key",
@@ -81,6 +87,7 @@ impl RouteListing {
         };
         let batch = |batch: BatchPolicy| BatchListing { max: batch.max, wait_ms: milliseconds(batch.wait) };
         Self {
+            service: service.to_owned(),
             group: group.to_owned(),
             dispatcher: dispatcher.name.to_owned(),
             source: dispatcher.source.clone(),
@@ -88,6 +95,7 @@ impl RouteListing {
             versions: route.info.versions.to_string(),
             handler: route.info.handler.to_owned(),
             payload_version: route.info.payload.version.to_owned(),
+            payload_schema: serde_json::from_str(route.info.payload.schema).unwrap_or_default(),
             max_attempts: route.policy.retry.max_attempts,
             on_exhausted: on_exhausted.to_owned(),
             timeout_ms: milliseconds(route.policy.timeout),

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use foldhash::fast::RandomState;
 
 use super::commit_metadata::CommitMetadata;
-use super::key::{KeyId, KeyQueue, KeyState};
+use super::key::{KeyId, KeyQueue, KeyState, Task};
 use super::offsets::OffsetTracker;
 use super::parked::ParkRequest;
 use crate::transport::{CommitOffset, TopicPartition};
@@ -61,8 +61,10 @@ pub(crate) struct Partition {
     pub(crate) parked: HashMap<Bytes, ParkedState, RandomState>,
     /// How many of them are being released, skipped or discarded.
     pub(crate) unparking: usize,
-    /// Tasks under way.
+    /// Tasks under way, also those that wait for a place.
     pub(crate) running: usize,
+    /// Whether its tasks were told that nothing more is to begin.
+    pub(crate) stopped: bool,
     /// Bytes held for it.
     pub(crate) buffered_bytes: usize,
     /// Whether there is something to commit, be it only above the committed offset.
@@ -87,6 +89,7 @@ impl Partition {
             parked: HashMap::default(),
             unparking: 0,
             running: 0,
+            stopped: false,
             buffered_bytes: 0,
             changed: false,
             committed: None,
@@ -141,11 +144,19 @@ impl Partition {
     }
 
     /// Cancel the tasks under way. Their events are not complete and will be delivered again.
-    pub(crate) fn abort(&mut self) {
-        for queue in self.keys.values() {
-            if let KeyState::Running { task: Some(task), .. } = &queue.state {
-                task.abort();
-            }
-        }
+    pub(crate) fn abort(&self) {
+        self.tasks().for_each(Task::cancel);
+    }
+
+    /// Let the tasks under way begin nothing more.
+    pub(crate) fn stop_tasks(&self) {
+        self.tasks().for_each(Task::stop);
+    }
+
+    fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.keys.values().filter_map(|queue| match &queue.state {
+            KeyState::Running { task, .. } => Some(task),
+            _ => None,
+        })
     }
 }

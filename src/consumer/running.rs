@@ -201,6 +201,12 @@ impl Consumer {
     }
 }
 
+/// The payloads that the client may hold of one partition. It counts nothing else, and a record's headers and the client's own
+/// notes come to several times as much: a quarter of the budget for payloads is about the budget for all of it.
+fn queue_bytes(budget: usize, partitions: u32) -> usize {
+    budget / 4 / partitions.max(1) as usize
+}
+
 /// Run a group's engine, and start it again when it fails in a way that a new one may not: as often as the options allow.
 async fn supervise(parts: Parts, partitions: u32) -> Result<(), StopReason> {
     let (clock, options) = (Arc::clone(&parts.clock), parts.options.clone());
@@ -209,9 +215,9 @@ async fn supervise(parts: Parts, partitions: u32) -> Result<(), StopReason> {
         let (name, runtime) = (Arc::clone(&parts.plan.group), parts.runtime.clone());
         let (parts_of_engine, options) = (parts.clone(), options.clone());
         let make = move || {
-            let budget = options.max_buffered_bytes / (partitions.max(1) as usize);
             let group = &parts_of_engine.plan.group;
-            let transport = KafkaConsumer::new(&options.kafka, group, options.start_from, budget)?;
+            let queue_bytes = queue_bytes(options.max_buffered_bytes, partitions);
+            let transport = KafkaConsumer::new(&options.kafka, group, options.start_from, queue_bytes)?;
             Engine::new(transport, parts_of_engine)
         };
         let ended = match spawn_thread(&name, runtime, make) {

@@ -170,7 +170,7 @@ impl fmt::Debug for SequenceWatch {
 
 /// The place of `record` in its stream; `None` for a fire-and-forget event. One pass over the headers: each look-up by name
 /// would be another.
-fn place(record: &Record) -> Option<Place<'_>> {
+pub(crate) fn place(record: &Record) -> Option<Place<'_>> {
     let (mut stream, mut sequence, mut epoch) = (None, None, 0);
     let mut event_id: &[u8] = &[];
     for header in record.headers.iter() {

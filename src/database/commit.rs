@@ -6,6 +6,7 @@ use super::open::{CommitFailure, OpenTransaction};
 use super::shards::guard::Keys;
 use super::transaction::{Buffer, sql_error};
 use super::{Database, Error, Saved};
+use crate::fault_point;
 
 /// Write `buffer` and commit, opening a transaction if none is open yet. `statements` run behind the entities.
 pub(super) async fn commit(
@@ -28,7 +29,7 @@ pub(super) async fn commit(
             return Err(error);
         }
     };
-    let keys = match Keys::of(database, events.keys().chain(of.as_deref())) {
+    let keys = match Keys::of(database, events.keys().chain(of.iter().map(String::as_str))) {
         Ok(keys) => keys,
         Err(error) => {
             if let Some(open) = open {
@@ -84,8 +85,9 @@ async fn end(
     keys: Keys,
     statements: Vec<String>,
 ) -> Result<(), Error> {
+    fault_point::reach("before commit");
     match open.commit(statements).await {
-        Ok(()) => {}
+        Ok(()) => fault_point::reach("after commit"),
         Err(CommitFailure::Statement(error)) if Failure::of(&error) == Failure::Duplicate => {
             return Err(match keys.elsewhere(database).await {
                 Some(elsewhere) => elsewhere,

@@ -9,7 +9,7 @@ use super::{Database, Error};
 use crate::envelope::rfc3339;
 use crate::event::{MAX_NAME_BYTES, Stream};
 use crate::outbox::bucket_of;
-use crate::publisher::{DeliveryMode, PreparedEvent, Publisher, ReadyEvent};
+use crate::publisher::{DeliveryMode, PreparedEvent, Publisher, ReadyEvent, Target};
 use crate::transport::Acks;
 
 /// The most rows of one insert: SQLite takes at most 500 terms of a compound select.
@@ -31,7 +31,7 @@ struct StreamUse {
 }
 
 enum Way {
-    Outbox(Vec<ReadyEvent>),
+    Outbox { events: Vec<ReadyEvent>, target: Target },
     Direct { events: Vec<PreparedEvent>, publisher: Publisher, acks: Acks },
 }
 
@@ -39,7 +39,8 @@ impl Way {
     /// The mode recorded with every stream.
     const fn name(&self) -> &'static str {
         match self {
-            Self::Outbox(_) => "outbox",
+            Self::Outbox { target: Target::Kafka, .. } => "outbox",
+            Self::Outbox { target: Target::Store, .. } => "store",
             Self::Direct { .. } => "direct",
         }
     }
@@ -51,7 +52,7 @@ impl Events {
         let mut streams = BTreeMap::new();
         let mut ready = Vec::with_capacity(events.len());
         let Some(publisher) = database.publisher.as_ref().filter(|_| !events.is_empty()) else {
-            return Ok(Self { streams, way: Way::Outbox(ready) });
+            return Ok(Self { streams, way: Way::Outbox { events: ready, target: Target::default() } });
         };
         for event in &events {
             let event = publisher.ready_to_record(event.clone()).await?;
@@ -61,17 +62,17 @@ impl Events {
         }
         let way = match publisher.mode() {
             DeliveryMode::Direct { acks } => Way::Direct { events, publisher: publisher.clone(), acks },
-            _ => Way::Outbox(ready),
+            mode => Way::Outbox { events: ready, target: mode.target().unwrap_or_default() },
         };
         Ok(Self { streams, way })
     }
 
-    /// One event for the outbox, completed already.
-    pub(super) fn recorded(event: ReadyEvent) -> Result<Self, Error> {
+    /// One event for the outbox, completed already, to be taken to `target`.
+    pub(super) fn recorded(event: ReadyEvent, target: Target) -> Result<Self, Error> {
         let mut streams = BTreeMap::new();
         check(&event)?;
         add(&mut streams, &event)?;
-        Ok(Self { streams, way: Way::Outbox(vec![event]) })
+        Ok(Self { streams, way: Way::Outbox { events: vec![event], target } })
     }
 
     /// The keys of their streams.
@@ -82,10 +83,13 @@ impl Events {
     /// What writes them: their streams' rows, then, in the outbox mode, theirs.
     pub(super) fn statements(&self, database: &Database) -> Vec<String> {
         let dialect = database.pool.dialect();
+        // The first takes the gate: one statement less, while the stream's row is not locked yet.
+        let mut gate = dialect.gate().filter(|_| matches!(self.way, Way::Outbox { .. }));
         let streams = self.streams.iter();
-        let mut statements: Vec<_> =
-            streams.map(|(stream, used)| self.stream_statement(dialect, &database.shard, stream, used)).collect();
-        let Way::Outbox(events) = &self.way else { return statements };
+        let mut statements: Vec<_> = streams
+            .map(|(stream, used)| self.stream_statement(dialect, &database.shard, stream, used, gate.take()))
+            .collect();
+        let Way::Outbox { events, target } = &self.way else { return statements };
 
         let mut written: BTreeMap<&Stream, u64> = BTreeMap::new();
         let mut rows = 0;
@@ -97,12 +101,12 @@ impl Events {
             match statements.last_mut() {
                 Some(sql) if rows > 0 && rows < ROWS_A_STATEMENT && sql.len() < BYTES_A_STATEMENT => {
                     sql.push_str(" UNION ALL ");
-                    push_row(dialect, sql, event, behind);
+                    push_row(dialect, sql, event, behind, *target);
                     rows += 1;
                 }
                 _ => {
                     let mut sql = format!("INSERT INTO tidings_outbox ({INSERTED_COLUMNS}) ");
-                    push_row(dialect, &mut sql, event, behind);
+                    push_row(dialect, &mut sql, event, behind, *target);
                     statements.push(sql);
                     rows = 1;
                 }
@@ -112,16 +116,28 @@ impl Events {
     }
 
     /// Lock the stream's row and raise its sequence; fail, by the table's check, where the row says something else.
-    fn stream_statement(&self, dialect: Dialect, shard: &str, stream: &Stream, used: &StreamUse) -> String {
+    fn stream_statement(
+        &self,
+        dialect: Dialect,
+        shard: &str,
+        stream: &Stream,
+        used: &StreamUse,
+        gate: Option<&str>,
+    ) -> String {
         // Without the outbox there is no sequence.
-        let events = if matches!(self.way, Way::Outbox(_)) { used.events } else { 0 };
+        let events = if matches!(self.way, Way::Outbox { .. }) { used.events } else { 0 };
         let (name, shard) = (dialect.text(stream.as_str()), dialect.text(shard));
         let (mode, key) = (dialect.text(self.way.name()), dialect.text(&used.key));
+        let values = match gate {
+            // A count is a row even if the gate's is missing.
+            Some(gate) => format!("SELECT {name}, {shard}, {mode}, {key}, {events} + 0 * COUNT(slot) {gate}"),
+            None => format!("VALUES ({name}, {shard}, {mode}, {key}, {events})"),
+        };
+        let on_duplicate = dialect.on_duplicate();
         format!(
-            "INSERT INTO tidings_stream (stream, shard, mode, partition_key, sequence) \
-             VALUES ({name}, {shard}, {mode}, {key}, {events}) {} sequence = \
-             CASE WHEN shard = {shard} AND mode = {mode} AND partition_key = {key} THEN sequence + {events} ELSE -1 END",
-            dialect.on_duplicate(),
+            "INSERT INTO tidings_stream (stream, shard, mode, partition_key, sequence) {values} {on_duplicate} sequence = \
+             CASE WHEN tidings_stream.shard = {shard} AND tidings_stream.mode = {mode} AND tidings_stream.partition_key = {key} \
+             THEN tidings_stream.sequence + {events} ELSE -1 END"
         )
     }
 
@@ -148,7 +164,7 @@ impl Events {
     /// Wake the relay, or send what goes there directly.
     pub(super) async fn after_commit(self, database: &Database) {
         match self.way {
-            Way::Outbox(events) => {
+            Way::Outbox { events, .. } => {
                 database.wake.committed(events.iter().map(|event| bucket_of(&event.envelope.key)));
             }
             Way::Direct { events, publisher, acks } => {
@@ -197,10 +213,10 @@ fn add(streams: &mut BTreeMap<Stream, StreamUse>, event: &ReadyEvent) -> Result<
 }
 
 const INSERTED_COLUMNS: &str = "bucket, event_id, topic, stream, epoch, sequence, partition_key, source, event_type, \
-     schema_version, occurred_at, recorded_at, correlation_id, causation_id, data_schema, traceparent, tracestate, payload";
+     schema_version, occurred_at, recorded_at, correlation_id, causation_id, data_schema, traceparent, tracestate, target, payload";
 
 /// One row of the outbox, with its sequence taken from the stream's row: `behind` the last one given out.
-fn push_row(dialect: Dialect, sql: &mut String, event: &ReadyEvent, behind: u64) {
+fn push_row(dialect: Dialect, sql: &mut String, event: &ReadyEvent, behind: u64, target: Target) {
     let envelope = &event.envelope;
     let sequence = dialect.padded(&format!("s.sequence - {behind}"));
     // Writing to a `String` cannot fail.
@@ -226,7 +242,7 @@ fn push_row(dialect: Dialect, sql: &mut String, event: &ReadyEvent, behind: u64)
     dialect.push_text(sql, &envelope.traceparent);
     sql.push_str(", ");
     dialect.push_optional_text(sql, envelope.tracestate.as_deref());
-    sql.push_str(", ");
+    let _ = write!(sql, ", '{}', ", target.as_str());
     dialect.push_bytes(sql, &event.payload);
     sql.push_str(" FROM tidings_stream s WHERE s.stream = ");
     dialect.push_text(sql, envelope.stream.as_str());

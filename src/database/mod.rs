@@ -47,7 +47,7 @@ pub mod inbox;
 mod migrate;
 #[cfg(feature = "mysql")]
 mod mysql;
-mod open;
+pub(crate) mod open;
 mod options;
 pub(crate) mod pool;
 mod recorder;
@@ -61,9 +61,15 @@ pub use atomically::{Locking, TransactionOptions};
 pub use connection::Connection;
 pub use entity::{DeleteEntity, Entity, Saved, Versioned};
 pub use error::Error;
+#[cfg(feature = "mysql")]
+pub(crate) use error::Failure;
+#[cfg(all(any(feature = "consumer", feature = "store"), any(feature = "mysql", feature = "sqlite")))]
+pub(crate) use error::check_name;
 #[cfg(all(feature = "consumer", any(feature = "mysql", feature = "sqlite")))]
-pub(crate) use error::{check_name, may_run_again};
+pub(crate) use error::may_run_again;
 pub use inbox::Inbox;
+#[cfg(feature = "store")]
+pub(crate) use migrate::TableSet;
 pub use options::DatabaseOptions;
 pub use pool::Database;
 pub use shards::Shards;

@@ -38,11 +38,12 @@ impl Database {
         let options = options.bounded();
         super::error::check_name("shard", &options.shard, 64)?;
         let pool = Pool::connect(&options).await?;
+        let wake = Arc::new(Wake::new(&pool));
         let database = Self {
             pool,
             shard: options.shard.as_str().into(),
             publisher: None,
-            wake: Arc::default(),
+            wake,
             options: TransactionOptions::default(),
             map: None,
         };
@@ -126,7 +127,7 @@ impl fmt::Debug for Database {
 }
 
 /// Connections of one kind.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) enum Pool {
     #[cfg(feature = "mysql")]
     MySql(sqlx::MySqlPool),
@@ -228,7 +229,7 @@ impl Row {
     );
     column!(
         /// A number or `NULL`.
-        #[cfg(feature = "consumer")]
+        #[cfg(any(feature = "consumer", feature = "store"))]
         optional_integer -> Option<i64>
     );
     column!(

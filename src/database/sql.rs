@@ -59,6 +59,16 @@ impl Dialect {
         }
     }
 
+    /// The database's own time, in seconds since 1970.
+    pub(crate) const fn unix_seconds(self) -> &'static str {
+        match self {
+            #[cfg(feature = "mysql")]
+            Self::MySql => "UNIX_TIMESTAMP()",
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite => "unixepoch('now')",
+        }
+    }
+
     /// A number of `expression`, padded to 20 digits.
     pub(crate) fn padded(self, expression: &str) -> String {
         match self {
@@ -76,6 +86,54 @@ impl Dialect {
             Self::MySql => "ON DUPLICATE KEY UPDATE",
             #[cfg(feature = "sqlite")]
             Self::Sqlite => "ON CONFLICT DO UPDATE SET",
+        }
+    }
+
+    /// The value that an insert had for `column`, behind [`on_duplicate`](Self::on_duplicate).
+    #[cfg(feature = "store")]
+    pub(crate) fn inserted(self, column: &str) -> String {
+        match self {
+            // MariaDB knows no other way.
+            #[cfg(feature = "mysql")]
+            Self::MySql => format!("VALUES({column})"),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite => format!("excluded.{column}"),
+        }
+    }
+
+    /// Says that a query of the outbox goes by bucket and id, whatever the statistics of a table that fills and empties say.
+    pub(crate) const fn by_primary_key(self) -> &'static str {
+        match self {
+            #[cfg(feature = "mysql")]
+            Self::MySql => "FORCE INDEX (PRIMARY)",
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite => "",
+        }
+    }
+
+    /// Of what to select a `slot`, so that a gate is taken, shared, until the transaction ends: to be done before rows of the outbox
+    /// get their ids. Which of the two it is changes four times a second, so that each is free now and then. SQLite, with its one
+    /// writer at a time, has none.
+    pub(crate) const fn gate(self) -> Option<&'static str> {
+        match self {
+            #[cfg(feature = "mysql")]
+            Self::MySql => Some(
+                "FROM tidings_outbox_gate WHERE slot = MICROSECOND(UTC_TIMESTAMP(6)) DIV 250000 % 2 LOCK IN SHARE MODE",
+            ),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite => None,
+        }
+    }
+
+    /// Behind a query: lock what it finds until the transaction ends.
+    #[cfg(feature = "store")]
+    pub(crate) const fn for_update(self) -> &'static str {
+        match self {
+            #[cfg(feature = "mysql")]
+            Self::MySql => "FOR UPDATE",
+            // It has one writer at a time.
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite => "",
         }
     }
 

@@ -49,8 +49,8 @@ pub(super) struct Buffer {
     /// The first thing of the framework's own that failed. It decides, whatever the closure makes of it.
     failure: Option<Error>,
     versions: FxHashMap<EntityId, u64>,
-    /// The key whose shard this has to be, where there are several.
-    pub(super) of: Option<String>,
+    /// The keys whose shard this has to be, where there are several.
+    pub(super) of: Vec<String>,
     ended: bool,
 }
 
@@ -68,13 +68,14 @@ pub(super) struct Ended {
 
 impl Transaction {
     pub(super) fn new(database: &Database, of: Option<&str>) -> Self {
-        let (database, buffer) = (database.clone(), Mutex::new(Buffer::of(of)));
+        let (database, buffer) =
+            (database.clone(), Mutex::new(Buffer::of(of.map(str::to_owned).into_iter().collect())));
         let shared = Shared { database, buffer, open: Arc::default(), locks_reads: false };
         Self { shared: Arc::new(shared) }
     }
 
-    /// A transaction that is open already, a handler's. `of` is the key whose shard this has to be.
-    pub(super) fn opened(database: &Database, open: OpenTransaction, of: Option<&str>) -> Self {
+    /// A transaction that is open already, a handler's. `of` are the keys whose shard this has to be.
+    pub(super) fn opened(database: &Database, open: OpenTransaction, of: Vec<String>) -> Self {
         let shared = Shared {
             database: database.clone(),
             buffer: Mutex::new(Buffer::of(of)),
@@ -252,8 +253,8 @@ impl Transaction {
 }
 
 impl Buffer {
-    fn of(key: Option<&str>) -> Self {
-        Self { of: key.map(str::to_owned), ..Self::default() }
+    fn of(keys: Vec<String>) -> Self {
+        Self { of: keys, ..Self::default() }
     }
 
     fn fail(&mut self, error: Error) {

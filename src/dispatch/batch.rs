@@ -17,7 +17,7 @@ pub type BatchFuture = Pin<Box<dyn Future<Output = Vec<Outcome>> + Send>>;
     note = "use `Vec<Message>` or another `Vec` of what `FromDelivery` is implemented for, or `State<T>`"
 )]
 pub trait FromDeliveries: Sized + Send {
-    /// Whether taking it opens transactions; see [`FromDelivery::USES_TRANSACTION`]. Default: `false`.
+    /// Whether taking it opens the batch's `Transaction`; see [`FromDelivery::USES_TRANSACTION`]. Default: `false`.
     const USES_TRANSACTION: bool = false;
 
     /// Take the value.
@@ -25,7 +25,14 @@ pub trait FromDeliveries: Sized + Send {
 }
 
 impl<T: FromDelivery> FromDeliveries for Vec<T> {
-    const USES_TRANSACTION: bool = T::USES_TRANSACTION;
+    /// Not one for each event: each would wait for the other's lock where two events have one stream.
+    const USES_TRANSACTION: bool = {
+        assert!(
+            !T::USES_TRANSACTION,
+            "a handler of batches has one transaction for all of its events: take `tx: Transaction`, not a `Vec` of what opens one"
+        );
+        false
+    };
 
     async fn from_deliveries(deliveries: &[Delivery]) -> Result<Self, HandlerError> {
         let mut values = Self::with_capacity(deliveries.len());
@@ -54,7 +61,7 @@ pub(crate) struct OutcomesMissing {
     pub(crate) outcomes: usize,
 }
 
-/// An error that all events of a batch share.
+/// An error that all events of a batch share: nobody knows which of them it is about.
 #[derive(Debug, Clone)]
 struct SharedError(Arc<HandlerError>);
 
@@ -70,8 +77,23 @@ impl std::error::Error for SharedError {
     }
 }
 
+/// The transaction of the batch was rolled back for another of its events, or for nobody knows which: this one has to be handled
+/// again.
+#[derive(Debug, thiserror::Error)]
+#[error("the batch was rolled back because another of its events failed")]
+pub(crate) struct RolledBack;
+
+/// Whether an event has this error only because its batch was rolled back.
+pub(crate) fn is_rolled_back(error: &HandlerError) -> bool {
+    error.source().is::<RolledBack>()
+}
+
 /// What a handler of batches may return: nothing or `Ok(())` when all events are done, an error when none is, or an outcome for
 /// each event, in their order.
+///
+/// **An error for all of them blames none.** The events are tried again one by one, each in a batch of its own, and nothing is held
+/// against them: only what fails by itself has used up an attempt. So one poisoned event is found, and given up alone. A panic, a
+/// timeout and an extractor's error are such errors, too; one that says `Unavailable` has all of them tried again together.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an outcome of a batch",
     label = "a handler of batches cannot return this",
@@ -107,6 +129,11 @@ impl<T: IntoOutcomes, E: Into<HandlerError>> IntoOutcomes for Result<T, E> {
     }
 }
 
+/// The error that a batch shares, where `error` is one.
+pub(crate) fn shared(error: &HandlerError) -> Option<&HandlerError> {
+    error.source().downcast_ref::<SharedError>().map(|shared| &*shared.0)
+}
+
 /// The same error for each of the events.
 pub(crate) fn failed(error: HandlerError, events: usize) -> Vec<Outcome> {
     let class = error.class();
@@ -124,7 +151,9 @@ mod tests {
         let outcomes = error.into_outcomes(3);
         assert_eq!(outcomes.len(), 3);
         for outcome in outcomes {
-            assert!(matches!(outcome, Outcome::Retry { error, .. } if error.is_terminal() && error.chain() == "away"));
+            let Outcome::Retry { error, .. } = outcome else { panic!("{outcome:?}") };
+            assert_eq!((error.is_terminal(), error.chain()), (true, "away".to_owned()));
+            assert!(shared(&error).is_some());
         }
     }
 

@@ -4,6 +4,8 @@ use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -55,6 +57,13 @@ struct Shared {
 
 /// Runs between a handler's return and the event's completion; may change the outcome. A handler's transaction commits here.
 pub type CompletionHook = Box<dyn FnOnce(Outcome) -> BoxFuture<'static, Outcome> + Send>;
+
+/// The same for several deliveries of a batch, with an outcome each. The transaction of a batch commits here.
+pub(crate) type BatchHook = Box<dyn FnOnce(Vec<Outcome>) -> BoxFuture<'static, Vec<Outcome>> + Send>;
+
+/// What each of the deliveries keeps that a batch's hook is for.
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+struct SharedHook(Mutex<Option<BatchHook>>);
 
 impl Delivery {
     /// A delivery of these parts.
@@ -133,6 +142,58 @@ impl Delivery {
             outcome = hook(outcome).await;
         }
         outcome
+    }
+
+    /// The same for a batch. What `deliveries` have in common is completed last.
+    pub async fn complete_all(deliveries: &[Self], outcomes: Vec<Outcome>) -> Vec<Outcome> {
+        let mut completed = Vec::with_capacity(outcomes.len());
+        for (delivery, outcome) in deliveries.iter().zip(outcomes) {
+            completed.push(delivery.complete(outcome).await);
+        }
+        match Self::take_batch_hook(deliveries) {
+            Some(hook) => hook(completed).await,
+            None => completed,
+        }
+    }
+
+    /// Run `hook` once for all of `deliveries`, behind the hooks of each. One hook a batch: a later one takes an earlier one's place.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub(crate) fn on_batch_completion(deliveries: &[Self], hook: BatchHook) {
+        let hook = Arc::new(SharedHook(Mutex::new(Some(hook))));
+        for delivery in deliveries {
+            delivery.share_value(Arc::clone(&hook));
+        }
+    }
+
+    /// What is left to do for `deliveries`, those of a batch, together. It takes and returns the outcomes of all of them, and
+    /// leaves those alone that it is not for. Handed out once.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub(crate) fn take_batch_hook(deliveries: &[Self]) -> Option<BatchHook> {
+        let shared = |delivery: &Self| delivery.shared_value::<SharedHook>();
+        let hook = deliveries.iter().find_map(|delivery| shared(delivery)?.0.lock().take())?;
+        let concerned: Vec<bool> = deliveries.iter().map(|delivery| shared(delivery).is_some()).collect();
+        Some(Box::new(move |outcomes| {
+            async move {
+                let (mut its_own, mut places) = (Vec::new(), Vec::with_capacity(outcomes.len()));
+                for (outcome, concerned) in outcomes.into_iter().zip(concerned) {
+                    if concerned {
+                        its_own.push(outcome);
+                        places.push(None);
+                    } else {
+                        places.push(Some(outcome));
+                    }
+                }
+                let mut completed = hook(its_own).await.into_iter();
+                places.into_iter().filter_map(|place| place.or_else(|| completed.next())).collect()
+            }
+            .boxed()
+        }))
+    }
+
+    /// Without a database, nothing is.
+    #[cfg(not(any(feature = "mysql", feature = "sqlite")))]
+    pub(crate) const fn take_batch_hook(_deliveries: &[Self]) -> Option<BatchHook> {
+        None
     }
 
     /// What an extractor keeps for the others of this attempt.

@@ -12,8 +12,10 @@ mod route;
 mod router;
 mod versions;
 
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+pub(crate) use batch::RolledBack;
 pub use batch::{BatchFuture, FromDeliveries, IntoOutcomes};
-pub(crate) use batch::{OutcomesMissing, failed};
+pub(crate) use batch::{OutcomesMissing, failed, is_rolled_back, shared};
 pub use delivery::{CompletionHook, Delivery, DeliveryContext, DeliveryParts, Extensions};
 pub use extract::{FromDelivery, Message, RecordHeaders, State};
 pub use limits::{BatchPolicy, BreakerOverrides, BreakerPolicy, DeliveryOrder, Limits};

@@ -71,12 +71,19 @@ pub struct PayloadInfo {
     pub version: &'static str,
     /// Its Avro schema, as JSON.
     pub schema: &'static str,
+    /// The type of the version before, whose events become this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub older: Option<&'static Self>,
 }
 
 impl PayloadInfo {
     /// What `E` says of itself.
     pub const fn of<E: crate::Event>() -> Self {
-        Self { event: E::NAME, version: E::VERSION, schema: E::SCHEMA }
+        let older = match E::UPCASTS {
+            Some(upcasts) => Some(upcasts.older()),
+            None => None,
+        };
+        Self { event: E::NAME, version: E::VERSION, schema: E::SCHEMA, older }
     }
 }
 

@@ -88,7 +88,7 @@ mod tests {
             docs: "",
             policy: Policy::INHERIT,
             own: Policy::INHERIT,
-            payload: PayloadInfo { event, version: "1.0.0", schema: "" },
+            payload: PayloadInfo { event, version: "1.0.0", schema: "", older: None },
             uses_transaction: false,
             batch: None,
         }

@@ -3,7 +3,7 @@
 use crate::database::pool::Pool;
 
 /// A warning for each setting that cannot keep the outbox's promise.
-pub(super) async fn warnings(pool: &Pool) -> Result<Vec<String>, sqlx::Error> {
+pub(crate) async fn warnings(pool: &Pool) -> Result<Vec<String>, sqlx::Error> {
     match pool {
         #[cfg(feature = "mysql")]
         Pool::MySql(_) => {

@@ -2,30 +2,35 @@
 //!
 //! Each key belongs to one of 256 buckets, and each bucket to one [`Relay`] at a time. The relay reads rows, writes them to
 //! Kafka, and deletes exactly those that Kafka acknowledged: no cursor moves past a row that commits late. A row that Kafka
-//! refuses is moved to `tidings_outbox_parked`, and its stream goes on.
+//! refuses is moved to `tidings_outbox_parked`; what comes behind it in its stream follows it there, and all other streams go on.
 //!
 //! An event is published at least once. A repeat has the same sequence as the first time.
 
 mod bucket;
-mod durability;
+pub(crate) mod durability;
+mod epochs;
 mod health;
 mod lease;
 mod options;
 mod order;
+mod parked;
 mod pipeline;
 mod producers;
 mod relay;
 mod row;
 mod running;
+mod settled;
 mod share;
 mod status;
 mod table;
 mod wake;
 
 pub use bucket::{BUCKETS, bucket_of};
+pub use epochs::{Streams, count_streams, raise_epochs};
 pub use health::{OutboxHealth, OutboxLimits, health};
-pub use options::RelayOptions;
+pub use options::{RelayOptions, UnknownWakeListen, WakeListen};
+pub use parked::{ParkedEvent, ParkedStream, Released, parked, parked_streams, retry_parked, skip_parked};
 pub use producers::{KafkaProducers, ProducerFactory};
 pub use relay::{Relay, RelayError, RelayHandle, RelaySummary};
-pub use status::{BucketStatus, OutboxStatus, ParkedEvent, parked, status};
+pub use status::{BucketStatus, OutboxStatus, status};
 pub(crate) use wake::Wake;

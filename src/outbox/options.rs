@@ -1,5 +1,7 @@
 //! How a relay works.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -13,6 +15,9 @@ use serde::Deserialize;
 /// | `fetch_rows` | 2,048 | rows |
 /// | `min_poll_ms` | 5 | milliseconds |
 /// | `max_poll_ms` | 100 | milliseconds |
+/// | `idle_poll_ms` | 1,000 | milliseconds |
+/// | `wake_listen` | `127.0.0.1:0` | an address and a port, or `off` |
+/// | `wake_advertise` | none: where it listens | `HOST` or `HOST:PORT` |
 /// | `lease_ttl_ms` | 10,000 | milliseconds |
 /// | `shutdown_timeout_ms` | 10,000 | milliseconds |
 /// | `remembered_streams` | 200,000 | streams |
@@ -28,6 +33,10 @@ pub struct RelayOptions {
     pub(crate) min_poll: Duration,
     #[serde(rename = "max_poll_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) max_poll: Duration,
+    #[serde(rename = "idle_poll_ms", deserialize_with = "crate::milliseconds::deserialize")]
+    pub(crate) idle_poll: Duration,
+    pub(crate) wake_listen: WakeListen,
+    pub(crate) wake_advertise: Option<String>,
     #[serde(rename = "lease_ttl_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) lease_ttl: Duration,
     #[serde(rename = "shutdown_timeout_ms", deserialize_with = "crate::milliseconds::deserialize")]
@@ -46,6 +55,9 @@ impl Default for RelayOptions {
             fetch_rows: 2_048,
             min_poll: Duration::from_millis(5),
             max_poll: Duration::from_millis(100),
+            idle_poll: Duration::from_secs(1),
+            wake_listen: WakeListen::default(),
+            wake_advertise: None,
             lease_ttl: Duration::from_secs(10),
             shutdown_timeout: Duration::from_secs(10),
             remembered_streams: 200_000,
@@ -74,15 +86,37 @@ impl RelayOptions {
         self
     }
 
-    /// How soon to look again after rows were found. Default: 5 ms. A commit in this process is seen at once anyway.
+    /// How soon to look again after rows were found that nobody had told of. Default: 5 ms. What is told is seen at once anyway.
     pub fn min_poll(mut self, pause: Duration) -> Self {
         self.min_poll = pause.max(Duration::from_millis(1));
         self
     }
 
-    /// How soon to look again when nothing happens. Default: 100 ms.
+    /// How soon to look again when nothing happens, while there is reason to think that commits are not told of: for ten minutes
+    /// after rows were found that nobody had told of. Default: 100 ms.
     pub fn max_poll(mut self, pause: Duration) -> Self {
         self.max_poll = pause.max(Duration::from_millis(1));
+        self
+    }
+
+    /// How soon to look again when nothing happens and every commit has been told of. Default: 1 s.
+    pub fn idle_poll(mut self, pause: Duration) -> Self {
+        self.idle_poll = pause.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Where to be told of commits in other processes, by UDP. Default: a port of the system's choice on the loopback. Relays that
+    /// serve other machines name an address that these can reach; what is sent there is checked, and can do no more than make the
+    /// relay look.
+    pub fn wake_listen(mut self, listen: WakeListen) -> Self {
+        self.wake_listen = listen;
+        self
+    }
+
+    /// What to tell others to send to, where it is not where the relay [listens](Self::wake_listen): a host, or a host and a port.
+    /// Default: where it listens.
+    pub fn wake_advertise(mut self, place: impl Into<String>) -> Self {
+        self.wake_advertise = Some(place.into());
         self
     }
 
@@ -125,14 +159,64 @@ impl RelayOptions {
     /// As the setters would have it: a file may say 0.
     pub(crate) fn bounded(self) -> Self {
         let Self { max_in_flight_rows, max_in_flight_bytes, fetch_rows, .. } = self;
-        let Self { min_poll, max_poll, lease_ttl, report_interval, .. } = self;
+        let Self { min_poll, max_poll, idle_poll, lease_ttl, report_interval, .. } = self;
         self.max_in_flight_rows(max_in_flight_rows)
             .max_in_flight_bytes(max_in_flight_bytes)
             .fetch_rows(fetch_rows)
             .min_poll(min_poll)
             .max_poll(max_poll)
+            .idle_poll(idle_poll)
             .lease_ttl(lease_ttl)
             .report_interval(report_interval)
+    }
+}
+
+/// Where a relay is told of commits in other processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum WakeListen {
+    /// On this address. Written `HOST:PORT`, in numbers; port 0 lets the system choose.
+    On(SocketAddr),
+    /// Nowhere: it looks by itself, every [`max_poll`](RelayOptions::max_poll). Written `off`.
+    Off,
+}
+
+impl WakeListen {
+    pub(crate) const fn address(self) -> Option<SocketAddr> {
+        match self {
+            Self::On(address) => Some(address),
+            Self::Off => None,
+        }
+    }
+}
+
+impl Default for WakeListen {
+    fn default() -> Self {
+        Self::On(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0))
+    }
+}
+
+/// A text that says not where to listen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no address to listen on: write an IP address and a port, such as 10.0.0.1:7000, or off")]
+pub struct UnknownWakeListen(String);
+
+impl FromStr for WakeListen {
+    type Err = UnknownWakeListen;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWakeListen> {
+        match text {
+            "off" => Ok(Self::Off),
+            _ => text.parse().map(Self::On).map_err(|_| UnknownWakeListen(text.to_owned())),
+        }
+    }
+}
+
+impl TryFrom<String> for WakeListen {
+    type Error = UnknownWakeListen;
+
+    fn try_from(text: String) -> Result<Self, UnknownWakeListen> {
+        text.parse()
     }
 }
 
@@ -144,6 +228,7 @@ mod tests {
     fn options_are_read_by_the_names_documented() {
         let options: RelayOptions = serde_json::from_str(
             r#"{"max_in_flight_rows": 1, "max_in_flight_bytes": 2, "fetch_rows": 3, "min_poll_ms": 4, "max_poll_ms": 5,
+                "idle_poll_ms": 10, "wake_listen": "10.0.0.1:7000", "wake_advertise": "relay-1.example",
                 "lease_ttl_ms": 6000, "shutdown_timeout_ms": 7, "remembered_streams": 8, "report_interval_ms": 9000,
                 "check_durability": false}"#,
         )
@@ -154,6 +239,9 @@ mod tests {
             .fetch_rows(3)
             .min_poll(Duration::from_millis(4))
             .max_poll(Duration::from_millis(5))
+            .idle_poll(Duration::from_millis(10))
+            .wake_listen(WakeListen::On("10.0.0.1:7000".parse().unwrap()))
+            .wake_advertise("relay-1.example")
             .lease_ttl(Duration::from_secs(6))
             .shutdown_timeout(Duration::from_millis(7))
             .remembered_streams(8)

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
 
-use super::row::{OutboxRow, Position};
+use super::row::{OutboxRow, Position, RowId};
 use crate::event::Stream;
 
 /// The last position published of each stream, and the rows that wait for a second look.
@@ -26,8 +26,8 @@ pub(super) struct StreamOrder {
 pub(super) struct Admitted {
     /// To be published now, in this order.
     pub(super) publish: Vec<OutboxRow>,
-    /// To be looked at again; the bucket of each.
-    pub(super) waiting: Vec<u8>,
+    /// To be looked at again.
+    pub(super) waiting: Vec<RowId>,
 }
 
 impl StreamOrder {
@@ -61,9 +61,9 @@ impl StreamOrder {
 
         let mut admitted = Admitted::default();
         // Each stream takes its own slots, in the order of its positions.
-        let slots: Vec<(Stream, u8)> = rows.iter().map(|row| (row.stream.clone(), row.id.bucket)).collect();
+        let slots: Vec<Stream> = rows.iter().map(|row| row.stream.clone()).collect();
         let mut rows: Vec<Option<OutboxRow>> = rows.into_iter().map(Some).collect();
-        for (stream, bucket) in slots {
+        for stream in slots {
             let next = streams.get_mut(&stream).and_then(VecDeque::pop_front);
             let Some(row) = next.and_then(|index| rows[index].take()) else { continue };
             if self.may_follow(&stream, row.position) {
@@ -75,11 +75,12 @@ impl StreamOrder {
                     self.waiting.clear();
                 }
                 self.waiting.insert(stream.clone(), row.position);
-                admitted.waiting.push(bucket);
+                admitted.waiting.push(row.id);
                 // And so do its successors.
                 streams.remove(&stream);
             }
         }
+        admitted.waiting.extend(rows.into_iter().flatten().map(|row| row.id));
         admitted
     }
 
@@ -147,7 +148,7 @@ mod tests {
         // 3 is shown without 2, which had committed before it.
         let torn = order.admit(rows(&[(3, "A/1", 3), (4, "A/1", 4)]));
         assert_eq!(published(&torn), []);
-        assert_eq!(torn.waiting.len(), 1);
+        assert_eq!(torn.waiting.len(), 2);
         let whole = order.admit(rows(&[(2, "A/1", 2), (3, "A/1", 3), (4, "A/1", 4)]));
         assert_eq!(published(&whole), pairs(&[("A/1", 2), ("A/1", 3), ("A/1", 4)]));
     }

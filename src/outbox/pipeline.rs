@@ -1,6 +1,6 @@
 //! The rows a relay has read and not yet deleted, from the queue to the acknowledgement.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -9,12 +9,17 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use rustc_hash::FxHashMap;
 
 use super::bucket::BUCKETS;
-use super::row::{OutboxRow, RowId};
+use super::parked::Refused;
+use super::row::{OutboxRow, Position, RowId};
 use super::wake::BucketSet;
+use crate::event::Stream;
+use crate::telemetry::spans;
 use crate::transport::{ProduceError, Producer, Written};
 
 /// The most rows deleted at once.
 const DELETED_AT_ONCE: usize = 4_096;
+/// The most rows parked at once.
+const PARKED_AT_ONCE: usize = 256;
 
 /// What became of a row that was handed to the producer.
 #[derive(Debug)]
@@ -32,13 +37,30 @@ pub(super) struct Pipeline {
     queue: VecDeque<OutboxRow>,
     sends: FuturesUnordered<BoxFuture<'static, Sent>>,
     acknowledged: Vec<RowId>,
-    refused: VecDeque<(RowId, String)>,
+    refused: VecDeque<Refused>,
+    /// Streams of which rows are to be parked, or were when the read under way began: it does not show what became of them.
+    holding: FxHashMap<Stream, Hold>,
+}
+
+/// The rows of a stream that hold back what comes behind them, whatever the table says.
+#[derive(Default)]
+struct Hold {
+    to_park: BTreeSet<Position>,
+    dealt_with: BTreeSet<Position>,
+}
+
+impl Hold {
+    fn first(&self) -> Option<&Position> {
+        self.to_park.first().into_iter().chain(self.dealt_with.first()).min()
+    }
 }
 
 struct Known {
     /// Counted while it is queued or in flight.
     bytes: usize,
     stage: Stage,
+    stream: Stream,
+    position: Position,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,6 +82,7 @@ impl Pipeline {
             sends: FuturesUnordered::new(),
             acknowledged: Vec::new(),
             refused: VecDeque::new(),
+            holding: FxHashMap::default(),
         }
     }
 
@@ -68,10 +91,26 @@ impl Pipeline {
         for row in rows {
             let bytes = row.bytes();
             self.bytes += bytes;
-            self.a_bucket[usize::from(row.id.bucket)] += 1;
-            self.known.insert(row.id, Known { bytes, stage: Stage::Queued });
+            self.know(&row, bytes, Stage::Queued);
             self.queue.push_back(row);
         }
+    }
+
+    /// Take in a row that waits for an earlier one of its stream: it is to be parked behind it.
+    pub(super) fn follow(&mut self, row: &OutboxRow) {
+        self.know(row, 0, Stage::Settled);
+        self.to_park(row.id, row.stream.clone(), row.position, None);
+    }
+
+    /// Whether an earlier row of its stream was refused, by all that is known here.
+    pub(super) fn holds(&self, row: &OutboxRow) -> bool {
+        row.held || self.holding.get(&row.stream).and_then(Hold::first).is_some_and(|first| *first < row.position)
+    }
+
+    fn know(&mut self, row: &OutboxRow, bytes: usize, stage: Stage) {
+        self.a_bucket[usize::from(row.id.bucket)] += 1;
+        let known = Known { bytes, stage, stream: row.stream.clone(), position: row.position };
+        self.known.insert(row.id, known);
     }
 
     /// Hand rows to `producer`, in order, while fewer than `window` are in flight and the producer takes them.
@@ -85,12 +124,29 @@ impl Pipeline {
             let record = match row.to_record() {
                 Ok(record) => record,
                 Err(error) => {
-                    tracing::error!(bucket = id.bucket, id = id.id, %error, "a row of the outbox is parked");
-                    self.refused(id, error.to_string());
-                    continue;
+                    let (topic, reason) = (Arc::clone(&row.topic), error.to_string());
+                    return Err(Sent {
+                        row: id,
+                        result: Err(ProduceError::Refused { topic, reason, retryable: false }),
+                    });
                 }
             };
-            match producer.enqueue(&record) {
+            let span = spans::send(&row.topic, &row.event, &row.event_id, &row.traceparent);
+            match producer.enqueue_to(row.target, &record) {
+                Ok(written) if !span.is_disabled() => {
+                    self.in_flight += 1;
+                    self.set_stage(id, Stage::InFlight);
+                    self.sends.push(
+                        async move {
+                            let result = written.await;
+                            if let Err(error) = &result {
+                                spans::fail(&span, error.kind());
+                            }
+                            Sent { row: id, result }
+                        }
+                        .boxed(),
+                    );
+                }
                 Ok(written) => {
                     self.in_flight += 1;
                     self.set_stage(id, Stage::InFlight);
@@ -121,10 +177,25 @@ impl Pipeline {
         self.acknowledged.push(row);
     }
 
-    /// A row will never be written: it is to be parked.
+    /// A row will never be written: it is to be parked, and what is queued behind it in its stream follows it.
     pub(super) fn refused(&mut self, row: RowId, reason: String) {
         self.settle(row);
-        self.refused.push_back((row, reason));
+        let Some(known) = self.known.get(&row) else { return };
+        let (stream, behind) = (known.stream.clone(), known.position);
+        self.to_park(row, stream.clone(), behind, Some(reason));
+        let queued = std::mem::take(&mut self.queue);
+        let (behind_it, others): (VecDeque<_>, VecDeque<_>) =
+            queued.into_iter().partition(|row| row.stream == stream && row.position > behind);
+        self.queue = others;
+        for row in behind_it {
+            self.settle(row.id);
+            self.to_park(row.id, row.stream, row.position, None);
+        }
+    }
+
+    fn to_park(&mut self, row: RowId, stream: Stream, position: Position, reason: Option<String>) {
+        self.holding.entry(stream).or_default().to_park.insert(position);
+        self.refused.push_back(Refused { row, reason });
     }
 
     /// A row was not written: it stays in the table.
@@ -153,15 +224,31 @@ impl Pipeline {
         self.acknowledged.extend(rows);
     }
 
-    /// The row to park now, and why; it stays there until [`parked`](Self::parked).
-    pub(super) fn first_refused(&self) -> Option<(RowId, String)> {
-        self.refused.front().cloned()
+    /// The rows to park now, and why; they stay here until [`parked`](Self::parked).
+    pub(super) fn first_refused(&self) -> Vec<Refused> {
+        self.refused.iter().take(PARKED_AT_ONCE).cloned().collect()
     }
 
-    /// A row was parked.
-    pub(super) fn parked(&mut self, row: RowId) {
-        self.refused.retain(|(refused, _)| *refused != row);
-        self.forget(row);
+    /// Rows were parked, or found to be no longer this relay's to park. From now on the table says what is held back.
+    pub(super) fn parked(&mut self, rows: &[RowId]) {
+        self.refused.retain(|refused| !rows.contains(&refused.row));
+        for row in rows {
+            if let Some(known) = self.known.get(row)
+                && let Some(hold) = self.holding.get_mut(&known.stream)
+                && hold.to_park.remove(&known.position)
+            {
+                hold.dealt_with.insert(known.position);
+            }
+            self.forget(*row);
+        }
+    }
+
+    /// No read is under way that began before rows were parked.
+    pub(super) fn read_anew(&mut self) {
+        self.holding.retain(|_, hold| {
+            hold.dealt_with.clear();
+            !hold.to_park.is_empty()
+        });
     }
 
     /// Let go of all that is queued.
@@ -232,9 +319,9 @@ impl Pipeline {
         !self.sends.is_empty()
     }
 
-    /// Whether rows are to be deleted.
-    pub(super) fn has_acknowledged(&self) -> bool {
-        !self.acknowledged.is_empty()
+    /// How many rows are to be deleted.
+    pub(super) fn acknowledged_rows(&self) -> usize {
+        self.acknowledged.len()
     }
 
     /// Whether rows are to be parked.
@@ -318,6 +405,49 @@ mod tests {
             pipeline.acknowledged(row);
             pipeline.send(&producer, 10).unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_queued_behind_a_refused_row_of_its_stream_follows_it_and_nothing_else_does() {
+        let mut pipeline = pipeline(3);
+        pipeline.push(vec![OutboxRow::example(9, "Account/7", 1)]);
+        pipeline.refused(RowId { bucket: 0, id: 2 }, "too large".to_owned());
+        let refused: Vec<_> =
+            pipeline.first_refused().into_iter().map(|refused| (refused.row.id, refused.reason)).collect();
+        assert_eq!(refused, [(2, Some("too large".to_owned())), (3, None)]);
+        assert!(pipeline.holds(&OutboxRow::example(4, "Account/42", 4)));
+        assert!(!pipeline.holds(&OutboxRow::example(1, "Account/42", 1)), "what was put back before it goes");
+        assert!(!pipeline.holds(&OutboxRow::example(9, "Account/7", 1)));
+
+        pipeline.parked(&[RowId { bucket: 0, id: 2 }, RowId { bucket: 0, id: 3 }]);
+        assert!(
+            pipeline.holds(&OutboxRow::example(4, "Account/42", 4)),
+            "a read under way may not show that it is parked"
+        );
+        pipeline.read_anew();
+        assert!(!pipeline.holds(&OutboxRow::example(4, "Account/42", 4)));
+        assert_eq!(pipeline.rows(), 2);
+    }
+
+    #[test]
+    fn a_row_that_waits_to_be_parked_holds_back_what_comes_behind_it_even_if_its_stream_is_released_meanwhile() {
+        let mut pipeline = Pipeline::new();
+        let mut held = OutboxRow::example(3, "Account/42", 3);
+        held.held = true;
+        assert!(pipeline.holds(&held));
+        pipeline.follow(&held);
+        // By now nothing of the stream is parked any more, and a read leaves out what is known here.
+        let next = OutboxRow::example(4, "Account/42", 4);
+        assert!(pipeline.holds(&next));
+        pipeline.follow(&next);
+        // It was not parked, and is read again, before what still waits.
+        pipeline.parked(&[held.id]);
+        pipeline.read_anew();
+        assert!(!pipeline.holds(&OutboxRow::example(3, "Account/42", 3)));
+        assert!(pipeline.holds(&OutboxRow::example(5, "Account/42", 5)));
+        pipeline.parked(&[next.id]);
+        pipeline.read_anew();
+        assert!(!pipeline.holds(&OutboxRow::example(5, "Account/42", 5)));
     }
 
     #[tokio::test]

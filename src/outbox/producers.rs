@@ -10,9 +10,9 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
 use crate::publisher::Publisher;
-use crate::transport::Producer;
 use crate::transport::kafka::topics::{self, TopicState};
 use crate::transport::kafka::{KafkaOptions, KafkaProducer, ProducerOptions};
+use crate::transport::{Producer, Target};
 
 /// How long the brokers may take to say how durable topics are.
 const ASKING: Duration = Duration::from_secs(5);
@@ -29,6 +29,11 @@ pub trait ProducerFactory: Send + Sync + 'static {
     /// # Errors
     /// It cannot be made; the relay tries again, later and later.
     fn make(&self) -> Result<Arc<dyn Producer>, Box<dyn std::error::Error + Send + Sync>>;
+
+    /// Where its producers can go. Rows for other targets are left to other relays. Default: Kafka.
+    fn targets(&self) -> &'static [Target] {
+        &[Target::Kafka]
+    }
 
     /// Asked once, before the first producer is made: look at the topics, and say what about them cannot keep the outbox's
     /// promise. Default: nothing.

@@ -11,6 +11,7 @@ use super::RelayOptions;
 use super::durability;
 use super::producers::ProducerFactory;
 use super::running::Running;
+use super::wake::{Ear, WakeAddress};
 use crate::database::{Database, Error};
 
 /// Publishes the outbox of a database. Any number of relays may run, in any number of processes: they share the buckets.
@@ -69,7 +70,8 @@ impl Relay {
                 tracing::warn!("{warning}");
             }
         }
-        let running = Running::new(self.database, self.producers, self.options);
+        let ear = self.listen().await;
+        let running = Running::new(self.database, self.producers, self.options, ear);
         Ok(running.run(shutdown).await)
     }
 
@@ -90,6 +92,19 @@ impl Relay {
             result
         });
         RelayHandle { stop, task }
+    }
+
+    /// A relay that cannot be told of commits finds them all the same, a little later.
+    async fn listen(&self) -> Option<(Ear, WakeAddress)> {
+        let bind = self.options.wake_listen.address()?;
+        match Ear::open(bind, self.options.wake_advertise.as_deref()).await {
+            Ok(ear) => Some(ear),
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(%bind, error, "the relay cannot be told of commits in other processes, and looks by itself");
+                None
+            }
+        }
     }
 
     async fn durability_of_database(&self) -> Vec<String> {

@@ -10,7 +10,7 @@ use crate::database::pool::Row;
 use crate::envelope::Envelope;
 use crate::event::Stream;
 use crate::publisher::ReadyEvent;
-use crate::transport::OutgoingRecord;
+use crate::transport::{OutgoingRecord, Target};
 
 /// Which row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,19 +45,22 @@ pub(crate) struct OutboxRow {
     pub(crate) stream: Stream,
     pub(crate) position: Position,
     pub(crate) topic: Arc<str>,
-    event_id: String,
+    pub(crate) target: Target,
+    pub(crate) event_id: String,
     key: String,
     source: String,
-    event: String,
+    pub(crate) event: String,
     schema_version: String,
     occurred_at: String,
     recorded_at: String,
     correlation_id: String,
     causation_id: Option<String>,
     data_schema: String,
-    traceparent: String,
+    pub(crate) traceparent: String,
     tracestate: Option<String>,
     payload: Bytes,
+    /// Whether an earlier event of its stream is parked.
+    pub(crate) held: bool,
 }
 
 /// A row that somebody else wrote, or changed, and that makes no record.
@@ -72,7 +75,8 @@ impl OutboxRow {
     /// The columns that [`read`](Self::read) wants, in order.
     pub(crate) const COLUMNS: &'static str = "bucket, id, event_id, topic, stream, epoch, sequence, partition_key, source, \
          event_type, schema_version, occurred_at, recorded_at, correlation_id, causation_id, data_schema, traceparent, \
-         tracestate, payload";
+         tracestate, payload, target, EXISTS (SELECT 1 FROM tidings_outbox_parked p WHERE p.stream = tidings_outbox.stream AND \
+         (p.epoch < tidings_outbox.epoch OR p.epoch = tidings_outbox.epoch AND p.sequence < tidings_outbox.sequence))";
 
     pub(crate) fn read(row: &Row) -> Result<Self, sqlx::Error> {
         Ok(Self {
@@ -97,6 +101,8 @@ impl OutboxRow {
             traceparent: row.text(16)?,
             tracestate: row.optional_text(17)?,
             payload: row.bytes(18)?.into(),
+            target: if row.text(19)? == Target::Store.as_str() { Target::Store } else { Target::Kafka },
+            held: row.integer(20)? != 0,
         })
     }
 
@@ -141,6 +147,7 @@ impl OutboxRow {
             stream: Stream::from_name(stream),
             position: Position { epoch: 0, sequence },
             topic: "accounts".into(),
+            target: Target::Kafka,
             event_id: Uuid::from_u128(id.into()).to_string(),
             key: "42".to_owned(),
             source: "/accounts".to_owned(),
@@ -154,6 +161,7 @@ impl OutboxRow {
             traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned(),
             tracestate: None,
             payload: Bytes::from_static(b"payload"),
+            held: false,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::wake::WakeAddress;
+use crate::database::pool::Row;
 use crate::database::{Database, Error};
 
 /// The outbox at one moment.
@@ -24,23 +26,10 @@ pub struct BucketStatus {
     pub oldest: Option<Duration>,
     /// The relay that owns it; `None` where nobody does, or its lease has run out.
     pub owner: Option<String>,
+    /// Where that relay is told of commits, host and port.
+    pub address: Option<String>,
     /// How often it has changed hands.
     pub epoch: u64,
-}
-
-/// An event that Kafka refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParkedEvent {
-    /// The event's id.
-    pub event_id: String,
-    /// The event's name.
-    pub event: String,
-    /// The stream.
-    pub stream: String,
-    /// The position in the stream.
-    pub sequence: u64,
-    /// Why it was refused.
-    pub reason: String,
 }
 
 impl OutboxStatus {
@@ -72,7 +61,8 @@ pub async fn status(database: &Database) -> Result<OutboxStatus, Error> {
     let read = async {
         let mut buckets = Vec::new();
         let leases = format!(
-            "SELECT bucket, epoch, CASE WHEN expires_at > {now} THEN owner END FROM tidings_outbox_lease ORDER BY bucket"
+            "SELECT bucket, epoch, CASE WHEN expires_at > {now} THEN owner END, CASE WHEN expires_at > {now} THEN address END \
+             FROM tidings_outbox_lease ORDER BY bucket"
         );
         for row in pool.query(leases).await? {
             buckets.push(BucketStatus {
@@ -80,6 +70,7 @@ pub async fn status(database: &Database) -> Result<OutboxStatus, Error> {
                 rows: 0,
                 oldest: None,
                 owner: row.optional_text(2)?,
+                address: row.optional_text(3)?.map(|address| WakeAddress::place_of(&address).to_owned()),
                 epoch: row.integer(1)?.unsigned_abs(),
             });
         }
@@ -98,30 +89,6 @@ pub async fn status(database: &Database) -> Result<OutboxStatus, Error> {
     read.await.map_err(failed)
 }
 
-/// The parked events of `database`, the oldest first, at most `limit`.
-///
-/// # Errors
-/// [`Error::Sql`].
-pub async fn parked(database: &Database, limit: u32) -> Result<Vec<ParkedEvent>, Error> {
-    let read = async {
-        let rows = database.pool.query(format!(
-            "SELECT event_id, event_type, stream, sequence, reason FROM tidings_outbox_parked ORDER BY parked_at, id LIMIT {limit}"
-        ));
-        let mut parked = Vec::new();
-        for row in rows.await? {
-            parked.push(ParkedEvent {
-                event_id: row.text(0)?,
-                event: row.text(1)?,
-                stream: row.text(2)?,
-                sequence: row.text(3)?.parse().unwrap_or_default(),
-                reason: row.text(4)?,
-            });
-        }
-        Ok(parked)
-    };
-    read.await.map_err(Error::sql("reading the parked events"))
-}
-
 /// How much waits, measured cheaply: at most `limit` rows are counted.
 pub(super) async fn backlog(database: &Database, limit: u32) -> Result<(u64, Duration), sqlx::Error> {
     let pool = &database.pool;
@@ -131,6 +98,14 @@ pub(super) async fn backlog(database: &Database, limit: u32) -> Result<(u64, Dur
     let oldest = pool.query(format!("SELECT {age} FROM tidings_outbox ORDER BY id LIMIT 1")).await?;
     let oldest = oldest.first().map_or(Ok(0), |row| row.integer(0))?;
     Ok((rows.unsigned_abs(), Duration::from_micros(u64::try_from(oldest).unwrap_or_default())))
+}
+
+/// How many of the oldest `limit` rows each bucket has.
+pub(super) async fn rows_a_bucket(database: &Database, limit: u32) -> Result<Vec<(u8, u64)>, sqlx::Error> {
+    let oldest = format!("SELECT bucket FROM tidings_outbox ORDER BY id LIMIT {limit}");
+    let rows = database.pool.query(format!("SELECT bucket, COUNT(*) FROM ({oldest}) oldest GROUP BY bucket")).await?;
+    let read = |row: &Row| Ok((u8::try_from(row.integer(0)?).unwrap_or_default(), row.integer(1)?.unsigned_abs()));
+    rows.iter().map(read).collect()
 }
 
 /// How many buckets no relay owns.

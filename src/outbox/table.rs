@@ -1,14 +1,18 @@
-//! Reading, deleting and parking rows of the outbox.
+//! Reading and deleting rows of the outbox.
 
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
 use futures_util::TryStreamExt as _;
+use rustc_hash::FxHashMap;
 
 use super::row::{OutboxRow, RowId};
 use super::wake::BucketSet;
+#[cfg(feature = "mysql")]
+use crate::database::Failure;
 use crate::database::pool::Pool;
 use crate::database::sql::push_list;
+use crate::transport::Target;
 
 /// The tables of the outbox.
 #[derive(Clone)]
@@ -20,6 +24,12 @@ pub(super) struct OutboxTable {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fetch {
     pub(super) buckets: BucketSet,
+    /// Of some buckets, the id up to which nothing need be read: see [`Settled`](super::settled::Settled).
+    pub(super) marks: FxHashMap<u8, u64>,
+    /// What was settled when the read began.
+    pub(super) until: u64,
+    /// Where they go; all where it names none.
+    pub(super) targets: &'static [Target],
     /// Rows that are known already.
     pub(super) except: Vec<u64>,
     pub(super) max_rows: usize,
@@ -38,15 +48,26 @@ pub(super) struct Snapshot {
 impl OutboxTable {
     /// Read rows from the start of each bucket: no cursor, since a row may commit below every id that was ever seen.
     pub(super) async fn fetch(&self, fetch: &Fetch) -> Result<Snapshot, sqlx::Error> {
-        let mut sql = format!("SELECT {} FROM tidings_outbox WHERE (", OutboxRow::COLUMNS);
-        for (index, range) in ranges(fetch.buckets).into_iter().enumerate() {
-            let or = if index == 0 { "" } else { " OR " };
+        let (columns, index) = (OutboxRow::COLUMNS, self.pool.dialect().by_primary_key());
+        let mut sql = format!("SELECT {columns} FROM tidings_outbox {index} WHERE (");
+        let marked: BucketSet = fetch.marks.keys().copied().collect();
+        let mut or = "";
+        for range in ranges(fetch.buckets.without(marked)) {
             // Writing to a `String` cannot fail.
             let _ = write!(sql, "{or}bucket BETWEEN {} AND {}", range.start(), range.end());
+            or = " OR ";
+        }
+        for bucket in fetch.buckets.and(marked).iter() {
+            let _ = write!(sql, "{or}bucket = {bucket} AND id > {}", fetch.marks.get(&bucket).copied().unwrap_or(0));
+            or = " OR ";
         }
         sql.push(')');
+        if let [target] = fetch.targets {
+            let _ = write!(sql, " AND target = '{}'", target.as_str());
+        }
         if !fetch.except.is_empty() {
-            sql.push_str(" AND id NOT IN (");
+            // An expression, so that nobody makes thousands of ranges of it.
+            sql.push_str(" AND id + 0 NOT IN (");
             push_list(&mut sql, &fetch.except);
             sql.push(')');
         }
@@ -68,6 +89,37 @@ impl OutboxTable {
         Ok(snapshot)
     }
 
+    /// Whether writers hold gates.
+    pub(super) const fn has_gates(&self) -> bool {
+        match &self.pool {
+            #[cfg(feature = "mysql")]
+            Pool::MySql(_) => true,
+            #[cfg(feature = "sqlite")]
+            Pool::Sqlite(_) => false,
+        }
+    }
+
+    /// Whether nobody who writes holds `gate` now: see [`Settled`](super::settled::Settled). `false` also where there are no gates.
+    pub(super) async fn is_free(&self, gate: usize) -> Result<bool, sqlx::Error> {
+        match &self.pool {
+            #[cfg(feature = "mysql")]
+            Pool::MySql(_) => {
+                // Shut and opened again in one statement; it does not wait, and so makes nobody else wait.
+                let sql = format!("SELECT slot FROM tidings_outbox_gate WHERE slot = {gate} FOR UPDATE NOWAIT");
+                match self.pool.query(sql).await {
+                    Ok(rows) => Ok(!rows.is_empty()),
+                    Err(error) if Failure::of(&error) == Failure::Conflict => Ok(false),
+                    Err(error) => Err(error),
+                }
+            }
+            #[cfg(feature = "sqlite")]
+            Pool::Sqlite(_) => {
+                let _ = gate;
+                Ok(false)
+            }
+        }
+    }
+
     /// Delete exactly these rows. Never a range: a lower id may have been committed meanwhile.
     pub(super) async fn delete(&self, rows: &[RowId]) -> Result<(), sqlx::Error> {
         let mut rows = rows.to_vec();
@@ -86,31 +138,7 @@ impl OutboxTable {
             _ => self.pool.run_transaction(statements).await,
         }
     }
-
-    /// Move a row out of the way, and say why.
-    pub(super) async fn park(&self, row: RowId, reason: &str) -> Result<(), sqlx::Error> {
-        let dialect = self.pool.dialect();
-        let RowId { bucket, id } = row;
-        let columns = PARKED_COLUMNS;
-        let (reason, now) = (dialect.text(reason), dialect.now());
-        let statements = vec![
-            format!(
-                "DELETE FROM tidings_outbox_parked WHERE event_id IN \
-                 (SELECT event_id FROM tidings_outbox WHERE bucket = {bucket} AND id = {id})"
-            ),
-            format!(
-                "INSERT INTO tidings_outbox_parked ({columns}, reason, parked_at) \
-                 SELECT {columns}, {reason}, {now} FROM tidings_outbox WHERE bucket = {bucket} AND id = {id}"
-            ),
-            format!("DELETE FROM tidings_outbox WHERE bucket = {bucket} AND id = {id}"),
-        ];
-        self.pool.run_transaction(statements).await
-    }
 }
-
-const PARKED_COLUMNS: &str = "bucket, id, event_id, topic, stream, epoch, sequence, partition_key, source, event_type, \
-     schema_version, occurred_at, recorded_at, correlation_id, causation_id, data_schema, spec_version, content_type, \
-     traceparent, tracestate, created_at, payload";
 
 /// The buckets as ranges: one range is read faster than its buckets one by one.
 fn ranges(buckets: BucketSet) -> Vec<RangeInclusive<u8>> {

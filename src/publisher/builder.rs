@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::fire_and_forget::FireAndForget;
 use super::observe::{Observe, OnDrop};
-use super::{DroppedEvent, Publisher, PublisherError, PublisherOptions, Recorder};
+use super::{DroppedEvent, Publisher, PublisherError, PublisherOptions, Recorder, StoredEvents};
 use crate::clock::{Clock, SystemClock};
 use crate::schema::Codec;
 use crate::transport::Producer;
@@ -20,6 +20,7 @@ pub struct PublisherBuilder {
     topic: Option<TopicSpec>,
     producer: Option<Arc<dyn Producer>>,
     recorder: Option<Arc<dyn Recorder>>,
+    store: Option<Arc<dyn StoredEvents>>,
     on_drop: Option<OnDrop>,
 }
 
@@ -32,6 +33,7 @@ impl PublisherBuilder {
             topic: None,
             producer: None,
             recorder: None,
+            store: None,
             on_drop: None,
         }
     }
@@ -67,6 +69,12 @@ impl PublisherBuilder {
         self
     }
 
+    /// The event store that [`Receipt::stored`](super::Receipt::stored) asks. Default: none.
+    pub fn event_store(mut self, store: Arc<dyn StoredEvents>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
     /// Tell `callback` of every event that was to be published and was not. It is called where the failure is noticed, the
     /// client's own thread among them: it must not block.
     pub fn on_drop(mut self, callback: impl Fn(&DroppedEvent<'_>) + Send + Sync + 'static) -> Self {
@@ -87,7 +95,7 @@ impl PublisherBuilder {
         let limit = if self.options.check_topic && self.producer.is_none() { self.check_topic().await? } else { None };
         let observe = Arc::new(Observe::new(Arc::clone(&service), self.on_drop));
         let direct = FireAndForget::new(Arc::clone(&service), self.options.clone(), observe, limit, self.producer);
-        Ok(Publisher::new(service, self.options, self.codec, self.clock, direct, self.recorder))
+        Ok(Publisher::new(service, self.options, self.codec, self.clock, direct, self.recorder, self.store))
     }
 
     async fn check_topic(&self) -> Result<Option<u32>, PublisherError> {

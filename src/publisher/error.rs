@@ -74,6 +74,12 @@ pub enum PublishError {
     /// The outbox did not take it.
     #[error("the event was not recorded")]
     NotRecorded(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Whether the event store has the event cannot be found out.
+    #[error("the event is recorded, and the event store does not say whether it has it")]
+    NotStored(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Nobody can say whether the event store has the event.
+    #[error("this publisher knows no event store; give its builder one with `event_store`")]
+    NoStore,
     /// The Kafka client could not be made.
     #[error("the publisher has no Kafka client")]
     Kafka(#[from] KafkaError),
@@ -91,6 +97,8 @@ impl PublishError {
             Self::NotWritten { source, .. } => source.kind(),
             Self::Mode { .. } => "mode",
             Self::NotRecorded(_) => "not_recorded",
+            Self::NotStored(_) => "not_stored",
+            Self::NoStore => "no_store",
             Self::Kafka(_) => "client",
             Self::Closed => "closed",
         }

@@ -4,17 +4,19 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::Span;
 use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::fire_and_forget::FireAndForget;
 use super::{
     DeliveryMode, PendingReceipt, PreparedEvent, PublishError, PublisherBuilder, PublisherOptions, ReadyEvent, Receipt,
-    Recorder,
+    Recorder, StoredEvents,
 };
 use crate::clock::Clock;
 use crate::event::Event;
+use crate::fault_point;
 use crate::schema::Codec;
+use crate::telemetry::spans;
 use crate::transport::Acks;
 
 /// What the headers of a sequence and an epoch add to a record, in bytes.
@@ -34,6 +36,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     direct: FireAndForget,
     recorder: Option<Arc<dyn Recorder>>,
+    store: Option<Arc<dyn StoredEvents>>,
 }
 
 impl Publisher {
@@ -49,8 +52,9 @@ impl Publisher {
         clock: Arc<dyn Clock>,
         direct: FireAndForget,
         recorder: Option<Arc<dyn Recorder>>,
+        store: Option<Arc<dyn StoredEvents>>,
     ) -> Self {
-        Self { inner: Arc::new(Inner { service, options, codec, clock, direct, recorder }) }
+        Self { inner: Arc::new(Inner { service, options, codec, clock, direct, recorder, store }) }
     }
 
     /// Publish `event` the way the publisher's [mode](DeliveryMode) says: straight to Kafka with the mode's acks, or
@@ -65,8 +69,9 @@ impl Publisher {
             (_, Some(recorder)) => {
                 let ready = self.ready_to_record(self.prepare(event)?).await?;
                 let id = ready.envelope.id;
-                recorder.record(ready).await.map_err(PublishError::NotRecorded)?;
-                Ok(Receipt::new(id, None))
+                let target = mode.target().unwrap_or_default();
+                recorder.record(ready, target).await.map_err(PublishError::NotRecorded)?;
+                Ok(Receipt::recorded(id, self.inner.store.clone()))
             }
             (_, None) => {
                 let advice = "give the builder a recorder, or publish inside a transaction";
@@ -145,7 +150,8 @@ impl Publisher {
 
     /// Complete `event` for a mode that records it first, and refuse it now if its topic would refuse it later.
     pub(crate) async fn ready_to_record(&self, event: PreparedEvent) -> Result<ReadyEvent, PublishError> {
-        let ready = self.ready(event).await?;
+        let span = spans::create(&self.inner.service, event.name(), event.id());
+        let ready = self.ready(event).instrument(span).await?;
         self.inner.direct.check_size(&ready, ready.to_record().size() + SEQUENCE_BYTES).await?;
         Ok(ready)
     }
@@ -159,7 +165,10 @@ impl Publisher {
         let (id, name, span) = (event.id(), event.name(), self.span(&event));
         let taken = async {
             let ready = self.ready(event).await?;
-            self.inner.direct.enqueue(ready, acks, span).await
+            fault_point::reach("before send");
+            let taken = self.inner.direct.enqueue(ready, acks, span).await;
+            fault_point::reach("after send");
+            taken
         };
         taken.await.inspect_err(|error| self.dropped(&id.to_string(), name, error))
     }

@@ -37,7 +37,7 @@ mod recorder;
 #[cfg(test)]
 mod tests;
 
-pub use crate::transport::Acks;
+pub use crate::transport::{Acks, Target};
 pub use builder::PublisherBuilder;
 pub use error::{PublishError, PublisherError};
 pub use handle::Publisher;
@@ -46,4 +46,4 @@ pub use observe::DroppedEvent;
 pub use options::PublisherOptions;
 pub use prepare::{PreparedEvent, ReadyEvent};
 pub use receipt::{PendingReceipt, Receipt};
-pub use recorder::Recorder;
+pub use recorder::{Recorder, StoredEvents};

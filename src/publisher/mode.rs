@@ -5,12 +5,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::transport::{Acks, UnknownAcks};
+use crate::transport::{Acks, Target, UnknownAcks};
 
 /// Which way a publisher's events go: configuration, not code. [`Publisher::publish`](super::Publisher::publish) and a
 /// transaction's `publish` follow it.
 ///
-/// As text: `direct` (with acks from all), `direct:none`, `direct:leader`, `direct:all`, `outbox`.
+/// As text: `direct` (with acks from all), `direct:none`, `direct:leader`, `direct:all`, `outbox`, `store`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
@@ -22,6 +22,20 @@ pub enum DeliveryMode {
     },
     /// At least once: through a table of the service's own database, in the transaction that changes the entity.
     Outbox,
+    /// At least once, and in order whatever becomes of the relay: through the service's own outbox into an
+    /// event store (the feature `store`), which takes each event only behind its predecessor, keeps it, and forwards it to Kafka.
+    Store,
+}
+
+impl DeliveryMode {
+    /// Where the relay takes what is recorded in this mode; `None` where nothing is.
+    pub(crate) const fn target(self) -> Option<Target> {
+        match self {
+            Self::Direct { .. } => None,
+            Self::Outbox => Some(Target::Kafka),
+            Self::Store => Some(Target::Store),
+        }
+    }
 }
 
 impl Default for DeliveryMode {
@@ -36,6 +50,7 @@ impl fmt::Display for DeliveryMode {
             Self::Direct { acks: Acks::All } => formatter.write_str("direct"),
             Self::Direct { acks } => write!(formatter, "direct:{acks}"),
             Self::Outbox => formatter.write_str("outbox"),
+            Self::Store => formatter.write_str("store"),
         }
     }
 }
@@ -45,7 +60,7 @@ impl fmt::Display for DeliveryMode {
 #[non_exhaustive]
 pub enum UnknownMode {
     /// The mode is unknown.
-    #[error("`{0}` is no delivery mode: write direct, direct:none, direct:leader, direct:all or outbox")]
+    #[error("`{0}` is no delivery mode: write direct, direct:none, direct:leader, direct:all, outbox or store")]
     Mode(String),
     /// The mode is known, its acknowledgement is not.
     #[error("the delivery mode's acknowledgement is unknown")]
@@ -59,6 +74,7 @@ impl FromStr for DeliveryMode {
         match text.split_once(':') {
             None if text == "direct" => Ok(Self::default()),
             None if text == "outbox" => Ok(Self::Outbox),
+            None if text == "store" => Ok(Self::Store),
             Some(("direct", acks)) => Ok(Self::Direct { acks: acks.parse()? }),
             _ => Err(UnknownMode::Mode(text.to_owned())),
         }
@@ -89,6 +105,7 @@ mod tests {
             ("direct", DeliveryMode::Direct { acks: Acks::All }),
             ("direct:none", DeliveryMode::Direct { acks: Acks::None }),
             ("outbox", DeliveryMode::Outbox),
+            ("store", DeliveryMode::Store),
         ] {
             assert_eq!(text.parse(), Ok(mode));
             assert_eq!(mode.to_string(), text);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_util::FutureExt as _;
@@ -11,24 +12,40 @@ use tokio::time::Instant;
 use tracing::Span;
 use uuid::Uuid;
 
-use super::PublishError;
+use super::{PublishError, StoredEvents};
 use crate::transport::{ProduceError, Written};
 
 /// An event was taken, as safely as its way promises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Receipt {
     id: Uuid,
     written: Option<Written>,
+    /// Who knows whether the event store has it.
+    store: Option<Arc<dyn StoredEvents>>,
 }
 
 impl Receipt {
     pub(crate) const fn new(id: Uuid, written: Option<Written>) -> Self {
-        Self { id, written }
+        Self { id, written, store: None }
+    }
+
+    pub(crate) const fn recorded(id: Uuid, store: Option<Arc<dyn StoredEvents>>) -> Self {
+        Self { id, written: None, store }
     }
 
     /// The event's id.
     pub const fn id(&self) -> Uuid {
         self.id
+    }
+
+    /// Wait until the event is durable in the event store: from then on nothing that becomes of this service's database takes
+    /// it away. Waits as long as it takes; wrap it in a timeout.
+    ///
+    /// # Errors
+    /// [`PublishError::NoStore`]: the publisher was built without one; [`PublishError::NotStored`]: the store cannot be asked.
+    pub async fn stored(&self) -> Result<(), PublishError> {
+        let store = self.store.as_ref().ok_or(PublishError::NoStore)?;
+        store.stored(self.id).await.map_err(PublishError::NotStored)
     }
 
     /// The partition; `None` while an outbox has yet to write it.

@@ -117,7 +117,11 @@ async fn closing_waits_until_its_deadline_and_says_what_it_threw_away() {
 struct Recorded(Mutex<Vec<ReadyEvent>>);
 
 impl Recorder for Recorded {
-    fn record(&self, event: ReadyEvent) -> BoxFuture<'_, Result<(), Box<dyn std::error::Error + Send + Sync>>> {
+    fn record(
+        &self,
+        event: ReadyEvent,
+        _: Target,
+    ) -> BoxFuture<'_, Result<(), Box<dyn std::error::Error + Send + Sync>>> {
         async {
             self.0.lock().push(event);
             Ok(())

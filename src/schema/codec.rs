@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use apache_avro::error::Details;
 use bytes::Bytes;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 
 use super::answers::Answers;
@@ -14,9 +14,11 @@ use super::error::{DecodeError, EncodeError};
 use super::event_schema::EventSchema;
 use super::frame::{self, FRAME_BYTES};
 use super::json_datum;
-use super::plan::Plan;
-use super::registry::{LocalRegistry, Registration, RegistryError, SchemaRegistry};
+use super::payload::{JsonPayload, PayloadView, Written, unreadable};
+use super::plan::{Mismatch, Plan};
+use super::registry::{LocalRegistry, Registration, RegistryError, SchemaId, SchemaRegistry};
 use crate::event::Event;
+use crate::transport::Record;
 
 /// Encodes and decodes payloads: Avro in the Confluent wire format. A cheap handle: clones share what they have learnt.
 ///
@@ -32,13 +34,15 @@ pub struct Codec {
 struct Shared {
     registry: Arc<dyn SchemaRegistry>,
     /// What others write with, by id.
-    writers: Answers<u32, Writer>,
+    writers: Answers<SchemaId, Writer>,
     /// What is published, by subject and schema.
     registrations: Answers<Published, Registration>,
     /// The same once more, by the contract's address, to be found without making a key.
     published: RwLock<FxHashMap<usize, Vec<(Published, Registration)>>>,
-    plans: RwLock<FxHashMap<(TypeId, u32), DecodePlan>>,
-    /// Schemas encoded from JSON, by text.
+    plans: RwLock<FxHashMap<(TypeId, SchemaId), DecodePlan>>,
+    /// Held while a plan is built.
+    building: Mutex<()>,
+    /// Schemas given as text.
     contracts: RwLock<FxHashMap<Box<str>, Arc<Contract>>>,
 }
 
@@ -52,7 +56,7 @@ struct WriterSchema {
 }
 
 /// How a type reads what a schema writes, or why it cannot.
-type DecodePlan = Result<Arc<Plan>, Arc<str>>;
+pub(super) type DecodePlan = Result<Arc<Plan>, Arc<str>>;
 
 /// A schema on a topic. Compared by identity: one contract is made for each type or text.
 #[derive(Debug, Clone)]
@@ -100,18 +104,6 @@ pub struct FramedPayload {
     pub data_schema: Arc<str>,
 }
 
-/// A payload as JSON.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct JsonPayload {
-    /// The id of the schema it was written with.
-    pub schema_id: u32,
-    /// The full name of its record.
-    pub record: String,
-    /// The payload. Unions of null and one other type are the bare value, other unions `{"type": value}`.
-    pub value: serde_json::Value,
-}
-
 impl EncodedDatum {
     /// The full name of its record.
     pub fn record(&self) -> &str {
@@ -146,6 +138,7 @@ impl Codec {
                 registrations: Answers::default(),
                 published: RwLock::default(),
                 plans: RwLock::default(),
+                building: Mutex::default(),
                 contracts: RwLock::default(),
             }),
         }
@@ -182,8 +175,7 @@ impl Codec {
     /// The value does not fit its schema, or the schema is no schema.
     pub fn encode<E: Event>(&self, event: &E) -> Result<EncodedDatum, EncodeError> {
         let schema = EventSchema::of::<E>().map_err(|source| EncodeError::Schema { event: E::NAME.into(), source })?;
-        let mut bytes = vec![0; FRAME_BYTES];
-        schema.write(event, &mut bytes).map_err(|error| EncodeError::Payload {
+        let bytes = schema.write(event).map_err(|error| EncodeError::Payload {
             event: E::NAME.into(),
             reason: unwritable(error.into_details()),
         })?;
@@ -251,23 +243,67 @@ impl Codec {
     /// The payload is in another format, its schema is unknown or cannot be read as `E`, its bytes are not what its schema
     /// says (bytes left over count), or the registry is away.
     pub async fn decode<E: Event>(&self, payload: Option<&[u8]>) -> Result<E, DecodeError> {
-        let (id, datum) = split(payload)?;
+        self.decode_written(Written::framed(payload)?).await
+    }
+
+    /// Decode a record's payload, as [`decode`](Self::decode); a schema id in the record's headers (Confluent's
+    /// `__value_schema_id`) goes before one in the payload.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub async fn decode_record<E: Event>(&self, record: &Record) -> Result<E, DecodeError> {
+        self.decode_written(Written::of(record)?).await
+    }
+
+    async fn decode_written<E: Event>(&self, written: Written<'_>) -> Result<E, DecodeError> {
+        let plan = self.plan::<E>(written.id).await?;
+        plan.read(written.datum).map_err(|error| unreadable(E::NAME, written.id, &error))
+    }
+
+    /// A payload of `E`, about to be read into a type that borrows from it; see [`PayloadView`]. Ready at once where the writer's
+    /// schema is known; asks the registry the first time.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode), but for the bytes, which are not read yet.
+    pub async fn view<'p, E: Event>(&self, payload: Option<&'p [u8]>) -> Result<PayloadView<'p>, DecodeError> {
+        self.view_written::<E>(Written::framed(payload)?).await
+    }
+
+    /// A record's payload, as [`view`](Self::view); a schema id in the record's headers goes before one in the payload.
+    ///
+    /// # Errors
+    /// As [`view`](Self::view).
+    pub async fn view_record<'p, E: Event>(&self, record: &'p Record) -> Result<PayloadView<'p>, DecodeError> {
+        self.view_written::<E>(Written::of(record)?).await
+    }
+
+    async fn view_written<'p, E: Event>(&self, written: Written<'p>) -> Result<PayloadView<'p>, DecodeError> {
+        let plan = self.plan::<E>(written.id).await?;
+        Ok(PayloadView::new(E::NAME, written, plan))
+    }
+
+    /// The plan by which `E` reads what a schema writes: built once, whoever asks, and shared.
+    async fn plan<E: Event>(&self, id: SchemaId) -> Result<Arc<Plan>, DecodeError> {
         let known = self.shared.plans.read().get(&(TypeId::of::<E>(), id)).cloned();
         let plan = match known {
             Some(plan) => plan,
-            None => self.plan::<E>(id).await?,
+            None => self.build_plan::<E>(id).await?,
         };
-        let plan = plan.map_err(|reason| DecodeError::Incompatible { event: E::NAME.into(), id, reason })?;
-        plan.read(datum).map_err(|error| DecodeError::Payload { event: E::NAME.into(), id, reason: error.to_string() })
+        plan.map_err(|reason| DecodeError::Incompatible { event: E::NAME.into(), id, reason })
     }
 
-    async fn plan<E: Event>(&self, id: u32) -> Result<DecodePlan, DecodeError> {
-        let reader = EventSchema::of::<E>().map_err(|source| DecodeError::Reader { event: E::NAME, source })?;
+    async fn build_plan<E: Event>(&self, id: SchemaId) -> Result<DecodePlan, DecodeError> {
+        let reader = EventSchema::of::<E>().map_err(|source| DecodeError::Reader { event: E::NAME.into(), source })?;
         let writer = self.writer(id).await?;
         let writer = usable(id, &writer)?;
-        let plan = Plan::resolve(&writer.contract, reader.contract());
-        let plan: DecodePlan = plan.map(Arc::new).map_err(|mismatch| mismatch.to_string().into());
-        self.shared.plans.write().insert((TypeId::of::<E>(), id), plan.clone());
+        // Whoever waits here finds it built; those who have their plans do not wait.
+        let _building = self.shared.building.lock();
+        let key = (TypeId::of::<E>(), id);
+        if let Some(known) = self.shared.plans.read().get(&key) {
+            return Ok(known.clone());
+        }
+        let plan = shared(Plan::resolve(&writer.contract, reader.contract()));
+        self.shared.plans.write().insert(key, plan.clone());
         Ok(plan)
     }
 
@@ -276,20 +312,36 @@ impl Codec {
     /// # Errors
     /// As [`decode`](Self::decode).
     pub async fn decode_json(&self, payload: Option<&[u8]>) -> Result<JsonPayload, DecodeError> {
-        let (id, datum) = split(payload)?;
-        let writer = self.writer(id).await?;
-        let writer = usable(id, &writer)?;
-        let record = writer.contract.name().to_string();
-        let value = match &writer.as_written {
-            Ok(plan) => plan.read_json(datum),
-            Err(reason) => {
-                return Err(DecodeError::Incompatible { event: record, id, reason: Arc::clone(reason) });
-            }
-        };
-        match value {
-            Ok(value) => Ok(JsonPayload { schema_id: id, record, value }),
-            Err(error) => Err(DecodeError::Payload { event: record, id, reason: error.to_string() }),
-        }
+        self.decode_written_json(Written::framed(payload)?).await
+    }
+
+    /// Decode a record's payload as JSON, as [`decode_json`](Self::decode_json); a schema id in the record's headers goes
+    /// before one in the payload.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub async fn decode_record_json(&self, record: &Record) -> Result<JsonPayload, DecodeError> {
+        self.decode_written_json(Written::of(record)?).await
+    }
+
+    async fn decode_written_json(&self, written: Written<'_>) -> Result<JsonPayload, DecodeError> {
+        let writer = self.writer(written.id).await?;
+        let writer = usable(written.id, &writer)?;
+        JsonPayload::read(writer.contract.name(), written, &writer.as_written)
+    }
+
+    /// Decode a payload as a reader with `schema` sees it, as JSON: by the same rules as [`decode`](Self::decode). The plan is
+    /// built anew each time.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode); or `schema` is no schema.
+    pub async fn decode_json_as(&self, schema: &str, payload: Option<&[u8]>) -> Result<JsonPayload, DecodeError> {
+        let reader =
+            self.contract(schema).map_err(|source| DecodeError::Reader { event: "the reader".into(), source })?;
+        let written = Written::framed(payload)?;
+        let writer = self.writer(written.id).await?;
+        let writer = usable(written.id, &writer)?;
+        JsonPayload::read(reader.name(), written, &shared(Plan::resolve(&writer.contract, &reader)))
     }
 
     /// The full name of the record a payload holds, for records that do not say what event they are. Ready at once where the
@@ -297,21 +349,21 @@ impl Codec {
     ///
     /// # Errors
     /// The payload is in another format, its schema is unknown, or the registry is away.
-    pub async fn record_name(&self, payload: Option<&[u8]>) -> Result<Arc<str>, DecodeError> {
-        let (id, _) = split(payload)?;
+    pub async fn record_name(&self, record: &Record) -> Result<Arc<str>, DecodeError> {
+        let id = Written::of(record)?.id;
         let writer = self.writer(id).await?;
         Ok(Arc::clone(usable(id, &writer)?.contract.name()))
     }
 
-    async fn writer(&self, id: u32) -> Result<Writer, DecodeError> {
+    async fn writer(&self, id: SchemaId) -> Result<Writer, DecodeError> {
         let ask = async || {
-            let registered = self.shared.registry.schema(id).await?;
+            let registry = &self.shared.registry;
+            let registered = match id {
+                SchemaId::Number(number) => registry.schema(number).await?,
+                SchemaId::Guid(guid) => registry.schema_by_guid(guid).await?,
+            };
             let writer = Contract::parse_with_references(&registered.schema, &registered.references)
-                .map(|contract| {
-                    let plan = Plan::as_written(&contract);
-                    let as_written = plan.map(Arc::new).map_err(|mismatch| mismatch.to_string().into());
-                    WriterSchema { contract, as_written }
-                })
+                .map(|contract| WriterSchema { as_written: shared(Plan::as_written(&contract)), contract })
                 .map_err(Arc::new);
             Ok(Arc::new(writer))
         };
@@ -322,11 +374,11 @@ impl Codec {
     }
 }
 
-fn split(payload: Option<&[u8]>) -> Result<(u32, &[u8]), DecodeError> {
-    frame::split(payload.ok_or(DecodeError::NoPayload)?).map_err(|reason| DecodeError::Frame { reason })
+fn shared(plan: Result<Plan, Mismatch>) -> DecodePlan {
+    plan.map(Arc::new).map_err(|mismatch| mismatch.to_string().into())
 }
 
-fn usable(id: u32, writer: &Writer) -> Result<&WriterSchema, DecodeError> {
+fn usable(id: SchemaId, writer: &Writer) -> Result<&WriterSchema, DecodeError> {
     writer.as_ref().as_ref().map_err(|source| DecodeError::Writer { id, source: Arc::clone(source) })
 }
 

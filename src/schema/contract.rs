@@ -6,6 +6,8 @@ use std::sync::Arc;
 use apache_avro::Schema;
 use apache_avro::rabin::Rabin;
 
+use super::parsing;
+
 /// An Avro schema, parsed once.
 pub(crate) struct Contract {
     text: Box<str>,
@@ -21,6 +23,24 @@ pub enum SchemaError {
     /// The text does not follow the Avro specification.
     #[error("the Avro schema is not valid")]
     Invalid(#[source] Box<apache_avro::Error>),
+    /// The text is too long, or too deep, to be read safely.
+    #[error(
+        "the Avro schema is too large: it has {bytes} bytes and {depth} levels with all it refers to; {max_bytes} and \
+         {max_depth} are allowed"
+    )]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+        /// How deep its JSON nests, each schema's depth added up.
+        depth: usize,
+        /// The bytes allowed.
+        max_bytes: usize,
+        /// The levels allowed.
+        max_depth: usize,
+    },
+    /// The schema nests deep, and the system has no thread to parse it on.
+    #[error("the Avro schema nests deep, and no thread can be started to parse it")]
+    NoStack(#[source] Arc<std::io::Error>),
     /// A payload is a record, so that fields can be added later.
     #[error("the Avro schema is {found}, and a payload must be a record")]
     NotARecord {
@@ -32,17 +52,12 @@ pub enum SchemaError {
 impl Contract {
     /// Read a schema that stands alone.
     pub(crate) fn parse(text: &str) -> Result<Self, SchemaError> {
-        Self::of(text, Schema::parse_str(text).map_err(invalid)?)
+        Self::parse_with_references(text, &[])
     }
 
     /// Read a schema that names types which other schemas define.
     pub(crate) fn parse_with_references(text: &str, references: &[String]) -> Result<Self, SchemaError> {
-        if references.is_empty() {
-            return Self::parse(text);
-        }
-        let (mut schema, others) = Schema::parse_str_with_list(text, references).map_err(invalid)?;
-        schema.denormalize(&others).map_err(invalid)?;
-        Self::of(text, schema)
+        parsing::on_a_stack_for(text, references, || Self::of(text, parsing::parse(text, references).map_err(invalid)?))
     }
 
     fn of(text: &str, schema: Schema) -> Result<Self, SchemaError> {

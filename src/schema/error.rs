@@ -1,9 +1,10 @@
 //! What can go wrong between a payload and its bytes.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::contract::SchemaError;
-use super::registry::RegistryError;
+use super::registry::{RegistryError, SchemaId};
 use crate::outcome::{ErrorClass, HandlerError};
 
 /// A payload that could not be encoded, or whose schema got no id.
@@ -64,11 +65,17 @@ pub enum DecodeError {
         /// What is wrong, to follow "the payload".
         reason: String,
     },
+    /// The header with the schema's id holds none.
+    #[error("the header `__value_schema_id` {reason}")]
+    Header {
+        /// What is wrong, to follow "the header".
+        reason: String,
+    },
     /// The registry could not say what the schema is.
     #[error("the payload's schema {id} is not to be had")]
     Registry {
         /// The schema's id.
-        id: u32,
+        id: SchemaId,
         /// Why.
         #[source]
         source: RegistryError,
@@ -77,7 +84,7 @@ pub enum DecodeError {
     #[error("the payload's schema {id} cannot be used")]
     Writer {
         /// The schema's id.
-        id: u32,
+        id: SchemaId,
         /// Why.
         #[source]
         source: Arc<SchemaError>,
@@ -86,7 +93,7 @@ pub enum DecodeError {
     #[error("the schema of {event} cannot be used")]
     Reader {
         /// The event's name.
-        event: &'static str,
+        event: Cow<'static, str>,
         /// Why.
         #[source]
         source: SchemaError,
@@ -97,7 +104,7 @@ pub enum DecodeError {
         /// The event's name, or the record's.
         event: String,
         /// The writer's schema's id.
-        id: u32,
+        id: SchemaId,
         /// Which field, and why.
         reason: Arc<str>,
     },
@@ -107,7 +114,7 @@ pub enum DecodeError {
         /// The event's name, or the record's.
         event: String,
         /// The writer's schema's id.
-        id: u32,
+        id: SchemaId,
         /// Which field, and why.
         reason: String,
     },

@@ -1,7 +1,7 @@
 //! What the codec keeps for each event type.
 
 use std::any::TypeId;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use apache_avro::writer::datum::GenericDatumWriter;
@@ -9,11 +9,17 @@ use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
 use super::contract::{Contract, SchemaError};
+use super::frame::FRAME_BYTES;
+use super::plan::Plan;
 use crate::event::Event;
 
 /// An event type's schema and the writer that is ready for it.
 pub(super) struct EventSchema {
     contract: &'static Arc<Contract>,
+    /// Writes what comes in the schema's order; the library writes the rest.
+    plan: Option<Plan>,
+    /// Whether this type has needed the library, so that it is not tried twice each time.
+    unusual: AtomicBool,
     writer: GenericDatumWriter<'static>,
     /// The size of the last payload: the next one is likely to be alike.
     last_size: AtomicUsize,
@@ -39,7 +45,13 @@ impl EventSchema {
             .human_readable(true)
             .build()
             .map_err(|error| SchemaError::Invalid(Box::new(error)))?;
-        let schema: &'static Self = Box::leak(Box::new(Self { contract, writer, last_size: AtomicUsize::new(0) }));
+        let schema: &'static Self = Box::leak(Box::new(Self {
+            contract,
+            plan: Plan::as_written(contract).ok(),
+            unusual: AtomicBool::new(false),
+            writer,
+            last_size: AtomicUsize::new(0),
+        }));
         schemas.insert(TypeId::of::<E>(), schema);
         Ok(schema)
     }
@@ -49,11 +61,19 @@ impl EventSchema {
         self.contract
     }
 
-    /// Append `event` to `payload`, with room for one like the last.
-    pub(super) fn write<E: Event>(&self, event: &E, payload: &mut Vec<u8>) -> Result<(), apache_avro::Error> {
-        payload.reserve(self.last_size.load(Ordering::Relaxed));
-        let written = self.writer.write_ser(payload, event)?;
-        self.last_size.store(written, Ordering::Relaxed);
-        Ok(())
+    /// `event` behind room for the frame, in a buffer that takes one like the last.
+    pub(super) fn write<E: Event>(&self, event: &E) -> Result<Vec<u8>, apache_avro::Error> {
+        let mut payload = Vec::with_capacity(FRAME_BYTES + self.last_size.load(Ordering::Relaxed));
+        payload.extend([0; FRAME_BYTES]);
+        match &self.plan {
+            Some(plan) if !self.unusual.load(Ordering::Relaxed) && plan.write(event, &mut payload).is_ok() => {}
+            _ => {
+                payload.truncate(FRAME_BYTES);
+                self.writer.write_ser(&mut payload, event)?;
+                self.unusual.store(true, Ordering::Relaxed);
+            }
+        }
+        self.last_size.store(payload.len() - FRAME_BYTES, Ordering::Relaxed);
+        Ok(payload)
     }
 }

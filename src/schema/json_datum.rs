@@ -12,6 +12,9 @@ use super::plan::{Base, Located, Number, base, branch_name};
 /// How deep types may nest; the defaults of a recursive schema could otherwise never end.
 const MAX_DEPTH: usize = 128;
 
+/// How many values a payload given as JSON may have, with all defaults: defaults within defaults can make two to the 128th.
+pub(in crate::schema) const MAX_VALUES: usize = 4_194_304;
+
 /// Why a JSON value does not fit a schema, and at which field.
 #[derive(Debug, thiserror::Error)]
 pub(crate) struct JsonMismatch {
@@ -41,11 +44,13 @@ impl fmt::Display for JsonMismatch {
     }
 }
 
-/// Append `value` to `datum`, as `at` says. A field that is absent takes its default.
+/// Append `value` to `datum`, as `at` says. A field that is absent takes its default. `left` is how many values may
+/// still be written, and is counted down.
 ///
 /// # Errors
 /// The first field that does not fit; `datum` then ends somewhere within the value.
-pub(crate) fn write(at: Located<'_>, value: &Value, datum: &mut Vec<u8>) -> Result<(), JsonMismatch> {
+pub(crate) fn write(at: Located<'_>, value: &Value, datum: &mut Vec<u8>, left: &mut usize) -> Result<(), JsonMismatch> {
+    *left = left.checked_sub(1).ok_or_else(|| JsonMismatch::new("with all its defaults it has too many values"))?;
     if at.depth() > MAX_DEPTH {
         return Err(JsonMismatch::new(format!("it nests deeper than {MAX_DEPTH} levels")));
     }
@@ -86,7 +91,7 @@ pub(crate) fn write(at: Located<'_>, value: &Value, datum: &mut Vec<u8>) -> Resu
         (Base::Array(items), Value::Array(values)) => {
             start_block(values.len(), datum);
             for (index, value) in values.iter().enumerate() {
-                write(at.part(items), value, datum).map_err(|error| error.within(format!("[{index}]")))?;
+                write(at.part(items), value, datum, left).map_err(|error| error.within(format!("[{index}]")))?;
             }
             datum.push(0);
         }
@@ -94,12 +99,12 @@ pub(crate) fn write(at: Located<'_>, value: &Value, datum: &mut Vec<u8>) -> Resu
             start_block(entries.len(), datum);
             for (key, value) in entries {
                 write_bytes(key.as_bytes(), datum);
-                write(at.part(values), value, datum).map_err(|error| error.within(key))?;
+                write(at.part(values), value, datum, left).map_err(|error| error.within(key))?;
             }
             datum.push(0);
         }
-        (Base::Record(record), Value::Object(fields)) => write_record(at, record, fields, datum)?,
-        (Base::Union(union), value) => write_union(at, union, value, datum)?,
+        (Base::Record(record), Value::Object(fields)) => write_record(at, record, fields, datum, left)?,
+        (Base::Union(union), value) => write_union(at, union, value, datum, left)?,
         _ => return Err(wrong()),
     }
     Ok(())
@@ -110,6 +115,7 @@ fn write_record(
     record: &RecordSchema,
     values: &serde_json::Map<String, Value>,
     datum: &mut Vec<u8>,
+    left: &mut usize,
 ) -> Result<(), JsonMismatch> {
     if let Some(unknown) = values.keys().find(|name| record.fields.iter().all(|field| field.name != **name)) {
         let names: Vec<&str> = record.fields.iter().map(|field| field.name.as_str()).collect();
@@ -121,13 +127,19 @@ fn write_record(
         let value = value.ok_or_else(|| {
             JsonMismatch::new(format!("it is missing; it wants {}", describe(&field.schema))).within(&field.name)
         })?;
-        write(at.part(&field.schema), value, datum).map_err(|error| error.within(&field.name))?;
+        write(at.part(&field.schema), value, datum, left).map_err(|error| error.within(&field.name))?;
     }
     Ok(())
 }
 
 /// Takes `{"type": value}` as Avro's JSON encoding has it, and the bare value.
-fn write_union(at: Located<'_>, union: &UnionSchema, value: &Value, datum: &mut Vec<u8>) -> Result<(), JsonMismatch> {
+fn write_union(
+    at: Located<'_>,
+    union: &UnionSchema,
+    value: &Value,
+    datum: &mut Vec<u8>,
+    left: &mut usize,
+) -> Result<(), JsonMismatch> {
     let mut variants = Vec::with_capacity(union.variants().len());
     for (index, variant) in union.variants().iter().enumerate() {
         let variant = at.part(variant).definition().map_err(|error| JsonMismatch::new(error.to_string()))?;
@@ -137,7 +149,7 @@ fn write_union(at: Located<'_>, union: &UnionSchema, value: &Value, datum: &mut 
     let mut attempt = |index: usize, variant: Located<'_>, value: &Value| {
         datum.truncate(start);
         write_count(index, datum);
-        write(variant, value, datum)
+        write(variant, value, datum, left)
     };
     if let Value::Object(fields) = value
         && fields.len() == 1
@@ -183,7 +195,7 @@ fn bytes(text: &str) -> Result<Vec<u8>, JsonMismatch> {
         .ok_or_else(|| JsonMismatch::new("bytes are written with one character a byte, U+0000 to U+00FF"))
 }
 
-fn write_long(number: i64, datum: &mut Vec<u8>) {
+pub(super) fn write_long(number: i64, datum: &mut Vec<u8>) {
     let mut bits = ((number << 1) ^ (number >> 63)).cast_unsigned();
     loop {
         let [low, ..] = bits.to_le_bytes();
@@ -196,11 +208,11 @@ fn write_long(number: i64, datum: &mut Vec<u8>) {
     }
 }
 
-fn write_count(count: usize, datum: &mut Vec<u8>) {
+pub(super) fn write_count(count: usize, datum: &mut Vec<u8>) {
     write_long(i64::try_from(count).unwrap_or(i64::MAX), datum);
 }
 
-fn write_bytes(bytes: &[u8], datum: &mut Vec<u8>) {
+pub(super) fn write_bytes(bytes: &[u8], datum: &mut Vec<u8>) {
     write_count(bytes.len(), datum);
     datum.extend_from_slice(bytes);
 }
@@ -231,5 +243,5 @@ fn kind(value: &Value) -> &'static str {
 pub(crate) fn write_payload(schema: &Schema, value: &Value, datum: &mut Vec<u8>) -> Result<(), JsonMismatch> {
     let names =
         apache_avro::schema::ResolvedSchema::new(schema).map_err(|error| JsonMismatch::new(error.to_string()))?;
-    write(Located::root(schema, names.get_names()), value, datum)
+    write(Located::root(schema, names.get_names()), value, datum, &mut { MAX_VALUES })
 }

@@ -2,20 +2,26 @@
 
 mod answers;
 mod codec;
-mod contract;
+pub mod compatibility;
+pub(crate) mod contract;
 mod error;
 mod event_schema;
 mod frame;
 mod json_datum;
+#[cfg(feature = "cli")]
+pub(crate) mod masking;
+mod parsing;
+mod payload;
 mod plan;
 mod registry;
 
-pub use codec::{Codec, EncodedDatum, FramedPayload, JsonPayload};
+pub use codec::{Codec, EncodedDatum, FramedPayload};
 pub use contract::SchemaError;
 pub use error::{DecodeError, EncodeError};
+pub use payload::{JsonPayload, PayloadView};
 #[cfg(feature = "registry")]
 pub use registry::{ConfluentRegistry, RegistryAuthorization, RegistryOptions, RegistryOptionsError};
-pub use registry::{LocalRegistry, RegisteredSchema, Registration, RegistryError, SchemaRegistry};
+pub use registry::{LocalRegistry, RegisteredSchema, Registration, RegistryError, SchemaId, SchemaRegistry};
 
 #[cfg(test)]
 mod tests;

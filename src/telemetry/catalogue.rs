@@ -75,9 +75,17 @@ pub const METRICS: &[Metric] = {
         metric(names::OUTBOX_PUBLISHED, Counter, Count, "Outbox events that Kafka acknowledged"),
         metric(names::OUTBOX_PARKED, Counter, Count, "Outbox events that Kafka refused and the relay parked"),
         metric(names::OUTBOX_RESTARTS, Counter, Count, "How often a relay began again from the table"),
+        metric(names::STORE_APPENDED, Counter, Count, "Events that an event store has taken"),
+        metric(names::STORE_REFUSED, Counter, Count, "Appends and relayed events that an event store refused"),
+        metric(names::STORE_OVERLOADED, Counter, Count, "Requests that an event store had no room for"),
+        metric(names::STORE_RETRIES, Counter, Count, "Transactions of an event store that were run again"),
+        metric(names::STORE_QUEUED, Gauge, Count, "Events that wait to be stored"),
+        metric(names::STORE_POSITION, Gauge, Count, "The last position known to this replica"),
         metric(names::OUTBOX_BACKLOG, Gauge, Count, "Rows in the outbox"),
         metric(names::OUTBOX_OLDEST_AGE, Gauge, Seconds, "The age of the oldest row in the outbox"),
         metric(names::OUTBOX_BUCKETS_OWNED, Gauge, Count, "Buckets a relay of this process owns"),
+        metric(names::OUTBOX_BUCKETS_UNOWNED, Gauge, Count, "Buckets that no relay owns"),
+        metric(names::OUTBOX_BUCKET_ROWS, Gauge, Count, "How many of the oldest rows are in a bucket"),
     ]
 };
 

@@ -9,7 +9,7 @@ pub mod http;
 pub mod names;
 #[cfg(feature = "opentelemetry")]
 pub(crate) mod opentelemetry;
-#[cfg(feature = "consumer")]
+#[cfg(any(feature = "consumer", feature = "publisher"))]
 pub(crate) mod spans;
 
 pub use catalogue::{METRICS, Metric, MetricKind, describe};

@@ -74,10 +74,26 @@ pub const OUTBOX_PUBLISHED: &str = "tidings.outbox.published.events";
 pub const OUTBOX_PARKED: &str = "tidings.outbox.parked.events";
 /// Counter: how often a relay began again from the table, with [`ERROR_TYPE`]. Unit: restarts.
 pub const OUTBOX_RESTARTS: &str = "tidings.outbox.relay.restarts";
+/// Counter: events that an event store has taken. Unit: events.
+pub const STORE_APPENDED: &str = "tidings.store.appended.events";
+/// Counter: appends and relayed events that an event store refused, with [`ERROR_TYPE`]. Unit: refusals.
+pub const STORE_REFUSED: &str = "tidings.store.refusals";
+/// Counter: requests that an event store refused because it had too much to do. Unit: requests.
+pub const STORE_OVERLOADED: &str = "tidings.store.overloaded.requests";
+/// Counter: transactions of an event store that were run again. Unit: attempts.
+pub const STORE_RETRIES: &str = "tidings.store.transaction.retries";
+/// Gauge: events that wait to be stored, or are being stored. Unit: events.
+pub const STORE_QUEUED: &str = "tidings.store.queued.events";
+/// Gauge: the last position that is known to this replica. Unit: none.
+pub const STORE_POSITION: &str = "tidings.store.position";
 /// Gauge: rows in the outbox; a backlog of more than a million counts as a million. Unit: events.
 pub const OUTBOX_BACKLOG: &str = "tidings.outbox.backlog";
 /// Gauge: the age of the oldest row in the outbox. Unit: seconds.
 pub const OUTBOX_OLDEST_AGE: &str = "tidings.outbox.oldest.age";
+/// Gauge, per [`BUCKET`] that a relay of this process owns: how many of the 100,000 oldest rows are in it. Unit: events.
+pub const OUTBOX_BUCKET_ROWS: &str = "tidings.outbox.bucket.rows";
+/// Gauge: how many of the 256 buckets no relay owns, as a relay of this process sees it. Unit: buckets.
+pub const OUTBOX_BUCKETS_UNOWNED: &str = "tidings.outbox.buckets.unowned";
 /// Gauge: how many of the 256 buckets a relay of this process owns. Unit: buckets.
 pub const OUTBOX_BUCKETS_OWNED: &str = "tidings.outbox.buckets.owned";
 
@@ -89,6 +105,8 @@ pub const KAFKA: &str = "kafka";
 pub const DESTINATION: &str = "messaging.destination.name";
 /// Attribute: the partition, as text.
 pub const PARTITION: &str = "messaging.destination.partition.id";
+/// Attribute: the bucket of an outbox, as text.
+pub const BUCKET: &str = "tidings.bucket";
 /// Attribute: the consumer group.
 pub const CONSUMER_GROUP: &str = "messaging.consumer.group.name";
 /// Attribute: `{Dispatcher}::{handler}`.
@@ -99,6 +117,8 @@ pub const OPERATION_NAME: &str = "messaging.operation.name";
 pub const OPERATION_TYPE: &str = "messaging.operation.type";
 /// The value of [`OPERATION_NAME`] and [`OPERATION_TYPE`] for a record that is written.
 pub const SEND: &str = "send";
+/// The value of [`OPERATION_NAME`] and [`OPERATION_TYPE`] for an event that is recorded, to be written later.
+pub const CREATE: &str = "create";
 /// The value of [`OPERATION_NAME`] for records that are fetched.
 pub const POLL: &str = "poll";
 /// The value of [`OPERATION_TYPE`] for records that are fetched.

@@ -4,16 +4,23 @@
 //! field is read.
 
 use tracing::Span;
+#[cfg(any(feature = "consumer", feature = "mysql", feature = "sqlite"))]
 use tracing::field::Empty;
 
 use super::names;
+#[cfg(feature = "consumer")]
+use crate::causality::TraceParent;
+#[cfg(feature = "consumer")]
 use crate::dispatch::Delivery;
+#[cfg(feature = "consumer")]
 use crate::outcome::Outcome;
+#[cfg(feature = "consumer")]
 use crate::transport::TopicPartition;
 
 const TARGET: &str = "tidings::spans";
 
 /// A batch that was fetched: while it is queued, and handlers that are ready at once run.
+#[cfg(feature = "consumer")]
 pub(crate) fn poll(group: &str, partition: &TopicPartition, records: usize) -> Span {
     tracing::debug_span!(
         target: TARGET,
@@ -32,6 +39,7 @@ pub(crate) fn poll(group: &str, partition: &TopicPartition, records: usize) -> S
 }
 
 /// One attempt of a handler. It belongs to the producer's trace, and is linked to the producer's span.
+#[cfg(feature = "consumer")]
 pub(crate) fn process(delivery: &Delivery) -> Span {
     let span = tracing::debug_span!(
         target: TARGET,
@@ -61,7 +69,39 @@ pub(crate) fn process(delivery: &Delivery) -> Span {
     span
 }
 
+/// One attempt of a handler of batches. Its events may have many producers: it is linked to the span of each, and in no one's trace.
+#[cfg(feature = "consumer")]
+pub(crate) fn process_batch(deliveries: &[Delivery]) -> Span {
+    let Some(first) = deliveries.first() else { return Span::none() };
+    let span = tracing::debug_span!(
+        target: TARGET,
+        parent: None,
+        names::PROCESS,
+        otel.name = format_args!("process {}", first.record().topic),
+        otel.kind = "consumer",
+        otel.status_code = Empty,
+        messaging.system = names::KAFKA,
+        messaging.operation.name = names::PROCESS,
+        messaging.operation.type = names::PROCESS,
+        messaging.consumer.group.name = first.group(),
+        messaging.destination.name = &*first.record().topic,
+        messaging.batch.message_count = deliveries.len(),
+        tidings.handler = first.handler(),
+        error.type = Empty,
+    );
+    #[cfg(feature = "opentelemetry")]
+    if !span.is_disabled() {
+        for delivery in deliveries {
+            if let Some(producer) = producer_of(delivery) {
+                super::opentelemetry::link(&span, producer, delivery.envelope().tracestate());
+            }
+        }
+    }
+    span
+}
+
 /// From sending a commit to the broker's answer.
+#[cfg(feature = "consumer")]
 pub(crate) fn commit(group: &str, partitions: usize) -> Span {
     tracing::debug_span!(
         target: TARGET,
@@ -79,25 +119,82 @@ pub(crate) fn commit(group: &str, partitions: usize) -> Span {
     )
 }
 
+/// An event that is made to be recorded with its transaction. Its record carries this span, where OpenTelemetry has it.
+#[cfg(feature = "publisher")]
+pub(crate) fn create(topic: &str, event: &str, event_id: uuid::Uuid) -> Span {
+    tracing::debug_span!(
+        target: TARGET,
+        names::CREATE,
+        otel.name = format_args!("create {topic}"),
+        otel.kind = "producer",
+        messaging.system = names::KAFKA,
+        messaging.operation.name = names::CREATE,
+        messaging.operation.type = names::CREATE,
+        messaging.destination.name = topic,
+        messaging.message.id = %event_id,
+        tidings.event = event,
+    )
+}
+
+/// A record of the outbox, from the client's queue to its acknowledgement. It belongs to the trace of the transaction that
+/// published it, and is a child of the span that did.
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+pub(crate) fn send(topic: &str, event: &str, event_id: &str, traceparent: &str) -> Span {
+    let span = tracing::debug_span!(
+        target: TARGET,
+        parent: None,
+        names::SEND,
+        otel.name = format_args!("send {topic}"),
+        otel.kind = "producer",
+        otel.status_code = Empty,
+        messaging.system = names::KAFKA,
+        messaging.operation.name = names::SEND,
+        messaging.operation.type = names::SEND,
+        messaging.destination.name = topic,
+        messaging.message.id = event_id,
+        tidings.event = event,
+        trace_id = Empty,
+        parent_span_id = Empty,
+        error.type = Empty,
+    );
+    if !span.is_disabled()
+        && let Some(parent) = crate::causality::TraceParent::parse(traceparent)
+    {
+        span.record("trace_id", &*parent.trace_id_text());
+        span.record("parent_span_id", &*parent.span_id_text());
+        #[cfg(feature = "opentelemetry")]
+        super::opentelemetry::follow(&span, parent, None);
+    }
+    span
+}
+
 /// Mark `span` as failed.
+#[cfg(any(feature = "consumer", feature = "mysql", feature = "sqlite"))]
 pub(crate) fn fail(span: &Span, error_type: &str) {
     span.record("otel.status_code", "ERROR");
     span.record("error.type", error_type);
 }
 
 /// A word for what failed; `None` where nothing did.
+#[cfg(feature = "consumer")]
 pub(crate) fn error_type(outcome: &Outcome) -> Option<&'static str> {
-    if let Outcome::Retry { error, .. } | Outcome::DeadLetter { error } = outcome {
+    if let Outcome::Retry { error, .. } | Outcome::DeadLetter { error } | Outcome::Park { error } = outcome {
         return Some(error.class().as_str());
     }
     None
 }
 
+#[cfg(feature = "consumer")]
 fn follow_producer(span: &Span, delivery: &Delivery) {
-    let envelope = delivery.envelope();
-    let Some(parent) = envelope.traceparent().and_then(crate::causality::TraceParent::parse) else { return };
+    let Some(parent) = producer_of(delivery) else { return };
     span.record("trace_id", &*parent.trace_id_text());
     span.record("parent_span_id", &*parent.span_id_text());
     #[cfg(feature = "opentelemetry")]
-    super::opentelemetry::follow(span, parent, envelope.tracestate());
+    super::opentelemetry::follow(span, parent, delivery.envelope().tracestate());
+}
+
+/// The producer's span.
+#[cfg(feature = "consumer")]
+fn producer_of(delivery: &Delivery) -> Option<TraceParent> {
+    delivery.envelope().traceparent().and_then(TraceParent::parse)
 }

@@ -65,3 +65,39 @@ impl fmt::Debug for WatchedProducer {
         formatter.debug_struct("WatchedProducer").field("inner", &self.inner).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::Headers;
+    use crate::transport::memory::MemoryProducer;
+
+    #[tokio::test]
+    async fn a_write_is_under_way_until_it_is_answered_or_no_longer_waited_for() {
+        let (memory, journal) = (MemoryProducer::new(1), Arc::new(Journal::default()));
+        memory.hold();
+        let producer = WatchedProducer {
+            inner: Arc::new(memory.clone()),
+            stage: Arc::new(Stage::new(None)),
+            journal: Arc::clone(&journal),
+            dead_letters: None,
+        };
+        let record = OutgoingRecord {
+            topic: "accounts".into(),
+            partition: None,
+            key: None,
+            payload: None,
+            headers: Headers::default(),
+            timestamp_ms: None,
+        };
+        let under_way = || journal.lock().motion(Duration::ZERO, false).moving;
+        let answered = producer.enqueue(&record).unwrap();
+        let dropped = producer.enqueue(&record).unwrap();
+        assert_eq!(under_way(), 2);
+        drop(dropped);
+        assert_eq!(under_way(), 1);
+        memory.release();
+        answered.await.unwrap();
+        assert_eq!(under_way(), 0);
+    }
+}

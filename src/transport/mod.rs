@@ -8,6 +8,7 @@ pub mod memory;
 pub mod murmur2;
 mod producer;
 mod record;
+mod target;
 
 pub use consumer::{
     Assignment, CommitOffset, ConsumeError, ConsumerTransport, GroupEvent, StartOffset, TopicPartition, Wake,
@@ -15,3 +16,4 @@ pub use consumer::{
 pub use headers::{Header, Headers};
 pub use producer::{Acks, DeliveryObserver, OutgoingRecord, ProduceError, Producer, UnknownAcks, Written};
 pub use record::Record;
+pub use target::Target;

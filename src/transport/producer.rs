@@ -10,7 +10,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, ready};
 use serde::{Deserialize, Serialize};
 
-use super::Headers;
+use super::{Headers, Target};
 
 /// A record to be written.
 #[derive(Clone)]
@@ -213,6 +213,25 @@ pub trait Producer: Send + Sync + fmt::Debug + 'static {
         &self,
         record: &OutgoingRecord,
     ) -> Result<BoxFuture<'static, Result<Written, ProduceError>>, ProduceError>;
+
+    /// As [`enqueue`](Self::enqueue), for a record whose row in the outbox says where it goes. Default: to Kafka only.
+    ///
+    /// # Errors
+    /// As there; [`ProduceError::Refused`]: this producer has no way to the target.
+    fn enqueue_to(
+        &self,
+        target: Target,
+        record: &OutgoingRecord,
+    ) -> Result<BoxFuture<'static, Result<Written, ProduceError>>, ProduceError> {
+        match target {
+            Target::Kafka => self.enqueue(record),
+            Target::Store => Err(ProduceError::Refused {
+                topic: Arc::clone(&record.topic),
+                reason: "this producer has no event store".to_owned(),
+                retryable: true,
+            }),
+        }
+    }
 
     /// As [`enqueue`](Self::enqueue), with one error for both.
     fn send(&self, record: OutgoingRecord) -> BoxFuture<'static, Result<Written, ProduceError>> {

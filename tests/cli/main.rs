@@ -2,11 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod command;
+mod contract;
+mod guide;
 mod inbox;
 mod migrate;
+mod outbox;
 mod parked;
 mod publish;
 mod routes;
+mod schema;
 mod settings;
 mod shards;
+mod store;
 mod usage;

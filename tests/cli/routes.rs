@@ -61,8 +61,10 @@ fn a_service_is_started_and_says_what_it_handles() {
     };
     let finished = ask(&["-o", "jsonl"]);
     let expected = json!({
-        "group": "leaderboards.Scores", "dispatcher": "Scores", "source": "accounts", "event": "accounts.UserUpdated",
-        "versions": ">=1.2.3", "handler": "on_user_updated", "payload_version": "1.3.0", "max_attempts": 3,
+        "service": "leaderboards", "group": "leaderboards.Scores", "dispatcher": "Scores", "source": "accounts", "event": "accounts.UserUpdated",
+        "versions": ">=1.2.3", "handler": "on_user_updated", "payload_version": "1.3.0",
+        "payload_schema": {"type": "record", "name": "UserUpdated", "namespace": "accounts",
+            "fields": [{"name": "user_id", "type": "long"}]}, "max_attempts": 3,
         "on_exhausted": "dead_letter", "timeout_ms": 60_000, "order": "unordered", "concurrency": 4, "rate": 50,
         "batch": {"max": 20, "wait_ms": 100}, "docs": "Keeps the display name.",
     });

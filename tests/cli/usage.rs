@@ -16,12 +16,15 @@ fn the_version_names_librdkafkas_too() {
 
 #[test]
 fn help_is_data_and_every_verb_has_examples() {
-    for verb in ["tail", "publish", "routes", "relay", "migrate", "completions"] {
+    for verb in ["tail", "publish", "routes", "contract", "relay", "audit", "migrate", "completions"] {
         let finished = tidings([verb, "--help"]).run().succeeded();
         assert!(finished.stdout.contains("Examples:") && finished.stderr.is_empty(), "{finished:?}");
     }
     for verb in ["ensure", "show"] {
         assert!(tidings(["topics", verb, "--help"]).run().succeeded().stdout.contains("Examples:"));
+    }
+    for verb in ["check", "ls", "show", "diff", "release", "register", "export"] {
+        assert!(tidings(["schema", verb, "--help"]).run().succeeded().stdout.contains("Examples:"));
     }
     for verb in ["ls", "show", "redrive"] {
         assert!(tidings(["dead-letters", verb, "--help"]).run().succeeded().stdout.contains("Examples:"));
@@ -38,6 +41,11 @@ fn a_question_that_cannot_be_understood_ends_with_2() {
     tidings(["publish", "accounts", "--acks", "2", "{}"]).run().failed(2, &["`2`", "all, 1 (leader) or 0 (none)"]);
     tidings(["publish", "accounts", "--event-version", "one", "{}"]).run().failed(2, &["one", "--event-version"]);
     tidings(["routes"]).run().failed(2, &["FILE"]);
+    tidings(["audit"]).run().failed(2, &["<TOPIC>"]);
+    tidings(["audit", "accounts", "--from", "1200"]).run().failed(2, &["--from", "@-7d"]);
+    tidings(["audit", "accounts", "--outbox"]).run().failed(2, &["--database"]);
+    // Code 1 is an answer, and nobody has given one.
+    tidings(["audit", "accounts", "--timeout", "1", "--brokers", "127.0.0.1:1"]).run().failed(2, &["127.0.0.1:1"]);
     tidings(["dead-letters"]).run().failed(2, &["redrive"]);
     tidings(["dead-letters", "ls"]).run().failed(2, &["--group"]);
     tidings(["dead-letters", "ls", "-g", "a.A", "-t", "b"]).run().failed(2, &["--topic", "--group"]);

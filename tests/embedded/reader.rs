@@ -45,7 +45,7 @@ pub(crate) fn read(brokers: &str, topic: &str, partitions: i32, count: usize) ->
     consumer.assign(&assignment).unwrap();
     let (mut seen, start) = (Vec::new(), Instant::now());
     while seen.len() < count {
-        assert!(start.elapsed() < Duration::from_secs(30), "{} of {count} records came", seen.len());
+        assert!(start.elapsed() < Duration::from_secs(120), "{} of {count} records came", seen.len());
         let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
         let message = message.unwrap();
         let headers = message.headers().map(|headers| {

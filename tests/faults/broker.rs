@@ -10,12 +10,13 @@ async fn broker_killed_and_started(size: Size) {
     let storm = Storm::begin(size).await;
     let members = vec![storm.member(), storm.member()];
     storm.progress(200).await;
-    for _ in 0..size.faults.div_ceil(3).min(4) {
+    let rounds = size.faults.div_ceil(3).min(4);
+    for _ in 0..rounds {
         servers.kill_kafka();
         servers.heal();
         storm.progress(500).await;
     }
-    let tally = storm.calm("the broker killed and started", members).await;
+    let tally = storm.calm("the broker killed and started", rounds, members).await;
     tally.assert_sound();
 }
 
@@ -40,7 +41,7 @@ async fn coordinator_frozen(size: Size, ice: Duration) {
     tokio::time::sleep(ice).await;
     servers.thaw_kafka();
     storm.progress(500).await;
-    let tally = storm.calm("the coordinator frozen", members).await;
+    let tally = storm.calm("the coordinator frozen", 1, members).await;
     tally.assert_sound();
 }
 

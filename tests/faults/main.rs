@@ -5,10 +5,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod broker;
+mod database;
 mod dead_letters;
 mod journal;
 mod members;
 mod parts;
+#[cfg(all(feature = "testing", feature = "audit"))]
+mod publishing;
+#[allow(dead_code, reason = "shared with other tests, which use the rest")]
+#[path = "../embedded/reader.rs"]
+mod reader;
+mod registry;
+#[allow(dead_code, reason = "shared with other tests, which use the rest")]
+mod scenarios;
 mod servers;
 mod storm;
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]

@@ -25,7 +25,7 @@ async fn killed_and_started_at_random(size: Size) {
         members.push(storm.member());
         storm.progress(chance.random_range(50..2_000)).await;
     }
-    let tally = storm.calm("members killed and started", members).await;
+    let tally = storm.calm("a member killed and another started", size.faults, members).await;
     tally.assert_sound();
     // Each kill repeats at most what ran and one commit interval.
     assert!(tally.audit.repeated < size.faults * 4_000, "{tally:?}");
@@ -59,7 +59,7 @@ async fn rebalanced_in_a_row(size: Size) {
         }
         storm.progress(100).await;
     }
-    let tally = storm.calm("ten rebalances", members).await;
+    let tally = storm.calm("rebalanced", 10, members).await;
     tally.assert_sound();
     // Members that leave in order have drained and committed: not even repeats.
     assert_eq!(tally.audit.repeated, 0, "{tally:?}");
@@ -78,7 +78,8 @@ async fn frozen_past_its_session_and_thawed(size: Size) {
     // They share the partitions, however long the group takes.
     Storm::partitions_of(&other, 4);
     storm.progress(200).await;
-    for _ in 0..size.faults.div_ceil(3) {
+    let rounds = size.faults.div_ceil(3);
+    for _ in 0..rounds {
         signal(&frozen, "-STOP");
         // The other has everything only once the frozen one's session, of 6 s, is over.
         Storm::partitions_of(&other, 8);
@@ -87,7 +88,7 @@ async fn frozen_past_its_session_and_thawed(size: Size) {
         storm.progress(500).await;
         Storm::partitions_of(&other, 4);
     }
-    let tally = storm.calm("a member frozen past its session and thawed", vec![frozen, other]).await;
+    let tally = storm.calm("a member frozen past its session and thawed", rounds, vec![frozen, other]).await;
     tally.assert_sound();
 }
 

@@ -15,6 +15,12 @@ use crate::support::scores::ScorePosted;
 pub(crate) async fn play(part: &str) {
     match part {
         "member" => member().await,
+        #[cfg(all(feature = "testing", feature = "audit"))]
+        "service" => crate::publishing::parts::service().await,
+        #[cfg(all(feature = "testing", feature = "audit"))]
+        "relay alone" => crate::publishing::parts::relay().await,
+        #[cfg(all(feature = "testing", feature = "audit"))]
+        "sender" => crate::publishing::parts::sender().await,
         _ => panic!("there is no part called {part}"),
     }
 }

@@ -22,8 +22,25 @@ impl Servers {
 
     /// End Kafka with SIGKILL.
     pub(crate) fn kill_kafka(&mut self) {
+        self.kill("kafka");
+    }
+
+    /// End a server with SIGKILL.
+    pub(crate) fn kill(&mut self, server: &str) {
         self.harmed = true;
-        run(&["kill", "kafka"]);
+        run(&["kill", server]);
+    }
+
+    /// Stop the schema registry, in order: what it was given a moment ago is still to be written to its file.
+    pub(crate) fn stop_registry(&mut self) {
+        self.harmed = true;
+        run(&["stop", "registry"]);
+    }
+
+    /// End MySQL with SIGKILL.
+    pub(crate) fn kill_mysql(&mut self) {
+        self.harmed = true;
+        run(&["kill", "mysql"]);
     }
 
     /// Stop Kafka where it stands: connections stay open and nothing answers. It is the coordinator of every group, too.

@@ -97,8 +97,8 @@ impl Storm {
         until_true("members go on", || lines(&self.journal.path()) >= goal).await;
     }
 
-    /// Stop the load, let `members` finish, and count.
-    pub(crate) async fn calm(self, what: &str, members: Vec<Child>) -> Tally {
+    /// Stop the load, let `members` finish, and count what came of so many `faults`.
+    pub(crate) async fn calm(self, what: &str, faults: usize, members: Vec<Child>) -> Tally {
         self.over.store(true, Ordering::Release);
         let serials = self.load.await.unwrap();
         caught_up(&self.scene, &self.scene.name("storm")).await;
@@ -109,8 +109,9 @@ impl Storm {
         let (ledger, effects) = self.journal.ledger();
         let published = self.size.players * serials;
         let audit = ledger.audit(&posted(self.size.players, serials));
+        let each = audit.repeated / faults.max(1);
         let tally = Tally { published, effects, audit };
-        tell(&format!("{what}: {tally:?} in {:.0?}", self.began.elapsed()));
+        tell(&format!("{what} {faults} times: {tally:?}, {each} repeats each, in {:.0?}", self.began.elapsed()));
         tally
     }
 }

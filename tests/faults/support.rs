@@ -14,5 +14,7 @@ pub(crate) mod running;
 pub(crate) mod scene;
 #[path = "../integration/support/scores.rs"]
 pub(crate) mod scores;
+#[path = "../integration/support/store.rs"]
+pub(crate) mod store;
 #[path = "../integration/support/wait.rs"]
 pub(crate) mod wait;

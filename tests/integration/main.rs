@@ -1,6 +1,10 @@
 //! Tests against real servers: `scripts/with-servers cargo test --all-features --test integration`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(feature = "cli")]
+mod asyncapi;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql", feature = "cli"))]
+mod audit;
 #[cfg(all(feature = "testing", feature = "macros"))]
 #[path = "../testing/board.rs"]
 mod board;
@@ -13,12 +17,18 @@ mod command;
 mod consumer;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql", feature = "cli"))]
 mod dead_letters;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql", feature = "store"))]
+mod event_store;
 #[cfg(feature = "publisher")]
 #[path = "../embedded/events.rs"]
 mod events;
+#[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
+mod evolution;
 #[cfg(all(feature = "testing", feature = "macros"))]
 #[path = "../testing/faults.rs"]
 mod faults;
+#[cfg(all(feature = "macros", feature = "registry"))]
+mod generated;
 #[cfg(feature = "mysql")]
 mod inbox_on_servers;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
@@ -28,6 +38,8 @@ mod journal;
 mod kafka;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod kill;
+#[cfg(feature = "cli")]
+mod masking;
 #[cfg(all(feature = "testing", feature = "macros"))]
 #[path = "../testing/members.rs"]
 mod members;
@@ -54,6 +66,8 @@ mod relay;
 mod road;
 #[cfg(feature = "registry")]
 mod schema;
+#[cfg(feature = "cli")]
+mod schema_command;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod strangers;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]

@@ -33,6 +33,10 @@ pub(crate) async fn a_row_committed_late_under_a_lower_id_is_published_and_not_s
     let pool = stage.database.mysql_pool().unwrap();
     // It has its id, and its transaction stays open.
     let mut late = pool.begin().await.unwrap();
+    sqlx::raw_sql("SELECT slot FROM tidings_outbox_gate WHERE slot = 0 LOCK IN SHARE MODE")
+        .execute(&mut *late)
+        .await
+        .unwrap();
     let late_id = sqlx::query(LATE_ROW).bind(bucket_of("7")).execute(&mut *late).await.unwrap().last_insert_id();
 
     stage.kafka.hold();
@@ -52,6 +56,32 @@ pub(crate) async fn a_row_committed_late_under_a_lower_id_is_published_and_not_s
     relay.shutdown().await.unwrap();
     let written: Vec<_> = stage.kafka.written().iter().map(position).collect();
     assert_eq!(written, [("Account/7".to_owned(), 1), ("Account/late".to_owned(), 1)]);
+}
+
+pub(crate) async fn a_row_whose_transaction_stays_open_for_long_is_not_passed_by(stage: &Stage) {
+    let pool = stage.database.mysql_pool().unwrap();
+    let mut late = pool.begin().await.unwrap();
+    // As a transaction of tidings does: a gate first, then the event.
+    sqlx::raw_sql("SELECT slot FROM tidings_outbox_gate WHERE slot = 0 LOCK IN SHARE MODE")
+        .execute(&mut *late)
+        .await
+        .unwrap();
+    sqlx::query(LATE_ROW).bind(bucket_of("7")).execute(&mut *late).await.unwrap();
+    let relay = stage.relay();
+    for _ in 0..30 {
+        // Enough for marks to be moved, if nothing held them back.
+        let publish = stage.database.transaction(async |tx| {
+            (0..100).for_each(|event| tx.publish(&AccountRenamed::new("7", &event.to_string())));
+            Ok::<_, Error>(())
+        });
+        publish.await.unwrap();
+    }
+    stage.until_published(3_000).await;
+    late.commit().await.unwrap();
+    stage.until_published(3_001).await;
+    stage.until_empty().await;
+    relay.shutdown().await.unwrap();
+    assert_eq!(position(stage.kafka.written().last().unwrap()), ("Account/late".to_owned(), 1));
 }
 
 async fn two_accounts(stage: &Stage) {

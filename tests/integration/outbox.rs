@@ -3,7 +3,7 @@
 mod scenarios {
     #[cfg(feature = "macros")]
     pub(super) use crate::scenarios::derived;
-    pub(super) use crate::scenarios::{inbox, relaying, shards, transactions};
+    pub(super) use crate::scenarios::{inbox, inbox_batches, relaying, shards, transactions};
     pub(super) use crate::{inbox_on_servers, on_servers};
 }
 
@@ -13,6 +13,7 @@ macro_rules! server_scenarios {
         scenarios! { $attributes $stage
             on_servers {
                 a_row_committed_late_under_a_lower_id_is_published_and_not_swept_away,
+                a_row_whose_transaction_stays_open_for_long_is_not_passed_by,
                 a_deadlock_in_the_callers_own_sql_runs_the_closure_again,
                 a_deadlock_that_is_ignored_publishes_nothing,
                 a_lock_wait_that_times_out_runs_the_closure_again,
@@ -42,6 +43,8 @@ mod mysql {
     #[cfg(feature = "macros")]
     derived_scenarios! { [] (Stage::server(&crate::setting("TIDINGS_TEST_DATABASE"))) }
     server_scenarios! { [] (Stage::server(&crate::setting("TIDINGS_TEST_DATABASE"))) }
+    #[cfg(feature = "store")]
+    crate::event_store_scenarios! { [] (Stage::server(&crate::setting("TIDINGS_TEST_DATABASE"))) }
 }
 
 mod mariadb {
@@ -58,6 +61,11 @@ mod mariadb {
         (Stage::server(&crate::setting("TIDINGS_TEST_MARIADB")))
     }
     server_scenarios! {
+        [#[ignore = "needs MariaDB: scripts/servers up mariadb"]]
+        (Stage::server(&crate::setting("TIDINGS_TEST_MARIADB")))
+    }
+    #[cfg(feature = "store")]
+    crate::event_store_scenarios! {
         [#[ignore = "needs MariaDB: scripts/servers up mariadb"]]
         (Stage::server(&crate::setting("TIDINGS_TEST_MARIADB")))
     }

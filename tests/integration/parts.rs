@@ -1,5 +1,7 @@
 //! The parts that child processes of these tests play.
 
+#[cfg(feature = "store")]
+use crate::event_store;
 use crate::{consumer, kill};
 
 /// Play a part, until it is over or the process is ended.
@@ -12,6 +14,10 @@ pub(crate) async fn play(part: &str) {
         "totals" => consumer::once::keep_totals().await,
         "commit" => kill::commit().await,
         "relay" => kill::relay().await,
+        #[cfg(feature = "store")]
+        "append to store" => event_store::append().await,
+        #[cfg(feature = "store")]
+        "store service" => event_store::serve().await,
         _ => panic!("there is no part called {part}"),
     }
 }

@@ -7,11 +7,13 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tidings::schema::{
-    Codec, ConfluentRegistry, DecodeError, FramedPayload, RegistryError, RegistryOptions, SchemaRegistry,
+    Codec, ConfluentRegistry, DecodeError, FramedPayload, RegistryError, RegistryOptions, SchemaId, SchemaRegistry,
 };
+use tidings::transport::{Headers, Record};
 use tidings::{ErrorClass, Event};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -104,7 +106,7 @@ async fn a_schema_is_registered_once_and_read_by_others() {
     let again = publish(&other, &topic).await;
     assert_eq!((again.schema_id, again.data_schema), (framed.schema_id, framed.data_schema));
     let json = other.decode_json(Some(&framed.bytes)).await.unwrap();
-    assert_eq!((json.schema_id, &*json.record), (framed.schema_id, PlayerRenamed::NAME));
+    assert_eq!((json.schema_id.number(), &*json.record), (Some(framed.schema_id), PlayerRenamed::NAME));
     assert_eq!(json.value["previous"], "zo");
 }
 
@@ -231,13 +233,100 @@ async fn answers_by_status_are_told_apart() {
     }
 }
 
+/// A record as Confluent's serializers write it when told to put the schema's id into the headers: the datum stands alone.
+fn record_with_guid(guid: Uuid, datum: &[u8]) -> Record {
+    let mut headers = Headers::new();
+    headers.push("__value_schema_id", Some(&[&[1][..], guid.as_bytes()].concat()));
+    Record {
+        topic: "players".into(),
+        partition: 0,
+        offset: 0,
+        timestamp_ms: None,
+        key: None,
+        payload: Some(datum.to_vec().into()),
+        headers,
+    }
+}
+
+/// Answers each request by its path, one after the other, until it is dropped; the paths asked for are kept.
+async fn stub_registry(
+    answer: impl Fn(&str) -> (&'static str, String) + Send + 'static,
+) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let paths = Arc::new(Mutex::new(Vec::new()));
+    let asked = Arc::clone(&paths);
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4_096];
+            let length = stream.read(&mut request).await.unwrap();
+            let request = String::from_utf8_lossy(&request[..length]).into_owned();
+            let path = request.split(' ').nth(1).unwrap().to_owned();
+            let (status, body) = answer(&path);
+            asked.lock().push(path);
+            let length = body.len();
+            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    (address, paths)
+}
+
+#[tokio::test]
+async fn a_guid_in_the_headers_is_looked_up_once_as_confluents_registry_wants_it() {
+    let guid = Uuid::from_u128(0x8976_6e1c_8bdc_4ac2_a2d6_a2ed_59f2_9d4c);
+    let (address, paths) = stub_registry(move |path| match path.split('?').next() {
+        Some("/schemas/guids/89766e1c-8bdc-4ac2-a2d6-a2ed59f29d4c") => {
+            ("200 OK", json!({"guid": guid, "schemaType": "AVRO", "schema": FIRST}).to_string())
+        }
+        _ => ("404 Not Found", json!({"error_code": 40403, "message": "Schema not found"}).to_string()),
+    })
+    .await;
+    let codec = Codec::new(registry(&RegistryOptions::new(address)));
+    let value = json!({"user_id": 42, "nickname": "Zoë", "device": Uuid::from_u128(7)});
+    let datum = codec.encode_json(FIRST, &value).unwrap();
+    let record = record_with_guid(guid, datum.datum());
+    for _ in 0..3 {
+        let read: PlayerRenamed = codec.decode_record(&record).await.unwrap();
+        assert_eq!(read, PlayerRenamed { previous: None, ..event() });
+    }
+    let json = codec.decode_record_json(&record).await.unwrap();
+    assert_eq!((json.schema_id, json.value), (SchemaId::Guid(guid), value));
+    assert_eq!(&*codec.record_name(&record).await.unwrap(), PlayerRenamed::NAME);
+    assert_eq!(paths.lock().len(), 1, "{paths:?}");
+
+    let unknown = Uuid::from_u128(1);
+    let error = codec.decode_record::<PlayerRenamed>(&record_with_guid(unknown, datum.datum())).await.unwrap_err();
+    let error = error.into_handler_error();
+    assert_eq!(error.class(), ErrorClass::Undecodable);
+    assert!(error.chain().ends_with(&format!("no schema has the GUID {unknown}")), "{}", error.chain());
+}
+
+#[tokio::test]
+async fn a_registry_without_guids_makes_such_records_undecodable_and_a_wrong_path_does_not() {
+    let record = record_with_guid(Uuid::from_u128(7), b"datum");
+    let error = codec().decode_record::<PlayerRenamed>(&record).await.unwrap_err().into_handler_error();
+    assert_eq!(error.class(), ErrorClass::Undecodable, "{}", error.chain());
+    assert!(
+        error.chain().contains("cannot look up the GUID 00000000-0000-0000-0000-000000000007"),
+        "{}",
+        error.chain()
+    );
+
+    let (address, _) = stub_registry(|_| ("404 Not Found", "nothing here".to_owned())).await;
+    let codec = Codec::new(registry(&RegistryOptions::new(address)));
+    let error = codec.decode_record::<PlayerRenamed>(&record).await.unwrap_err();
+    assert!(error.is_unavailable(), "{error:?}");
+}
+
 #[tokio::test]
 async fn the_registry_is_found_alive() {
     registry(&options()).ping().await.unwrap();
 }
 
 /// Runs Python's own serializer or deserializer; gives it `input` and takes what it prints.
-fn python(script: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+pub(crate) fn python(script: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
     let registry = setting("TIDINGS_TEST_REGISTRY");
     let mut child = Command::new(setting("TIDINGS_TEST_PYTHON"))
         .args(["-c", script, &registry])

@@ -27,6 +27,35 @@ fn a_sender_that_rings_before_it_leaves_its_report_is_found() {
 
 #[test]
 #[should_panic(expected = "deadlock")]
+fn a_report_that_rings_only_where_nothing_waits_is_not_heard_behind_a_quiet_one() {
+    loom::model(|| {
+        let bell = Arc::<Bell>::default();
+        let queue = Arc::new(Mutex::new(Vec::new()));
+        let (wake, sending) = (rings(&bell), Arc::clone(&queue));
+        thread::spawn(move || {
+            for (report, is_quiet) in [(1, true), (2, false)] {
+                let mut queue = sending.lock();
+                queue.push(report);
+                let was_empty = queue.len() == 1;
+                drop(queue);
+                if was_empty && !is_quiet {
+                    wake();
+                }
+            }
+        });
+        let mut seen = 0;
+        while seen < 2 {
+            let taken = std::mem::take(&mut *queue.lock());
+            if taken.is_empty() {
+                bell.wait(LONG);
+            }
+            seen += taken.len();
+        }
+    });
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
 fn a_bell_whose_flag_is_not_under_its_lock_is_found() {
     loom::model(|| {
         let shared = Arc::new((AtomicBool::new(false), Mutex::new(()), Condvar::default()));

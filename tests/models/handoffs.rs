@@ -69,6 +69,49 @@ fn a_report_behind_one_that_was_taken_already_wakes_again() {
 }
 
 #[test]
+fn a_quiet_report_is_taken_along_whenever_another_one_rings() {
+    in_every_order(|| {
+        let bell = Arc::<Bell>::default();
+        let reports = Reports::new(rings(&bell));
+        let reporting = Arc::clone(&reports);
+        thread::spawn(move || {
+            reporting.push_quietly(1);
+            reporting.push(2);
+            reporting.push_quietly(3);
+            reporting.push(4);
+        });
+        let (mut seen, mut buffer) = (Vec::new(), Vec::new());
+        while seen.len() < 4 {
+            reports.drain_into(&mut buffer);
+            if buffer.is_empty() {
+                bell.wait(LONG);
+            }
+            seen.append(&mut buffer);
+        }
+        assert_eq!(seen, [1, 2, 3, 4]);
+    });
+}
+
+#[test]
+fn a_report_that_rings_is_heard_whoever_else_reports_quietly() {
+    in_every_order(|| {
+        let bell = Arc::<Bell>::default();
+        let reports = Reports::new(rings(&bell));
+        let (quiet, loud) = (Arc::clone(&reports), Arc::clone(&reports));
+        thread::spawn(move || quiet.push_quietly(1));
+        thread::spawn(move || loud.push(2));
+        let (mut heard, mut buffer) = (false, Vec::new());
+        while !heard {
+            reports.drain_into(&mut buffer);
+            if buffer.is_empty() {
+                bell.wait(LONG);
+            }
+            heard |= buffer.drain(..).any(|report| report == 2);
+        }
+    });
+}
+
+#[test]
 fn requests_made_while_the_thread_starts_are_done() {
     in_every_order(|| {
         let requests = Arc::<Requests<i32>>::default();

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use super::account::{Account, AccountRenamed};
 use super::stage::Stage;
 
-const GROUP: &str = "boards.Board";
+pub(crate) const GROUP: &str = "boards.Board";
 const DISPATCHER: &str = "Board";
 const EFFECTS: &str = "CREATE TABLE effect (event VARCHAR(64) NOT NULL)";
 const ADD_EFFECT: &str = "INSERT INTO effect (event) VALUES (?)";
@@ -53,7 +53,7 @@ pub(crate) fn delivery(database: &Database, record: Record) -> Delivery {
     delivery_to(Inbox::new(database, GROUP), record)
 }
 
-fn delivery_to(inbox: Inbox, record: Record) -> Delivery {
+pub(crate) fn delivery_to(inbox: Inbox, record: Record) -> Delivery {
     let mut extensions = Extensions::new();
     extensions.insert(Arc::new(inbox));
     Delivery::new(DeliveryParts {
@@ -108,7 +108,7 @@ pub(crate) async fn add_effect(tx: &Transaction, event: &str) -> Result<(), Hand
 }
 
 /// Deliver `record` to a handler that writes it down.
-async fn note(stage: &Stage, record: Record) -> Outcome {
+pub(crate) async fn note(stage: &Stage, record: Record) -> Outcome {
     note_in(&stage.database, record).await
 }
 

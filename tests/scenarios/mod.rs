@@ -3,7 +3,10 @@
 pub(crate) mod account;
 #[cfg(feature = "macros")]
 pub(crate) mod derived;
+#[cfg(feature = "store")]
+pub(crate) mod event_store;
 pub(crate) mod inbox;
+pub(crate) mod inbox_batches;
 #[cfg(feature = "consumer")]
 pub(crate) mod parked;
 pub(crate) mod relaying;
@@ -73,6 +76,15 @@ macro_rules! all_scenarios {
                 a_save_that_was_overtaken_has_the_event_delivered_again,
                 many_deliveries_of_many_events_take_effect_once_each,
             }
+            inbox_batches {
+                a_batch_takes_effect_once_with_each_of_its_events_remembered,
+                an_event_that_fails_rolls_its_batch_back_and_nobody_else_has_failed,
+                what_was_handled_before_is_taken_out_of_a_batch,
+                a_fork_in_a_batch_is_given_up_alone,
+                a_passed_over_event_is_handled_once_in_a_batch,
+                a_batch_whose_commit_fails_leaves_nothing_behind,
+                a_batch_waits_for_another_process_that_handles_one_of_its_streams,
+            }
             shards {
                 each_key_is_written_and_published_on_its_own_shard,
                 an_event_of_a_key_that_lives_elsewhere_fails_before_the_commit,
@@ -93,9 +105,14 @@ macro_rules! all_scenarios {
                 a_relay_that_shuts_down_gives_its_buckets_to_the_next_at_once,
                 shutting_down_waits_for_acknowledgements_and_deletes_what_was_acknowledged,
                 a_poisoned_row_is_parked_and_the_others_go_on,
-                a_row_too_large_for_the_client_is_parked_at_once,
+                a_row_too_large_for_the_client_is_parked_at_once_and_its_stream_waits_behind_it,
+                parked_events_are_put_back_in_order_before_what_came_since,
+                what_is_put_back_and_refused_again_is_parked_again,
+                a_parked_event_that_is_skipped_is_gone_and_the_others_are_published,
+                a_new_epoch_is_above_those_that_a_copy_may_have_forgotten,
+                a_commit_wakes_the_relay_of_another_process,
                 a_producer_that_fails_is_made_again_and_nothing_is_lost_or_reordered,
-                a_row_that_somebody_spoilt_is_parked,
+                a_row_that_somebody_spoilt_is_parked_with_its_stream,
                 the_status_tells_of_the_backlog,
                 a_row_with_a_lower_id_that_appears_later_is_still_published,
             }
@@ -131,13 +148,44 @@ macro_rules! parked_scenarios {
                 events_of_a_key_are_read_in_the_order_of_their_offsets_however_they_were_parked,
                 an_event_parked_again_replaces_itself_and_is_counted_once,
                 an_event_is_removed_once_however_often_that_is_asked,
-                a_forgotten_key_is_gone_with_its_request,
+                a_discarded_key_is_gone_with_its_request,
+                a_key_is_forgotten_once_it_has_no_events,
+                what_a_former_owner_still_does_harms_nothing_that_was_parked_since,
                 keys_are_those_of_the_group_and_the_partitions_asked_for,
                 a_request_stays_until_it_is_withdrawn_and_needs_a_key_that_is_parked,
                 keys_that_differ_in_a_byte_are_different_keys,
-                many_events_of_a_key_are_counted_read_in_parts_and_forgotten,
+                many_events_of_a_key_are_counted_read_in_parts_and_discarded,
                 calls_at_once_for_many_keys_lose_nothing,
                 a_call_that_is_over_is_seen_by_every_other_process,
+            }
+        }
+    };
+}
+
+/// A test for each thing that an event store must do.
+#[cfg(feature = "store")]
+#[macro_export]
+macro_rules! event_store_scenarios {
+    ($attributes:tt $stage:tt) => {
+        $crate::scenarios! { $attributes $stage
+            event_store {
+                an_event_comes_back_as_it_was,
+                a_stream_is_read_both_ways_in_parts_and_as_it_was,
+                an_append_takes_effect_only_at_the_version_it_expects,
+                an_id_is_for_one_event_for_ever,
+                a_relayed_event_is_taken_only_behind_its_predecessor,
+                what_is_stored_cannot_be_changed,
+                two_replicas_append_at_once_and_every_subscriber_sees_every_event_once,
+                a_subscription_goes_on_across_takeovers_of_the_sequencer,
+                a_subscription_can_be_to_one_source_and_says_when_it_has_caught_up,
+                a_service_publishes_through_the_store,
+                a_receipt_tells_when_the_store_has_the_event,
+                a_doubled_relay_neither_repeats_nor_reorders,
+                one_event_that_cannot_be_stored_is_parked_and_the_others_go_on,
+                a_store_with_too_much_to_do_says_so_at_once_and_loses_nothing,
+                an_append_that_was_not_answered_in_time_can_be_sent_again,
+                what_cannot_be_stored_is_refused_by_name,
+                a_database_without_the_stores_tables_is_refused,
             }
         }
     };

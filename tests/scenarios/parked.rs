@@ -179,13 +179,13 @@ pub(crate) async fn an_event_is_removed_once_however_often_that_is_asked(stage: 
     assert_eq!(stage.keys(&[]).await.len(), 1);
 }
 
-pub(crate) async fn a_forgotten_key_is_gone_with_its_request(stage: &ParkedStage) {
+pub(crate) async fn a_discarded_key_is_gone_with_its_request(stage: &ParkedStage) {
     for key in [b"42", b"43"] {
         stage.park(0, key, 1).await;
         assert!(stage.store.request(stage.id(0, key), Some(ParkRequest::Discard)).await.unwrap());
     }
     for _ in 0..2 {
-        stage.store.forget(stage.id(0, b"42")).await.unwrap();
+        stage.store.discard(stage.id(0, b"42")).await.unwrap();
     }
     assert!(stage.offsets(0, b"42").await.is_empty());
     let keys = stage.keys(&[]).await;
@@ -193,6 +193,60 @@ pub(crate) async fn a_forgotten_key_is_gone_with_its_request(stage: &ParkedStage
     // It may be parked anew, and nothing is asked of it then.
     stage.park(0, b"42", 9).await;
     assert_eq!((stage.keys(&[]).await[0].request, stage.offsets(0, b"42").await), (None, vec![9]));
+}
+
+/// A member was frozen in the middle of what was asked for, and goes on after another one has done it and parked the key anew.
+pub(crate) async fn what_a_former_owner_still_does_harms_nothing_that_was_parked_since(stage: &ParkedStage) {
+    let id = stage.id(0, b"42");
+    for request in [ParkRequest::Release, ParkRequest::Skip, ParkRequest::Discard] {
+        stage.park(0, b"42", 1).await;
+        assert!(stage.store.request(id.clone(), Some(request)).await.unwrap());
+        // The new owner does it, and parks the key anew.
+        match request {
+            ParkRequest::Discard => stage.elsewhere.discard(id.clone()).await.unwrap(),
+            asked => {
+                assert!(stage.elsewhere.answer(id.clone(), asked, Some(ParkRequest::Release)).await.unwrap());
+                stage.elsewhere.remove(id.clone(), 1).await.unwrap();
+                stage.elsewhere.forget(id.clone()).await.unwrap();
+            }
+        }
+        assert!(stage.keys(&[]).await.is_empty());
+        stage.elsewhere.park(Arc::clone(&stage.group), event(0, b"42", 9)).await.unwrap();
+
+        // The former one goes on where it was.
+        stage.store.remove(id.clone(), 1).await.unwrap();
+        stage.store.forget(id.clone()).await.unwrap();
+        stage.store.discard(id.clone()).await.unwrap();
+        for asked in [ParkRequest::Skip, ParkRequest::Release] {
+            assert!(!stage.store.answer(id.clone(), asked, Some(ParkRequest::Release)).await.unwrap());
+        }
+        assert_eq!((stage.offsets(0, b"42").await, stage.keys(&[]).await[0].request), (vec![9], None));
+
+        // What is asked for next is not withdrawn by it either.
+        assert!(stage.elsewhere.request(id.clone(), Some(ParkRequest::Discard)).await.unwrap());
+        assert!(!stage.store.answer(id.clone(), ParkRequest::Release, None).await.unwrap());
+        assert_eq!(stage.keys(&[]).await[0].request, Some(ParkRequest::Discard));
+        stage.elsewhere.discard(id.clone()).await.unwrap();
+        assert!(stage.keys(&[]).await.is_empty());
+    }
+}
+
+/// The last event was removed, and the key goes on.
+pub(crate) async fn a_key_is_forgotten_once_it_has_no_events(stage: &ParkedStage) {
+    let id = stage.id(0, b"42");
+    for offset in [1, 2] {
+        stage.park(0, b"42", offset).await;
+    }
+    assert!(stage.store.request(id.clone(), Some(ParkRequest::Release)).await.unwrap());
+    for offset in [1, 2] {
+        stage.store.forget(id.clone()).await.unwrap();
+        assert_eq!(stage.keys(&[]).await[0].request, Some(ParkRequest::Release));
+        stage.store.remove(id.clone(), offset).await.unwrap();
+    }
+    for _ in 0..2 {
+        stage.store.forget(id.clone()).await.unwrap();
+        assert!(stage.keys(&[]).await.is_empty());
+    }
 }
 
 pub(crate) async fn keys_are_those_of_the_group_and_the_partitions_asked_for(stage: &ParkedStage) {
@@ -244,7 +298,7 @@ pub(crate) async fn keys_that_differ_in_a_byte_are_different_keys(stage: &Parked
     }
 }
 
-pub(crate) async fn many_events_of_a_key_are_counted_read_in_parts_and_forgotten(stage: &ParkedStage) {
+pub(crate) async fn many_events_of_a_key_are_counted_read_in_parts_and_discarded(stage: &ParkedStage) {
     const EVENTS: i64 = 1_500;
     let park = async |from: i64| {
         for offset in (from..EVENTS).step_by(10) {
@@ -260,7 +314,8 @@ pub(crate) async fn many_events_of_a_key_are_counted_read_in_parts_and_forgotten
     }
     let next = stage.store.records(stage.id(0, b"42"), 64).await.unwrap();
     assert_eq!(next.iter().map(|record| record.offset).collect::<Vec<_>>(), (64..128).collect::<Vec<_>>());
-    stage.store.forget(stage.id(0, b"42")).await.unwrap();
+    assert!(stage.store.request(stage.id(0, b"42"), Some(ParkRequest::Discard)).await.unwrap());
+    stage.store.discard(stage.id(0, b"42")).await.unwrap();
     assert_eq!((stage.keys(&[]).await.len(), stage.offsets(0, b"43").await), (1, vec![1]));
 }
 
@@ -294,7 +349,8 @@ pub(crate) async fn a_call_that_is_over_is_seen_by_every_other_process(stage: &P
         assert_eq!(stage.keys(&[0]).await[0].request, Some(ParkRequest::Skip));
         assert!(stage.store.request(stage.id(0, b"42"), None).await.unwrap());
     }
-    stage.store.forget(stage.id(0, b"42")).await.unwrap();
+    assert!(stage.store.request(stage.id(0, b"42"), Some(ParkRequest::Discard)).await.unwrap());
+    stage.store.discard(stage.id(0, b"42")).await.unwrap();
     assert!(stage.elsewhere.keys(Arc::clone(&stage.group), Vec::new()).await.unwrap().is_empty());
     assert!(stage.elsewhere.records(stage.id(0, b"42"), 9).await.unwrap().is_empty());
 }

@@ -8,7 +8,10 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all, ready};
 use tidings::database::{Database, Error};
-use tidings::outbox::{BUCKETS, Relay, RelayOptions, bucket_of, parked, status};
+use tidings::outbox::{
+    BUCKETS, Relay, RelayOptions, Streams, bucket_of, count_streams, parked, parked_streams, raise_epochs,
+    retry_parked, skip_parked, status,
+};
 use tidings::publisher::{Acks, DeliveryMode};
 use tidings::transport::memory::MemoryProducer;
 use tidings::transport::{OutgoingRecord, ProduceError, Producer, Written};
@@ -85,7 +88,7 @@ pub(crate) async fn a_commit_wakes_the_relay_of_its_process(stage: &Stage) {
     let never = Duration::from_hours(1);
     let kafka = stage.kafka.clone();
     let relay = Relay::new(&stage.database, move || -> Arc<dyn Producer> { Arc::new(kafka.clone()) });
-    let relay = relay.options(RelayOptions::default().min_poll(never).max_poll(never)).spawn();
+    let relay = relay.options(RelayOptions::default().min_poll(never).max_poll(never).idle_poll(never)).spawn();
     eventually("all buckets are owned", async || status(&stage.database).await.unwrap().unowned() == 0).await;
     for event in 1..=5 {
         publish(&stage.database, "7", &event.to_string()).await;
@@ -262,33 +265,169 @@ pub(crate) async fn a_poisoned_row_is_parked_and_the_others_go_on(stage: &Stage)
     let good: HashSet<_> = published.into_iter().collect();
     let expected = ["1", "2", "3"].iter().flat_map(|id| (1..=3).map(move |round| (format!("Account/{id}"), round)));
     assert_eq!(good, expected.collect());
-    let parked = parked(&stage.database, 100).await.unwrap();
+    let parked = parked(&stage.database, None, 100).await.unwrap();
     assert_eq!(parked.len(), 6);
-    assert!(parked.iter().all(|event| event.reason.contains("invalid record")), "{parked:?}");
+    for event in parked {
+        let reason = if event.sequence == 1 { "invalid record" } else { "waits behind an earlier event" };
+        assert!(event.reason.contains(reason), "{event:?}");
+    }
     assert_eq!(status(&stage.database).await.unwrap().parked, 6);
 }
 
-pub(crate) async fn a_row_too_large_for_the_client_is_parked_at_once(stage: &Stage) {
-    publish(&stage.database, "7", "one").await;
-    publish(&stage.database, "7", "two").await;
-    publish(&stage.database, "7", "three").await;
-    let relay = Stage::relay_through(&stage.database, Small(stage.kafka.clone()));
+pub(crate) async fn a_row_too_large_for_the_client_is_parked_at_once_and_its_stream_waits_behind_it(stage: &Stage) {
+    for event in ["one", "two", "three"] {
+        publish(&stage.database, "7", event).await;
+    }
+    publish(&stage.database, "8", "one").await;
+    let relay = Stage::relay_through(&stage.database, Small::new(stage));
+    stage.until_empty().await;
+    // What comes now follows, and nothing else does.
+    publish(&stage.database, "7", "four").await;
+    publish(&stage.database, "9", "one").await;
     stage.until_empty().await;
     let summary = relay.shutdown().await.unwrap();
-    assert_eq!(summary.parked, 1);
-    assert_eq!(stage.published(), [("Account/7".to_owned(), 1), ("Account/7".to_owned(), 3)]);
+    assert_eq!((summary.parked, summary.restarts), (3, 0));
+    let published: HashSet<_> = stage.published().into_iter().collect();
+    assert_eq!(published, HashSet::from(["7", "8", "9"].map(|id| (format!("Account/{id}"), 1))));
+    let streams = parked_streams(&stage.database, 10).await.unwrap();
+    assert_eq!((streams.len(), streams[0].events, streams[0].first.sequence), (1, 3, 2), "{streams:?}");
+}
+
+/// What is parked of `Account/7`, published by a relay that can, behind a first relay that could not.
+async fn with_parked_events(stage: &Stage, events: u64) {
+    let relay = Stage::relay_through(&stage.database, Small::new(stage));
+    for event in 1..=events {
+        publish(&stage.database, "7", &event.to_string()).await;
+    }
+    stage.until_empty().await;
+    relay.shutdown().await.unwrap();
+    assert_eq!(stage.published(), [("Account/7".to_owned(), 1)]);
+}
+
+pub(crate) async fn parked_events_are_put_back_in_order_before_what_came_since(stage: &Stage) {
+    // More than are put back at once.
+    const EVENTS: u64 = 1_100;
+    let relay = Stage::relay_through(&stage.database, Small::new(stage));
+    for batch in 0..EVENTS / 100 {
+        let publish = stage.database.transaction(async |tx| {
+            (0..100).for_each(|event| tx.publish(&AccountRenamed::new("7", &(batch * 100 + event).to_string())));
+            Ok::<_, Error>(())
+        });
+        publish.await.unwrap();
+    }
+    stage.until_empty().await;
+    relay.shutdown().await.unwrap();
+
+    // Another relay, to whom nobody has said that the stream is held back.
+    let relay = stage.relay();
+    publish(&stage.database, "7", "since").await;
+    stage.until_empty().await;
+    assert_eq!(stage.published(), [("Account/7".to_owned(), 1)]);
+    let (released, ()) = tokio::join!(retry_parked(&stage.database, "Account/7"), async {
+        for event in 0..20 {
+            publish(&stage.database, "7", &format!("meanwhile {event}")).await;
+        }
+    });
+    assert!(released.unwrap().events >= EVENTS);
+    let all = usize::try_from(EVENTS).unwrap() + 21;
+    stage.until_published(all).await;
+    stage.until_empty().await;
+    relay.shutdown().await.unwrap();
+    let sequences: Vec<_> = stage.published().into_iter().map(|(_, sequence)| sequence).collect();
+    assert_eq!(sequences, (1..=u64::try_from(all).unwrap()).collect::<Vec<_>>());
+    assert_eq!(parked(&stage.database, None, 10).await.unwrap(), []);
+}
+
+pub(crate) async fn what_is_put_back_and_refused_again_is_parked_again(stage: &Stage) {
+    with_parked_events(stage, 4).await;
+    let relay = Stage::relay_through(&stage.database, Small::new(stage));
+    assert_eq!(retry_parked(&stage.database, "Account/7").await.unwrap().events, 3);
+    stage.until_empty().await;
+    eventually("all are parked again", async || status(&stage.database).await.unwrap().parked == 3).await;
+    relay.shutdown().await.unwrap();
+    assert_eq!(stage.published().len(), 1);
+}
+
+pub(crate) async fn a_parked_event_that_is_skipped_is_gone_and_the_others_are_published(stage: &Stage) {
+    with_parked_events(stage, 4).await;
+    let released = skip_parked(&stage.database, "Account/7").await.unwrap();
+    assert_eq!((released.events, released.skipped.unwrap().sequence), (2, 2));
+    let relay = stage.relay();
+    stage.until_published(3).await;
+    stage.until_empty().await;
+    relay.shutdown().await.unwrap();
+    let sequences: Vec<_> = stage.published().into_iter().map(|(_, sequence)| sequence).collect();
+    assert_eq!(sequences, [1, 3, 4]);
+    let nothing = skip_parked(&stage.database, "Account/7").await.unwrap();
+    assert_eq!((nothing.events, nothing.skipped), (0, None));
+}
+
+pub(crate) async fn a_new_epoch_is_above_those_that_a_copy_may_have_forgotten(stage: &Stage) {
+    for id in ["1", "2", "3"] {
+        publish(&stage.database, id, "before").await;
+    }
+    let (all, one) = (Streams::All, Streams::Named(vec!["Account/2".to_owned()]));
+    let counts = (count_streams(&stage.database, &all).await, count_streams(&stage.database, &one).await);
+    assert_eq!((counts.0.unwrap(), counts.1.unwrap()), (3, 1));
+    assert_eq!(raise_epochs(&stage.database, &all, None).await.unwrap(), 3);
+    let epochs = async || -> Vec<u32> {
+        let epochs = stage.texts("SELECT CAST(epoch AS CHAR) FROM tidings_stream ORDER BY stream").await;
+        epochs.iter().map(|epoch| epoch.parse().unwrap()).collect()
+    };
+    let first = epochs().await;
+    assert!(first.iter().all(|epoch| *epoch > 1_700_000_000), "{first:?}");
+    // At once, again: no stream has an epoch twice.
+    raise_epochs(&stage.database, &Streams::Prefixed("Account/".to_owned()), None).await.unwrap();
+    assert!(epochs().await.iter().zip(&first).all(|(now, before)| now > before));
+    raise_epochs(&stage.database, &one, Some(4_000_000_000)).await.unwrap();
+    assert_eq!(epochs().await[1], 4_000_000_000);
+
+    // What waited is published as it was, and then what is new.
+    publish(&stage.database, "2", "after").await;
+    let relay = stage.relay();
+    stage.until_published(4).await;
+    relay.shutdown().await.unwrap();
+    let written = stage.kafka.written();
+    let of_two = written.iter().filter(|record| record.key.as_deref() == Some(&b"2"[..]));
+    let places: Vec<_> = of_two
+        .map(|record| (record.headers.get_str("ce_streamepoch"), record.headers.get_str("ce_sequence").unwrap()))
+        .collect();
+    assert_eq!(places, [(None, "00000000000000000001"), (Some("4000000000"), "00000000000000000001")]);
+}
+
+pub(crate) async fn a_commit_wakes_the_relay_of_another_process(stage: &Stage) {
+    let never = Duration::from_hours(1);
+    let elsewhere = stage.elsewhere().await;
+    let kafka = stage.kafka.clone();
+    let relay = Relay::new(&elsewhere, move || -> Arc<dyn Producer> { Arc::new(kafka.clone()) });
+    let relay = relay.options(RelayOptions::default().min_poll(never).max_poll(never).idle_poll(never)).spawn();
+    eventually("all buckets are owned", async || status(&stage.database).await.unwrap().unowned() == 0).await;
+    let listed = status(&stage.database).await.unwrap().buckets;
+    assert!(listed.iter().all(|bucket| bucket.address.as_deref().unwrap().starts_with("127.0.0.1:")));
+    for event in 1..=5 {
+        publish(&stage.database, "7", &event.to_string()).await;
+        stage.until_published(event).await;
+    }
+    relay.shutdown().await.unwrap();
+    elsewhere.close().await;
 }
 
 /// Takes no second record of a stream.
 #[derive(Debug, Clone)]
 struct Small(MemoryProducer);
 
+impl Small {
+    fn new(stage: &Stage) -> Self {
+        Self(stage.kafka.clone())
+    }
+}
+
 impl Producer for Small {
     fn enqueue(
         &self,
         record: &OutgoingRecord,
     ) -> Result<BoxFuture<'static, Result<Written, ProduceError>>, ProduceError> {
-        if record.headers.get_str("ce_sequence").unwrap().ends_with('2') {
+        if record.headers.get_str("ce_sequence") == Some("00000000000000000002") {
             return Err(ProduceError::TooLarge { topic: Arc::clone(&record.topic), bytes: 9 });
         }
         self.0.enqueue(record)
@@ -320,15 +459,17 @@ pub(crate) async fn a_producer_that_fails_is_made_again_and_nothing_is_lost_or_r
     assert_eq!(published.iter().collect::<HashSet<_>>().len(), 40);
 }
 
-pub(crate) async fn a_row_that_somebody_spoilt_is_parked(stage: &Stage) {
+pub(crate) async fn a_row_that_somebody_spoilt_is_parked_with_its_stream(stage: &Stage) {
     publish(&stage.database, "7", "one").await;
     publish(&stage.database, "7", "two").await;
     stage.execute("UPDATE tidings_outbox SET occurred_at = 'yesterday' WHERE sequence LIKE '%1'").await;
     let relay = stage.relay();
     stage.until_empty().await;
     relay.shutdown().await.unwrap();
-    assert_eq!(stage.published(), [("Account/7".to_owned(), 2)]);
-    assert!(parked(&stage.database, 1).await.unwrap()[0].reason.contains("occurred_at is 'yesterday'"));
+    assert_eq!(stage.published(), []);
+    let parked = parked(&stage.database, Some("Account/7"), 10).await.unwrap();
+    assert_eq!(parked.len(), 2);
+    assert!(parked[0].reason.contains("occurred_at is 'yesterday'"), "{parked:?}");
 }
 
 pub(crate) async fn the_status_tells_of_the_backlog(stage: &Stage) {

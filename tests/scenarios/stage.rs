@@ -117,6 +117,52 @@ impl Stage {
         }
     }
 
+    /// One more stage, with a database of its own beside this one.
+    #[cfg(feature = "store")]
+    #[allow(dead_code, reason = "not every test program has event stores")]
+    pub(crate) async fn another(&self) -> Self {
+        match &self.place {
+            #[cfg(feature = "sqlite")]
+            Place::File(_) => Self::sqlite().await,
+            #[cfg(feature = "mysql")]
+            Place::Server { url, .. } => Self::server(url).await,
+        }
+    }
+
+    /// Run statements that may fail.
+    #[cfg(feature = "store")]
+    #[allow(dead_code, reason = "not every test program has event stores")]
+    pub(crate) async fn try_execute(&self, sql: &str) -> Result<(), sqlx::Error> {
+        let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        match &self.place {
+            #[cfg(feature = "sqlite")]
+            Place::File(_) => sql.execute(self.database.sqlite_pool().unwrap()).await.map(drop),
+            #[cfg(feature = "mysql")]
+            Place::Server { .. } => sql.execute(self.database.mysql_pool().unwrap()).await.map(drop),
+        }
+    }
+
+    /// Run statements in a transaction that stays open until what is returned is dropped, and is rolled back then.
+    #[cfg(feature = "store")]
+    #[allow(dead_code, reason = "not every test program has event stores")]
+    pub(crate) async fn hold(&self, sql: &str) -> Box<dyn std::any::Any + Send> {
+        let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        match &self.place {
+            #[cfg(feature = "sqlite")]
+            Place::File(_) => {
+                let mut transaction = self.database.sqlite_pool().unwrap().begin().await.unwrap();
+                sql.execute(&mut *transaction).await.unwrap();
+                Box::new(transaction)
+            }
+            #[cfg(feature = "mysql")]
+            Place::Server { .. } => {
+                let mut transaction = self.database.mysql_pool().unwrap().begin().await.unwrap();
+                sql.execute(&mut *transaction).await.unwrap();
+                Box::new(transaction)
+            }
+        }
+    }
+
     /// The first column of all rows, as text.
     pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
@@ -170,14 +216,16 @@ pub(crate) fn position(record: &Record) -> (String, u64) {
     (envelope.stream().unwrap().to_string(), envelope.sequence().unwrap())
 }
 
-/// Wait for a condition; a test that waits in vain fails after 30 s.
+/// Wait for a condition; a test that waits in vain fails after two minutes.
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
     let wait = async {
         while !condition().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
+    tokio::time::timeout(Duration::from_secs(120), wait)
+        .await
+        .unwrap_or_else(|_| panic!("waited in vain until {what}"));
 }
 
 #[cfg(feature = "mysql")]

@@ -332,6 +332,7 @@ pub(crate) async fn any_text_survives_the_outbox(stage: &Stage) {
 }
 
 pub(crate) async fn processes_that_migrate_at_once_wait_for_each_other(stage: &Stage) {
+    let newest = stage.database.migrate().await.unwrap();
     for table in ["migration", "stream", "outbox", "outbox_parked", "outbox_lease", "outbox_relay"] {
         stage.execute(&format!("DROP TABLE tidings_{table}")).await;
     }
@@ -343,7 +344,7 @@ pub(crate) async fn processes_that_migrate_at_once_wait_for_each_other(stage: &S
     assert!(connected.iter().all(Result::is_ok), "{connected:?}");
     assert_eq!(stage.texts("SELECT bucket FROM tidings_outbox_lease").await.len(), 256);
     // Once more changes nothing.
-    assert_eq!(stage.database.migrate().await.unwrap(), 6);
+    assert_eq!(stage.database.migrate().await.unwrap(), newest);
     rename(&stage.database, "7", "Kim").await.unwrap();
 }
 

@@ -8,7 +8,9 @@ mod negative;
 #[cfg(feature = "sqlite")]
 mod outbox;
 mod parking;
+mod registry;
 mod time;
+mod upcast;
 
 use tidings::testing::{TestKit, TestOptions};
 

@@ -9,7 +9,7 @@ use crate::attr::{self, OptionReader};
 use crate::diagnostics::Diagnostics;
 use crate::names;
 
-const OPTIONS: &[&str] = &["name", "version", "schema", "schema_inline", "entity", "crate"];
+const OPTIONS: &[&str] = &["name", "version", "schema", "schema_inline", "entity", "upcast_from", "crate"];
 
 /// An annotated struct.
 pub(crate) struct Event<'a> {
@@ -18,6 +18,8 @@ pub(crate) struct Event<'a> {
     pub(crate) version: Option<LitStr>,
     pub(crate) schema: Option<SchemaSource>,
     pub(crate) entity: Option<LitStr>,
+    /// The type of the version before.
+    pub(crate) upcast_from: Option<Path>,
     /// The path to the `tidings` crate.
     pub(crate) krate: Path,
     pub(crate) serde: ContainerNames,
@@ -59,6 +61,7 @@ impl<'a> Event<'a> {
             version: None,
             schema: None,
             entity: None,
+            upcast_from: None,
             krate: parse_quote!(::tidings),
             serde: ContainerNames::parse(&input.attrs, diagnostics),
             fields: Vec::new(),
@@ -125,6 +128,8 @@ impl<'a> Event<'a> {
                 Ok(()) => self.entity = Some(literal),
                 Err(message) => diagnostics.error(literal, message),
             }
+        } else if key == "upcast_from" {
+            self.upcast_from = Some(attr::path_to(key, input, "upcast_from = UserUpdatedV1")?);
         } else if key == "crate" {
             self.krate = attr::path(key, input)?;
         } else {

@@ -36,6 +36,7 @@ pub(crate) fn expand(event: &Event<'_>, schema: &SchemaText) -> TokenStream {
             }
         }
     });
+    let (upcasts, check) = upcasts(event);
     quote! {
         #[automatically_derived]
         impl #krate::Event for #ident {
@@ -43,6 +44,7 @@ pub(crate) fn expand(event: &Event<'_>, schema: &SchemaText) -> TokenStream {
             const VERSION: &'static ::core::primitive::str = #version;
             const SCHEMA: &'static ::core::primitive::str = #schema;
             const ENTITY: &'static ::core::primitive::str = #entity;
+            #upcasts
 
             fn key(&self) -> ::std::borrow::Cow<'_, ::core::primitive::str> {
                 #key
@@ -50,7 +52,23 @@ pub(crate) fn expand(event: &Event<'_>, schema: &SchemaText) -> TokenStream {
 
             #entity_id
         }
+
+        #check
     }
+}
+
+/// What the event is made from in its older versions, and that those are such.
+fn upcasts(event: &Event<'_>) -> (TokenStream, TokenStream) {
+    let Some(older) = &event.upcast_from else { return (TokenStream::new(), TokenStream::new()) };
+    let (krate, ident) = (&event.krate, &event.input.ident);
+    let span = older.span().resolved_at(Span::call_site());
+    // On the older type, so that one that is no event, or that nothing is made from, is reported there.
+    let from = quote_spanned!(span=> #krate::upcast::Upcasts::<#ident>::from::<#older>());
+    let upcasts = quote! {
+        const UPCASTS: ::core::option::Option<#krate::upcast::Upcasts<Self>> = ::core::option::Option::Some(#from);
+    };
+    let check = quote_spanned!(span=> const _: () = #krate::__private::assert_older::<#older, #ident>(););
+    (upcasts, check)
 }
 
 fn entity(event: &Event<'_>) -> String {

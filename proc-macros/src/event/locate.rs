@@ -14,9 +14,18 @@ use proc_macro2::Span;
 
 /// The file's path, absolute.
 pub(crate) fn find(file: &str, span: Span) -> Option<PathBuf> {
+    find_by(file, span, Path::is_file)
+}
+
+/// The folder's path, absolute.
+pub(crate) fn find_folder(folder: &str, span: Span) -> Option<PathBuf> {
+    find_by(folder, span, Path::is_dir)
+}
+
+fn find_by(name: &str, span: Span, is_one: fn(&Path) -> bool) -> Option<PathBuf> {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let starts = [source_folder(span), package];
-    let found = starts.iter().flatten().find_map(|start| find_upwards(file, start))?;
+    let found = starts.iter().flatten().find_map(|start| find_upwards(name, start, is_one))?;
     std::path::absolute(found).ok()
 }
 
@@ -30,13 +39,13 @@ fn source_folder(span: Span) -> Option<PathBuf> {
     file.parent().map(Path::to_path_buf)
 }
 
-fn find_upwards(file: &str, start: &Path) -> Option<PathBuf> {
+fn find_upwards(name: &str, start: &Path, is_one: fn(&Path) -> bool) -> Option<PathBuf> {
     let root = workspace_root(start)?;
     start
         .ancestors()
         .take_while(|folder| folder.starts_with(root))
-        .map(|folder| folder.join(file))
-        .find(|path| path.is_file())
+        .map(|folder| folder.join(name))
+        .find(|path| is_one(path))
 }
 
 fn workspace_root(start: &Path) -> Option<&Path> {
@@ -51,7 +60,7 @@ mod tests {
     #[test]
     fn a_file_is_found_in_the_nearest_folder_above() {
         let start = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/event");
-        let found = |file: &str| find_upwards(file, &start);
+        let found = |file: &str| find_upwards(file, &start, Path::is_file);
         assert_eq!(found("mod.rs"), Some(start.join("mod.rs")));
         assert_eq!(found("src/lib.rs"), Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")));
         assert_eq!(found("src/nowhere.rs"), None);
@@ -63,7 +72,7 @@ mod tests {
         let root = workspace_root(&start).unwrap();
         assert!(root.join("Cargo.lock").is_file());
         let name = root.file_name().unwrap().to_str().unwrap();
-        assert_eq!(find_upwards(&format!("{name}/Cargo.lock"), &start), None);
+        assert_eq!(find_upwards(&format!("{name}/Cargo.lock"), &start, Path::is_file), None);
     }
 
     #[test]

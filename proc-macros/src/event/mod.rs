@@ -2,11 +2,11 @@
 
 mod ast;
 mod expand;
-mod locate;
-mod payload_rules;
+pub(crate) mod locate;
+pub(crate) mod payload_rules;
 mod rust_types;
-mod schema;
-mod schema_parse;
+pub(crate) mod schema;
+pub(crate) mod schema_parse;
 mod serde_attributes;
 mod validate;
 

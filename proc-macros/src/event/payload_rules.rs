@@ -19,7 +19,7 @@ pub(crate) fn check(shape: &Shape, place: &Place) -> Vec<Breach> {
 fn visit(shape: &Shape, place: &Place, breaches: &mut Vec<Breach>) {
     let mut report = |message: String, place: &Place| breaches.push(Breach { message, place: place.clone() });
     match shape {
-        Shape::Primitive { name, logical: Some(logical) } => {
+        Shape::Primitive { name, logical: Some(logical), .. } => {
             if let Some(message) = forbidden_logical_type(name, logical) {
                 report(message, place);
             }
@@ -29,7 +29,7 @@ fn visit(shape: &Shape, place: &Place, breaches: &mut Vec<Breach>) {
                 report(message, place);
             }
         }
-        Shape::Enum { has_default: false, full_name, place } => {
+        Shape::Enum { default: None, full_name, place, .. } => {
             let message = format!(
                 "the enum `{full_name}` has no default, so a reader that does not know a new symbol cannot read the event\n\
                  help: add \"default\": one of its symbols, such as \"UNKNOWN\""

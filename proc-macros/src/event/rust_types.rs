@@ -4,6 +4,8 @@
 use syn::visit::Visit;
 use syn::{GenericArgument, Ident, PathArguments, Type, TypePath};
 
+use super::schema::Shape;
+
 /// The type in an `Option<..>` that is called so.
 pub(crate) fn option_argument(ty: &Type) -> Option<&Type> {
     let Type::Path(path) = ty else { return None };
@@ -22,6 +24,56 @@ pub(crate) fn is_plain(ty: &Type) -> bool {
         "BTreeMap", "Uuid",
     ];
     matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| PLAIN.iter().any(|name| last.ident == name)))
+}
+
+/// The part of the type that is certainly not written as the schema says, and what the schema says of it.
+pub(crate) fn mismatch<'t, 's>(ty: &'t Type, shape: &'s Shape) -> Option<(&'t Type, &'s Shape)> {
+    if let (Some(inner), Some(branches)) = (option_argument(ty), shape.optional_branches()) {
+        let mut others = branches.iter().filter(|branch| !branch.is_null());
+        // A union of more types is an enum's, of which nothing can be told.
+        return match (others.next(), others.next()) {
+            (Some(other), None) => mismatch(inner, other),
+            _ => None,
+        };
+    }
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last()?;
+    let arguments: Vec<&Type> = match &last.arguments {
+        PathArguments::AngleBracketed(arguments) => {
+            let types = arguments.args.iter().filter_map(|argument| match argument {
+                GenericArgument::Type(ty) => Some(ty),
+                _ => None,
+            });
+            types.collect()
+        }
+        _ => Vec::new(),
+    };
+    let written_as: &[&str] = match (last.ident.to_string().as_str(), arguments.as_slice(), shape) {
+        // What a union, or a name, stands for is not looked at.
+        (_, _, Shape::Union(_) | Shape::Reference(_)) => return None,
+        ("Vec", [items], Shape::Array(shape)) => return mismatch(items, shape),
+        ("HashMap" | "BTreeMap", [_, values], Shape::Map(shape)) => return mismatch(values, shape),
+        ("Vec" | "HashMap" | "BTreeMap", ..) => &[],
+        (name, [], _) => primitives_of(name)?,
+        _ => return None,
+    };
+    match shape {
+        Shape::Primitive { name, .. } if written_as.contains(&name.as_str()) => None,
+        _ => Some((ty, shape)),
+    }
+}
+
+/// The Avro types that a Rust type of this name is written as; `None` where the name says nothing.
+fn primitives_of(name: &str) -> Option<&'static [&'static str]> {
+    Some(match name {
+        "bool" => &["boolean"],
+        "i8" | "i16" | "i32" | "u8" | "u16" => &["int"],
+        "i64" | "u32" => &["long"],
+        "f32" => &["float"],
+        "f64" => &["double"],
+        "String" | "char" | "Uuid" => &["string"],
+        _ => return None,
+    })
 }
 
 /// The integers in the type that Avro's `long` cannot hold.
@@ -52,6 +104,31 @@ mod tests {
     fn large_integers_are_found_at_any_depth() {
         let ty: Type = parse_quote!(HashMap<String, Vec<Option<(u64, [usize; 3], i64)>>>);
         assert_eq!(too_large(&ty), ["u64", "usize"]);
+    }
+
+    #[test]
+    fn a_type_is_compared_as_far_as_its_name_is_certain() {
+        let primitive = |name: &str| Shape::Primitive { name: name.to_owned(), logical: None, decimal: None };
+        let optional = |shape| Shape::Union(vec![primitive("null"), shape]);
+        let differs = |ty: &str, shape: &Shape| {
+            let ty: Type = syn::parse_str(ty).unwrap();
+            mismatch(&ty, shape).map(|(ty, shape)| (ty.to_token_stream().to_string(), shape.rust_type()))
+        };
+        for (ty, name) in
+            [("i64", "long"), ("u16", "int"), ("std::string::String", "string"), ("Cents", "long"), ("Uuid", "string")]
+        {
+            assert_eq!(differs(ty, &primitive(name)), None, "{ty}");
+        }
+        assert_eq!(differs("i32", &primitive("long")), Some(("i32".to_owned(), "i64".to_owned())));
+        assert_eq!(
+            differs("Option<String>", &optional(primitive("long"))),
+            Some(("String".to_owned(), "i64".to_owned()))
+        );
+        let list = Shape::Array(Box::new(primitive("double")));
+        assert_eq!(differs("Vec<f32>", &list), Some(("f32".to_owned(), "f64".to_owned())));
+        assert_eq!(differs("HashMap<String, bool>", &list).map(|(_, wanted)| wanted), Some("Vec<f64>".to_owned()));
+        assert_eq!(differs("Vec<u8>", &primitive("bytes")).map(|(ty, _)| ty), Some("Vec < u8 >".to_owned()));
+        assert_eq!(differs("Either", &Shape::Union(vec![primitive("string"), primitive("long")])), None);
     }
 
     #[test]

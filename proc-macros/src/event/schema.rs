@@ -1,5 +1,7 @@
 //! An Avro schema, as far as the payload rules need it.
 
+use std::collections::BTreeMap;
+
 /// A payload's schema: a record.
 #[derive(Debug)]
 pub(crate) struct Schema {
@@ -13,16 +15,25 @@ pub(crate) struct Schema {
 pub(crate) struct Record {
     /// Namespace and name.
     pub(crate) full_name: String,
+    pub(crate) doc: Option<String>,
     pub(crate) fields: Vec<Field>,
+    /// What Avro does not know, such as `tidings.version`.
+    pub(crate) properties: Properties,
     pub(crate) place: Place,
 }
+
+/// What a schema says beyond Avro.
+pub(crate) type Properties = BTreeMap<String, serde_json::Value>;
 
 /// A field of a record.
 #[derive(Debug)]
 pub(crate) struct Field {
     pub(crate) name: String,
+    pub(crate) doc: Option<String>,
     pub(crate) shape: Shape,
     pub(crate) default: Option<serde_json::Value>,
+    /// What Avro does not know, such as `tidings.key`.
+    pub(crate) properties: Properties,
     pub(crate) place: Place,
 }
 
@@ -32,17 +43,22 @@ pub(crate) enum Shape {
     Primitive {
         name: String,
         logical: Option<String>,
+        /// Precision and scale.
+        decimal: Option<(u64, u64)>,
     },
     Array(Box<Self>),
     Map(Box<Self>),
     Union(Vec<Self>),
     Enum {
         full_name: String,
-        has_default: bool,
+        symbols: Vec<String>,
+        default: Option<String>,
+        doc: Option<String>,
         place: Place,
     },
     Fixed {
         full_name: String,
+        size: u64,
         logical: Option<String>,
     },
     Record(Record),
@@ -101,7 +117,7 @@ impl Shape {
                 "long" => "i64",
                 "float" => "f32",
                 "double" => "f64",
-                "bytes" => "Vec<u8>",
+                "bytes" => "tidings::payload::Bytes",
                 _ => "String",
             }
             .to_owned(),

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::schema::{Fault, Field, Place, Record, Shape, quote};
+use super::schema::{Fault, Field, Place, Properties, Record, Shape, quote};
 use crate::names::is_avro_name;
 
 const PRIMITIVES: &[&str] = &["null", "boolean", "int", "long", "float", "double", "bytes", "string"];
@@ -45,7 +46,7 @@ impl<'a> Reader<'a> {
             return Err(self.fault(raw, &format!("it nests deeper than {MAX_DEPTH} levels")));
         }
         if let Ok(name) = serde_json::from_str::<String>(raw.get()) {
-            return self.named(raw, &name, namespace, None);
+            return self.named(raw, &name, namespace, None, None);
         }
         if let Ok(branches) = serde_json::from_str::<Vec<&'a RawValue>>(raw.get()) {
             let branches = branches.into_iter().map(|branch| self.shape(branch, namespace, depth + 1));
@@ -66,11 +67,23 @@ impl<'a> Reader<'a> {
             "record" | "error" => self.record(raw, &object, namespace, depth).map(Shape::Record),
             "enum" => {
                 let (full_name, _) = self.define(raw, &object, namespace)?;
-                let has_default = object.contains_key("default");
-                Ok(Shape::Enum { full_name, has_default, place: self.place(raw) })
+                let Some(symbols) = value_of(&object, "symbols") else {
+                    return Err(self.fault(raw, "an enum needs \"symbols\", a list of names"));
+                };
+                let (default, doc) = (text_of(&object, "default"), text_of(&object, "doc"));
+                Ok(Shape::Enum { full_name, symbols, default, doc, place: self.place(raw) })
             }
-            "fixed" => Ok(Shape::Fixed { full_name: self.define(raw, &object, namespace)?.0, logical }),
-            other => self.named(raw, other, namespace, logical),
+            "fixed" => {
+                let Some(size) = value_of(&object, "size") else {
+                    return Err(self.fault(raw, "this needs a \"size\", a number of bytes"));
+                };
+                Ok(Shape::Fixed { full_name: self.define(raw, &object, namespace)?.0, size, logical })
+            }
+            other => {
+                let scale = value_of(&object, "scale").unwrap_or_default();
+                let decimal = value_of(&object, "precision").map(|precision| (precision, scale));
+                self.named(raw, other, namespace, logical, decimal)
+            }
         }
     }
 
@@ -89,9 +102,16 @@ impl<'a> Reader<'a> {
     }
 
     /// A primitive type, or a named one defined above.
-    fn named(&self, raw: &'a RawValue, name: &str, namespace: &str, logical: Option<String>) -> Result<Shape, Fault> {
+    fn named(
+        &self,
+        raw: &'a RawValue,
+        name: &str,
+        namespace: &str,
+        logical: Option<String>,
+        decimal: Option<(u64, u64)>,
+    ) -> Result<Shape, Fault> {
         if PRIMITIVES.contains(&name) {
-            return Ok(Shape::Primitive { name: name.to_owned(), logical });
+            return Ok(Shape::Primitive { name: name.to_owned(), logical, decimal });
         }
         let full_name = qualify(name, namespace);
         if self.defined.contains(&full_name) {
@@ -126,10 +146,12 @@ impl<'a> Reader<'a> {
                 return Err(self.fault(entry, &format!("there is more than one field {name:?}")));
             }
             let shape = *self.part(entry, &object, "type", &namespace, depth)?;
-            let default = object.get("default").and_then(|value| serde_json::from_str(value.get()).ok());
-            fields.push(Field { name, shape, default, place: self.place(entry) });
+            let default = value_of(&object, "default");
+            let (doc, properties) = (text_of(&object, "doc"), properties(&object));
+            fields.push(Field { name, doc, shape, default, properties, place: self.place(entry) });
         }
-        Ok(Record { full_name, fields, place: self.place(raw) })
+        let (doc, properties) = (text_of(object, "doc"), properties(object));
+        Ok(Record { full_name, doc, fields, properties, place: self.place(raw) })
     }
 
     /// Note a named type; its full name, and the namespace inside of it.
@@ -181,7 +203,18 @@ fn qualify(name: &str, namespace: &str) -> String {
 }
 
 fn text_of(object: &Object<'_>, key: &str) -> Option<String> {
+    value_of(object, key)
+}
+
+fn value_of<T: DeserializeOwned>(object: &Object<'_>, key: &str) -> Option<T> {
     object.get(key).and_then(|raw| serde_json::from_str(raw.get()).ok())
+}
+
+/// What Avro does not know.
+fn properties(object: &Object<'_>) -> Properties {
+    let known = ["type", "name", "namespace", "doc", "fields", "default", "aliases", "order"];
+    let others = object.keys().filter(|key| !known.contains(&key.as_str()));
+    others.filter_map(|key| Some((key.clone(), value_of(object, key)?))).collect()
 }
 
 /// A fault as one line of a message.

@@ -5,7 +5,7 @@ use syn::ext::IdentExt as _;
 
 use super::ast::{Event, Field, SchemaSource};
 use super::expand::SchemaText;
-use super::rust_types::{is_plain, option_argument, too_large};
+use super::rust_types::{is_plain, mismatch, option_argument, too_large};
 use super::schema::{self, Schema, last_part};
 use super::{locate, payload_rules, schema_parse};
 use crate::diagnostics::Diagnostics;
@@ -30,6 +30,7 @@ pub(crate) fn check(event: &Event<'_>, diagnostics: &mut Diagnostics) -> Option<
     };
     let schema = Schema { label, record };
     check_names(event, &schema, diagnostics);
+    check_version(event, &schema, diagnostics);
     check_fields(event, &schema, diagnostics);
     Some(tokens)
 }
@@ -99,6 +100,21 @@ fn check_markers(event: &Event<'_>, diagnostics: &mut Diagnostics) {
                 format!("`{}` is not written, so nobody could read the key back\nhelp: do not skip it", field.ident);
             diagnostics.error(marker, message);
         }
+    }
+}
+
+/// The schema may state the version too, for tools that see nothing else; then it is the same.
+fn check_version(event: &Event<'_>, schema: &Schema, diagnostics: &mut Diagnostics) {
+    let Some(stated) = schema.record.properties.get("tidings.version") else { return };
+    let Some(literal) = &event.version else { return };
+    let version = literal.value();
+    if stated.as_str() != Some(version.as_str()) {
+        let place = schema.quote(&schema.record.place);
+        let message = format!(
+            "the schema states the version {stated}, and the event is {version:?} here\n{place}\n\
+             help: one of the two has changed: make them the same"
+        );
+        diagnostics.error(literal, message);
     }
 }
 
@@ -238,8 +254,8 @@ fn check_field(field: &Field<'_>, counterpart: &schema::Field, schema: &Schema, 
         return;
     }
     let optional = counterpart.shape.optional_branches().is_some();
-    if let Some(inner) = option_argument(field.ty) {
-        if !optional && !matches!(counterpart.shape, schema::Shape::Union(_)) {
+    match option_argument(field.ty) {
+        Some(inner) if !optional && !matches!(counterpart.shape, schema::Shape::Union(_)) => {
             let message = format!(
                 "`{}` is an `Option`, but its schema does not allow null\n{place}\n\
                  help: make it `{}` here, or \"type\": [\"null\", …], \"default\": null in the schema",
@@ -247,14 +263,28 @@ fn check_field(field: &Field<'_>, counterpart: &schema::Field, schema: &Schema, 
                 inner.to_token_stream(),
             );
             diagnostics.error(field.ty, message);
+            return;
         }
-    } else if optional && is_plain(field.ty) {
-        let ty = field.ty.to_token_stream();
+        None if optional && is_plain(field.ty) => {
+            let ty = field.ty.to_token_stream();
+            let message = format!(
+                "`{}` is optional in its schema, so it may be null, which `{ty}` cannot hold\n{place}\nhelp: `Option<{ty}>`",
+                field.ident
+            );
+            diagnostics.error(field.ty, message);
+            return;
+        }
+        _ => {}
+    }
+    // A number that is too large has an error of its own.
+    if let Some((ty, shape)) = mismatch(field.ty, &counterpart.shape).filter(|(ty, _)| too_large(ty).is_empty()) {
+        let (written, wanted) = (ty.to_token_stream().to_string().replace(' ', ""), shape.rust_type());
         let message = format!(
-            "`{}` is optional in its schema, so it may be null, which `{ty}` cannot hold\n{place}\nhelp: `Option<{ty}>`",
+            "`{}` is `{written}` here, which is not written as its schema says\n{place}\n\
+             help: `{wanted}`, or `#[serde(with = \"…\")]` for a function of your own",
             field.ident
         );
-        diagnostics.error(field.ty, message);
+        diagnostics.error(ty, message);
     }
 }
 

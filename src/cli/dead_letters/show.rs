@@ -7,6 +7,7 @@ use super::TopicArguments;
 use super::list::LetterRow;
 use crate::cli::error::CliError;
 use crate::cli::header_map::{Bytes, HeaderMap};
+use crate::cli::masking::{MaskingArguments, PayloadView};
 use crate::cli::output::{self, OutputFormat};
 use crate::cli::printer::Printer;
 use crate::cli::record_line::{Payload, RecordLine};
@@ -32,6 +33,9 @@ pub(super) struct ShowArguments {
     topic: TopicArguments,
 
     #[command(flatten)]
+    masking: MaskingArguments,
+
+    #[command(flatten)]
     schemas: SchemasArguments,
 
     #[command(flatten)]
@@ -53,6 +57,7 @@ struct Shown {
 pub(super) async fn run(arguments: &ShowArguments, settings: &Settings, printer: &Printer) -> Result<(), CliError> {
     let dead_letters = arguments.topic.open(settings)?;
     let schemas = Schemas::open(settings, &arguments.registry, &arguments.schemas, |options| options).await?;
+    let view = PayloadView::new(&schemas, &arguments.masking, printer);
     let place = arguments.place;
     let letter = dead_letters.letter(place).await?.ok_or_else(|| {
         let topic = dead_letters.topic();
@@ -60,7 +65,7 @@ pub(super) async fn run(arguments: &ShowArguments, settings: &Settings, printer:
             "there is no letter {place} in {topic}; `tidings dead-letters ls` lists those there are"
         ))
     })?;
-    let payload = Payload::of(letter.record(), &schemas.codec).await;
+    let payload = Payload::of(letter.record(), &view).await;
     let shown = Shown {
         letter: LetterRow::of(&letter),
         chain: letter.circumstances().chain.clone(),

@@ -8,6 +8,7 @@ use super::list::KeyRow;
 use super::selection::SelectionArguments;
 use crate::cli::error::CliError;
 use crate::cli::header_map::HeaderMap;
+use crate::cli::masking::{MaskingArguments, PayloadView};
 use crate::cli::output::{self, OutputFormat};
 use crate::cli::printer::Printer;
 use crate::cli::record_line::{Payload, RecordLine};
@@ -39,6 +40,9 @@ pub(super) struct ShowArguments {
 
     #[command(flatten)]
     store: StoreArguments,
+
+    #[command(flatten)]
+    masking: MaskingArguments,
 
     #[command(flatten)]
     schemas: SchemasArguments,
@@ -83,6 +87,7 @@ impl ShownCause {
 pub(super) async fn run(arguments: &ShowArguments, settings: &Settings, printer: &Printer) -> Result<(), CliError> {
     let parked = arguments.store.open(settings, printer).await?;
     let schemas = Schemas::open(settings, &arguments.registry, &arguments.schemas, |options| options).await?;
+    let view = PayloadView::new(&schemas, &arguments.masking, printer);
     let named = arguments.selection.named(&parked, std::slice::from_ref(&arguments.key)).await?;
     let limit = if arguments.limit == 0 { usize::MAX } else { arguments.limit };
     for found in &named {
@@ -90,7 +95,7 @@ pub(super) async fn run(arguments: &ShowArguments, settings: &Settings, printer:
         for event in parked.records(&found.key, limit).await? {
             let cause = event.cause.clone().map(ShownCause::of);
             let record = event.into_record();
-            let payload = Payload::of(&record, &schemas.codec).await;
+            let payload = Payload::of(&record, &view).await;
             events.push(ShownEvent { cause, record: RecordLine::new(&record, payload) });
         }
         let shown = Shown { key: KeyRow::of(found), waiting: events };

@@ -23,7 +23,7 @@ use super::printer::Printer;
 use super::schemas::{Schemas, read_file};
 use super::settings::{KafkaArguments, RegistryArguments, SchemasArguments, Settings};
 use crate::transport::kafka::{KafkaProducer, ProducerOptions, topics};
-use crate::transport::{Acks, ProduceError, Producer, Written};
+use crate::transport::{Acks, OutgoingRecord, ProduceError, Producer, Written};
 
 /// Records that may be under way at once.
 const UNDER_WAY: usize = 1_000;
@@ -43,11 +43,37 @@ const AHEAD: usize = 100;
 Examples:
   tidings publish accounts --event accounts.UserUpdated --event-version 1.3.0 --key 42 '{\"user_id\": 42}'
   tidings publish accounts --event accounts.UserUpdated --key-field user_id --file events.jsonl --dry-run
-  tidings tail accounts --from start --no-follow -o jsonl | tidings publish accounts-copy")]
+  tidings tail accounts --from start --no-follow --unmask -o jsonl | tidings publish accounts-copy")]
 pub(super) struct PublishArguments {
     /// The topic: the publishing service's name.
     topic: String,
 
+    /// Who must have an event before it counts as published: all, 1 (the leader) or 0 (nobody).
+    #[arg(long, value_name = "ACKS", default_value_t = Acks::All)]
+    acks: Acks,
+
+    /// Check everything, ask the registry, but publish nothing; shows the records as JSON lines.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// How what was published is written: the record's place, the event and its id.
+    #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
+    output: OutputFormat,
+
+    /// How long the brokers may take to answer, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    timeout: u64,
+
+    #[command(flatten)]
+    events: EventArguments,
+
+    #[command(flatten)]
+    kafka: KafkaArguments,
+}
+
+/// The events of a service, from JSON.
+#[derive(Args)]
+pub(super) struct EventArguments {
     /// The JSON. Default: standard input.
     #[arg(value_name = "JSON", conflicts_with = "file")]
     json: Option<String>,
@@ -88,31 +114,12 @@ pub(super) struct PublishArguments {
     #[arg(long, value_name = "NAME", env = "TIDINGS_SERVICE")]
     service: Option<String>,
 
-    /// Who must have an event before it counts as published: all, 1 (the leader) or 0 (nobody).
-    #[arg(long, value_name = "ACKS", default_value_t = Acks::All)]
-    acks: Acks,
-
     /// Refuse a schema that the registry does not have yet, instead of registering it.
     #[arg(long)]
     no_register: bool,
 
-    /// Check everything, ask the registry, but publish nothing; shows the records as JSON lines.
-    #[arg(long)]
-    dry_run: bool,
-
-    /// How what was published is written: the record's place, the event and its id.
-    #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
-    output: OutputFormat,
-
-    /// How long the brokers may take to answer, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
-    timeout: u64,
-
     #[command(flatten)]
     schemas: SchemasArguments,
-
-    #[command(flatten)]
-    kafka: KafkaArguments,
 
     #[command(flatten)]
     registry: RegistryArguments,
@@ -131,15 +138,13 @@ struct Published {
 }
 
 pub(super) async fn run(arguments: PublishArguments, settings: &Settings, printer: &Printer) -> Result<(), CliError> {
-    let register = !arguments.no_register && !arguments.dry_run;
-    let schemas =
-        Schemas::open(settings, &arguments.registry, &arguments.schemas, |options| options.auto_register(register));
-    let schemas = schemas.await?;
+    let events = &arguments.events;
+    let schemas = open(events, settings, !arguments.dry_run).await?;
     let kafka = settings.kafka(&arguments.kafka)?;
     let timeout = Duration::from_secs(arguments.timeout.max(1));
-    let template = template(&arguments, settings)?;
+    let template = template(&arguments.topic, events, settings)?;
     let mut press = Press::new(template, schemas);
-    let documents = read(&arguments, printer)?;
+    let documents = read(events, printer)?;
     if arguments.dry_run {
         return show(&mut press, documents, printer).await;
     }
@@ -160,7 +165,41 @@ pub(super) async fn run(arguments: PublishArguments, settings: &Settings, printe
     result.and(rest)
 }
 
-fn template(arguments: &PublishArguments, settings: &Settings) -> Result<Template, CliError> {
+/// The records that JSON makes, one after the other: for a verb that takes them elsewhere.
+pub(super) struct Records {
+    press: Press,
+    documents: Documented,
+}
+
+impl Records {
+    /// Of what `arguments` name, for the service `topic`.
+    pub(super) async fn open(
+        topic: &str,
+        arguments: &EventArguments,
+        settings: &Settings,
+        printer: &Printer,
+    ) -> Result<Self, CliError> {
+        let schemas = open(arguments, settings, true).await?;
+        let press = Press::new(template(topic, arguments, settings)?, schemas);
+        Ok(Self { press, documents: read(arguments, printer)? })
+    }
+
+    /// The next record, and its line.
+    pub(super) async fn next(&mut self) -> Result<Option<(usize, OutgoingRecord)>, CliError> {
+        let Some(document) = self.documents.recv().await else { return Ok(None) };
+        let outgoing = prepare(&mut self.press, document).await?;
+        let line = outgoing.line;
+        let record = self.press.finish(outgoing).await.map_err(|error| at_line(line, &error))?;
+        Ok(Some((line, record)))
+    }
+}
+
+async fn open(arguments: &EventArguments, settings: &Settings, may_register: bool) -> Result<Schemas, CliError> {
+    let register = may_register && !arguments.no_register;
+    Schemas::open(settings, &arguments.registry, &arguments.schemas, |options| options.auto_register(register)).await
+}
+
+fn template(topic: &str, arguments: &EventArguments, settings: &Settings) -> Result<Template, CliError> {
     let headers = arguments.header.iter().map(|text| {
         let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
             CliError::usage(format!("the header `{text}` is not NAME=VALUE, such as --header team=growth"))
@@ -168,8 +207,8 @@ fn template(arguments: &PublishArguments, settings: &Settings) -> Result<Templat
         Ok((name.to_owned(), value.to_owned()))
     });
     Ok(Template {
-        topic: arguments.topic.as_str().into(),
-        service: settings.service(arguments.service.as_ref()).unwrap_or_else(|| arguments.topic.clone()),
+        topic: topic.into(),
+        service: settings.service(arguments.service.as_ref()).unwrap_or_else(|| topic.to_owned()),
         event: arguments.event.clone(),
         version: arguments.event_version.as_ref().map(ToString::to_string),
         key: arguments.key.clone(),
@@ -182,7 +221,7 @@ fn template(arguments: &PublishArguments, settings: &Settings) -> Result<Templat
 
 /// Read the documents on a thread of their own: reading blocks.
 fn read(
-    arguments: &PublishArguments,
+    arguments: &EventArguments,
     printer: &Printer,
 ) -> Result<mpsc::Receiver<Result<Document, DocumentError>>, CliError> {
     let input: Box<dyn io::BufRead + Send> = match (&arguments.json, &arguments.file) {

@@ -127,6 +127,7 @@ impl Press {
             },
             schema_id: None,
             payload: outgoing.payload,
+            masked: false,
             payload_base64: raw,
             payload_error: None,
         }

@@ -12,8 +12,18 @@ use crate::cli::error::CliError;
 const DEFAULT: &str = "tidings.toml";
 
 /// The options a file may hold, all of them text. `kafka` is a table of properties besides, and `shards` one of databases.
-const OPTIONS: &[&str] =
-    &["brokers", "database", "registry", "registry_password", "registry_token", "registry_user", "schemas", "service"];
+const OPTIONS: &[&str] = &[
+    "brokers",
+    "database",
+    "registry",
+    "registry_password",
+    "registry_token",
+    "registry_user",
+    "schemas",
+    "service",
+    "store",
+    "store_token",
+];
 
 /// The options of a file; none where there is no file. Values may be secrets: no error shows one.
 #[derive(Default)]

@@ -9,6 +9,7 @@ use clap::{Args, ColorChoice};
 use self::file::SettingsFile;
 use super::error::CliError;
 use crate::schema::RegistryOptions;
+use crate::store::StoreClientOptions;
 use crate::transport::kafka::KafkaOptions;
 
 /// The prefix of environment variables that are properties of the Kafka client.
@@ -121,6 +122,28 @@ pub(super) struct ShardsArguments {
     shards: Vec<String>,
 }
 
+/// How to reach an event store.
+#[derive(Args)]
+pub(super) struct StoreArguments {
+    /// The event store, such as https://store.example:7433. Default: http://127.0.0.1:7433.
+    #[arg(long, value_name = "URL", env = "TIDINGS_STORE", help_heading = "Event store")]
+    store: Option<String>,
+
+    /// The token the store asks for; better given in the environment or in the file.
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "TIDINGS_STORE_TOKEN",
+        hide_env_values = true,
+        help_heading = "Event store"
+    )]
+    store_token: Option<String>,
+
+    /// The certificate of the authority that vouches for the store, in PEM. Default: the system's authorities.
+    #[arg(long, value_name = "FILE", env = "TIDINGS_STORE_CA", help_heading = "Event store")]
+    store_ca: Option<PathBuf>,
+}
+
 /// Where the schemas are.
 #[derive(Args)]
 pub(super) struct SchemasArguments {
@@ -231,6 +254,22 @@ impl Settings {
             ));
         }
         Ok(shards)
+    }
+
+    /// How to reach the event store.
+    pub(super) fn store(&self, arguments: &StoreArguments) -> StoreClientOptions {
+        let text = |flag: &Option<String>, name| given(flag.as_ref()).or_else(|| self.file.text(name));
+        let mut options = StoreClientOptions::default();
+        if let Some(url) = text(&arguments.store, "store") {
+            options = StoreClientOptions::new(url);
+        }
+        if let Some(token) = text(&arguments.store_token, "store_token") {
+            options = options.token(token);
+        }
+        match &arguments.store_ca {
+            Some(path) if !path.as_os_str().is_empty() => options.ca_file(path),
+            _ => options,
+        }
     }
 
     /// The service's name, where it is given as a flag or in the environment, else in the file.

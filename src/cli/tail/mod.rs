@@ -11,6 +11,7 @@ use clap::Args;
 use self::rows::Rows;
 use self::window::Window;
 use super::error::CliError;
+use super::masking::{MaskingArguments, PayloadView};
 use super::output::OutputFormat;
 use super::position::{Position, Span};
 use super::printer::Printer;
@@ -19,7 +20,6 @@ use super::schemas::Schemas;
 use super::settings::{KafkaArguments, RegistryArguments, SchemasArguments, Settings};
 use crate::consumer::terminated;
 use crate::envelope::EnvelopeView;
-use crate::schema::Codec;
 use crate::transport::Record;
 use crate::transport::kafka::reader::{KafkaReader, ReadError};
 
@@ -49,7 +49,7 @@ Examples:
   tidings tail accounts
   tidings tail accounts --event accounts.UserUpdated --key 42 --from start
   tidings tail accounts --from @-1h:end -o jsonl | jq .payload
-  tidings tail accounts --from start --no-follow -o jsonl > backup.jsonl"
+  tidings tail accounts --from start --no-follow --unmask -o jsonl > backup.jsonl"
 )]
 pub(super) struct TailArguments {
     /// The topic.
@@ -96,6 +96,9 @@ pub(super) struct TailArguments {
     timeout: u64,
 
     #[command(flatten)]
+    masking: MaskingArguments,
+
+    #[command(flatten)]
     schemas: SchemasArguments,
 
     #[command(flatten)]
@@ -116,6 +119,7 @@ pub(super) async fn run(arguments: TailArguments, settings: &Settings, printer: 
             "there is no schema registry and no folder of schemas, so no payload can be decoded; give --registry",
         );
     }
+    let view = PayloadView::new(&schemas, &arguments.masking, printer);
     let topic = arguments.topic.clone();
     let timeout = Duration::from_secs(arguments.timeout.max(1));
     let wanted = Wanted::of(&arguments);
@@ -132,7 +136,7 @@ pub(super) async fn run(arguments: TailArguments, settings: &Settings, printer: 
     let (mut reader, mut window) = opened.await.map_err(|error| CliError::failed(&error))??;
     let mut rows = Rows::new(arguments.output, arguments.headers);
     rows.begin(printer)?;
-    let shown = follow(&mut reader, &mut window, &schemas.codec, &wanted, &mut rows, printer).await;
+    let shown = follow(&mut reader, &mut window, &view, &wanted, &mut rows, printer).await;
     // Dropping it blocks; what is printed does not wait for that.
     tokio::task::spawn_blocking(move || drop(reader));
     shown.and_then(|()| rows.end(printer))
@@ -141,7 +145,7 @@ pub(super) async fn run(arguments: TailArguments, settings: &Settings, printer: 
 async fn follow(
     reader: &mut KafkaReader,
     window: &mut Window,
-    codec: &Codec,
+    view: &PayloadView,
     wanted: &Wanted,
     rows: &mut Rows,
     printer: &Printer,
@@ -159,7 +163,7 @@ async fn follow(
                 if !window.admits(partition, record.offset) || left == 0 {
                     continue;
                 }
-                if let Some(line) = wanted.line(&record, codec).await {
+                if let Some(line) = wanted.line(&record, view).await {
                     rows.row(&line, printer)?;
                     left -= 1;
                 }
@@ -212,7 +216,7 @@ impl Wanted {
     }
 
     /// `record` as it is shown; `None` when it is not wanted.
-    async fn line(&self, record: &Record, codec: &Codec) -> Option<RecordLine> {
+    async fn line(&self, record: &Record, view: &PayloadView) -> Option<RecordLine> {
         if self.key.as_ref().is_some_and(|key| record.key.as_deref() != Some(key.as_bytes())) {
             return None;
         }
@@ -220,7 +224,7 @@ impl Wanted {
         if named.is_some_and(|event| !self.takes(event)) {
             return None;
         }
-        let payload = Payload::of(record, codec).await;
+        let payload = Payload::of(record, view).await;
         // A record without the header is named by its schema.
         if named.is_none() && !self.events.is_empty() {
             match &payload {

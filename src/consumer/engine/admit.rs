@@ -84,6 +84,7 @@ impl<T: ConsumerTransport> Engine<T> {
             self.admit(slot, record);
         }
         self.records = records;
+        self.launch_chains();
         busy
     }
 
@@ -121,7 +122,7 @@ impl<T: ConsumerTransport> Engine<T> {
         work.failure = failure.map(|error| Box::new(Failure::new(Way::DeadLetter, Some(error))));
         self.hold_for_tenant(&mut work);
         self.buffered_bytes += bytes;
-        let has_place = self.in_flight < self.parts.options.max_in_flight;
+        let has_place = self.places.has_one();
         let Some(partition) = self.partitions[slot].as_mut() else { return };
         partition.buffered_bytes += bytes;
         if let Some(queue) = partition.keys.get_mut(&key) {

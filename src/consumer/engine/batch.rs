@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
+use tracing::Instrument as _;
 
 use super::batch_task::{BatchReport, run_batch};
 use super::run::Step;
@@ -13,9 +14,11 @@ use super::{Engine, RouteState};
 use crate::consumer::completions::RouteId;
 use crate::consumer::gate::WaitingKey;
 use crate::consumer::key::{KeyId, KeyState, Work, WorkRoute};
+use crate::consumer::places::Place;
 use crate::consumer::plan::BoundHandle;
 use crate::dispatch::{BatchPolicy, Delivery, failed};
 use crate::outcome::Outcome;
+use crate::telemetry::spans;
 use crate::transport::{ConsumerTransport, Record};
 
 /// Events on their way into a batch.
@@ -45,12 +48,16 @@ pub(super) struct RunningBatch {
     pub(super) cancelled: bool,
     /// Its number among those that run.
     pub(super) run: Option<usize>,
+    pub(super) _place: Option<Place>,
 }
 
 impl<T: ConsumerTransport> Engine<T> {
     /// Put the first event of `key` into the batch, with what waits behind it. While a full batch waits for a place, its key waits
     /// at the handler's gate.
     pub(super) fn collect(&mut self, slot: usize, key: &KeyId, work: Work, route: RouteId) -> Step {
+        if work.apart {
+            return self.run_apart(slot, key, work, route);
+        }
         if self.is_full(route) && self.launch_if_possible(route) {
             // They came first.
             self.collect_waiting(route);
@@ -60,6 +67,19 @@ impl<T: ConsumerTransport> Engine<T> {
         } else {
             self.take_in(slot, key, work, route)
         }
+    }
+
+    /// Run the handler with this event alone, as soon as it may.
+    fn run_apart(&mut self, slot: usize, key: &KeyId, mut work: Work, route: RouteId) -> Step {
+        let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
+        let epoch = partition.epoch;
+        if !self.places.has_one() || !self.routes[route.0][route.1].gate.pass_again(self.now) {
+            return self.wait_at_gate(slot, key, work, route);
+        }
+        work.delivery.detach();
+        partition.keys.entry(key.clone()).or_default().state = KeyState::Collecting { route };
+        self.launch(route, vec![Item { slot, epoch, key: key.clone(), work }]);
+        Step::Held
     }
 
     /// Put the first event of `key` into the batch, which has room.
@@ -95,6 +115,7 @@ impl<T: ConsumerTransport> Engine<T> {
         work.route == WorkRoute::Route(route.1)
             && work.failure.is_none()
             && !work.parked
+            && !work.apart
             && !self.is_full(route)
             && self.partitions[slot].as_mut().is_some_and(|partition| partition.parked(key).is_none())
             && self.tenant_allows(work)
@@ -146,12 +167,15 @@ impl<T: ConsumerTransport> Engine<T> {
         }
     }
 
-    /// Take keys in that wait at the gate, as many as there is room for.
+    /// Take keys in that wait at the gate, as many as there is room for. One whose event goes alone may have to wait again.
     fn collect_waiting(&mut self, route: RouteId) {
-        while !self.is_full(route)
-            && let Some(waiting) = self.routes[route.0][route.1].gate.take_waiting()
+        let mut waiting = self.routes[route.0][route.1].gate.waiting();
+        while waiting > 0
+            && !self.is_full(route)
+            && let Some(next) = self.routes[route.0][route.1].gate.take_waiting()
         {
-            let WaitingKey { slot, epoch, key } = waiting;
+            let WaitingKey { slot, epoch, key } = next;
+            waiting -= 1;
             if let Some(work) = self.leave_queue(slot, epoch, &key) {
                 // Its key may have been parked, or the like, while it waited.
                 self.run(slot, key, work, None);
@@ -162,7 +186,7 @@ impl<T: ConsumerTransport> Engine<T> {
     /// Hand the batch over if it should go and can.
     pub(super) fn launch_if_possible(&mut self, route: RouteId) -> bool {
         let goes = (self.is_due(route) || self.is_full(route))
-            && self.in_flight < self.parts.options.max_in_flight
+            && self.places.has_one()
             && self.routes[route.0][route.1].gate.pass(self.now);
         if goes {
             self.launch_batch(route);
@@ -172,7 +196,12 @@ impl<T: ConsumerTransport> Engine<T> {
 
     fn launch_batch(&mut self, route: RouteId) {
         let collecting = mem::take(&mut self.routes[route.0][route.1].collecting);
-        let mut items = self.begin_batch(route, collecting.items);
+        self.launch(route, collecting.items);
+    }
+
+    /// Hand `collected` over; the gate has let them through.
+    fn launch(&mut self, route: RouteId, collected: Vec<Item>) {
+        let mut items = self.begin_batch(route, collected);
         let bound = &self.parts.plan.topics[route.0].routes[route.1];
         let BoundHandle::Batch(handle) = &bound.handle else { return };
         if items.is_empty() {
@@ -184,15 +213,20 @@ impl<T: ConsumerTransport> Engine<T> {
         let (id, limit) = (self.next_batch, bound.policy.timeout);
         // Made here: it borrows the plan. A panic is an outcome, here as later.
         let intercepted = self.parts.observer.as_ref().and_then(|observer| observer.intercept(bound.handler));
-        let future = catch_unwind(AssertUnwindSafe(|| match intercepted {
+        let span = spans::process_batch(&deliveries);
+        let begin = || match intercepted {
             None => handle(deliveries),
             Some(error) => Box::pin(std::future::ready(failed(error, deliveries.len()))),
-        }));
+        };
+        let future = span.in_scope(|| catch_unwind(AssertUnwindSafe(begin)));
         let timeout = self.parts.clock.sleep(limit);
         let report = BatchReport::new(Arc::clone(&self.completions), id);
-        let measured = self.measure(route);
+        let measured = self.observed.measure(&self.parts, route);
         let task = self.parts.runtime.spawn(async move {
-            let outcomes = run_batch(future, hooked, limit, timeout).await;
+            let outcomes = run_batch(future, hooked, limit, timeout).instrument(span.clone()).await;
+            if let Some(error) = outcomes.iter().find_map(spans::error_type) {
+                spans::fail(&span, error);
+            }
             if let Some(measured) = measured {
                 let failed = outcomes.iter().find(|outcome| !matches!(outcome, Outcome::Done));
                 measured.finish(failed.unwrap_or(&Outcome::Done));
@@ -201,16 +235,17 @@ impl<T: ConsumerTransport> Engine<T> {
             report.finish(outcomes);
         });
         // The first event stands for all of them.
-        let run = items.first().map(|item| self.observe_run(item.slot, &item.work));
+        let run = items.first().map(|item| self.observe_run(item.slot, &item.work, None));
         self.next_batch += 1;
-        self.in_flight += 1;
-        self.batches.insert(id, RunningBatch { route, items, task: task.abort_handle(), cancelled: false, run });
+        let (task, place) = (task.abort_handle(), self.places.take());
+        self.batches.insert(id, RunningBatch { route, items, task, cancelled: false, run, _place: place });
     }
 
     /// Begin an attempt at each event whose partition is still there. One of a paused partition goes back to its key.
     fn begin_batch(&mut self, route: RouteId, collected: Vec<Item>) -> Vec<Item> {
-        let (now, bound) = (self.now, &self.parts.plan.topics[route.0].routes[route.1]);
-        let (handler, order) = (bound.handler, bound.order);
+        let (now, parts) = (self.now, Arc::clone(&self.parts.plan));
+        let bound = &parts.topics[route.0].routes[route.1];
+        let handler = bound.handler;
         let (mut items, mut paused) = (Vec::with_capacity(collected.len()), Vec::new());
         for mut item in collected {
             let Some(partition) = self.partition(item.slot, item.epoch).filter(|partition| !partition.draining) else {
@@ -224,9 +259,7 @@ impl<T: ConsumerTransport> Engine<T> {
             if let Some(queue) = partition.keys.get_mut(&item.key) {
                 queue.state = KeyState::InBatch;
             }
-            item.work.attempts += 1;
-            item.work.first_attempt.get_or_insert(now);
-            item.work.delivery.begin_attempt(handler, item.work.attempts, order);
+            item.work.begin_attempt(bound, now);
             if let Some(observer) = &self.parts.observer {
                 observer.started(item.work.record(), handler, item.work.attempts, true);
             }

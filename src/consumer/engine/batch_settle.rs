@@ -6,10 +6,13 @@ use foldhash::fast::RandomState;
 
 use super::Engine;
 use super::batch::{Item, RunningBatch};
+use super::batch_blame::Blame;
 use super::run::{Step, TaskVanished};
 use super::settle::breaking;
 use crate::consumer::completions::RouteId;
 use crate::consumer::key::{KeyId, KeyState, Way, Work};
+use crate::consumer::stats::Counters;
+use crate::dispatch::RetryPolicy;
 use crate::outcome::{HandlerError, Outcome};
 use crate::transport::ConsumerTransport;
 
@@ -25,19 +28,20 @@ impl<T: ConsumerTransport> Engine<T> {
         if let Some(run) = run {
             self.observe_run_end(run);
         }
-        self.in_flight -= 1;
         self.leave_gate(route, outcomes.is_some());
         if let Some(outcomes) = &outcomes {
             self.tell_breaker(route, &items, outcomes);
         }
         let vanished = outcomes.is_none();
+        let blame = Blame::of(outcomes.as_deref().unwrap_or_default());
         let missing = || Outcome::from(HandlerError::from(TaskVanished));
         let mut outcomes = outcomes.unwrap_or_default().into_iter();
         // A key's events in their order, each key by itself.
         let mut keys: Vec<(Place, Events)> = Vec::new();
         let mut places: HashMap<Place, usize, RandomState> = HashMap::default();
-        for Item { slot, epoch, key, work } in items {
+        for Item { slot, epoch, key, mut work } in items {
             let outcome = outcomes.next().unwrap_or_else(missing);
+            work.apart |= blame.sets_apart(&outcome);
             let place = (slot, epoch, key);
             let index = *places.entry(place.clone()).or_insert(keys.len());
             match keys.get_mut(index) {
@@ -55,16 +59,21 @@ impl<T: ConsumerTransport> Engine<T> {
                 self.take_along(slot, &key, events);
                 self.go_on(slot, key);
             } else {
-                self.settle_batched_key(slot, key, events);
+                self.settle_batched_key(slot, key, events, blame);
             }
         }
     }
 
     /// An event that is tried again, or parked, takes its successors with it: they are handled again behind it. Behind one that
     /// goes to the dead letters, what is done stays done.
-    fn settle_batched_key(&mut self, slot: usize, key: KeyId, mut events: Events) {
+    fn settle_batched_key(&mut self, slot: usize, key: KeyId, mut events: Events, blame: Blame) {
         while let Some((work, outcome)) = events.pop_front() {
-            if self.settle(slot, &key, work, outcome) == Step::Free {
+            let step = if blame.spares(&outcome) {
+                self.try_apart(slot, &key, work, &outcome)
+            } else {
+                self.settle(slot, &key, work, outcome)
+            };
+            if step == Step::Free {
                 continue;
             }
             if self.waits_for_dead_letter(slot, &key) {
@@ -75,6 +84,24 @@ impl<T: ConsumerTransport> Engine<T> {
             return self.take_along(slot, &key, events);
         }
         self.go_on(slot, key);
+    }
+
+    /// The batch failed, and nobody knows for whose sake: the event is tried again by itself, and nothing is held against it.
+    fn try_apart(&mut self, slot: usize, key: &KeyId, mut work: Work, outcome: &Outcome) -> Step {
+        if let Some(observer) = &self.parts.observer {
+            observer.ended(work.record(), outcome);
+        }
+        work.attempts = work.attempts.saturating_sub(1);
+        if work.attempts == 0 {
+            work.first_attempt = None;
+        }
+        let pause = self.jitter()(RetryPolicy::default().backoff_bound(1));
+        if let Outcome::Retry { error, .. } = outcome {
+            let message = "a batch failed as a whole; its events are tried again one by one";
+            self.log_failure(slot, &work, error, message, Some(pause));
+        }
+        Counters::add(&self.parts.counters.retried, 1);
+        self.pause(slot, key, work, pause)
     }
 
     fn waits_for_dead_letter(&self, slot: usize, key: &KeyId) -> bool {
@@ -92,10 +119,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let Some(partition) = self.partitions[slot].as_mut() else { return };
         let Some(queue) = partition.keys.get_mut(key) else { return };
         for (mut work, _) in events.into_iter().rev() {
-            work.attempts = work.attempts.saturating_sub(1);
-            if work.attempts == 0 {
-                work.first_attempt = None;
-            }
+            work.take_attempt_back();
             queue.waiting.push_front(work);
         }
     }

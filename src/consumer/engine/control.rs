@@ -53,7 +53,7 @@ impl<T: ConsumerTransport> Engine<T> {
     /// Read a partition from `offset` on. What of it is held is thrown away, and what runs is cancelled.
     fn seek(&mut self, name: &TopicPartition, offset: i64) -> bool {
         let Some(slot) = self.slots.get(name).copied().filter(|_| self.stopping.is_none()) else { return false };
-        let Some(mut old) = self.partitions[slot].take_if(|partition| !partition.draining) else { return false };
+        let Some(old) = self.partitions[slot].take_if(|partition| !partition.draining) else { return false };
         tracing::info!(group = &*self.parts.plan.group, partition = %name, offset, "a partition is read from another offset");
         old.abort();
         self.abort_batches(slot, old.epoch);

@@ -22,7 +22,14 @@ impl<T: ConsumerTransport> Engine<T> {
     pub(super) fn wait_at_gate(&mut self, slot: usize, key: &KeyId, mut work: Work, route: RouteId) -> Step {
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         let waiting = WaitingKey { slot, epoch: partition.epoch, key: key.clone() };
-        if self.routes[route.0][route.1].gate.queue(waiting) {
+        let gate = &mut self.routes[route.0][route.1].gate;
+        let waits = if work.apart {
+            gate.queue_again(waiting);
+            true
+        } else {
+            gate.queue(waiting)
+        };
+        if waits {
             work.delivery.detach();
             let queue = partition.keys.entry(key.clone()).or_default();
             queue.waiting.push_front(work);
@@ -52,7 +59,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 if self.takes_batches((plan, index)) {
                     continue;
                 }
-                while self.in_flight < self.parts.options.max_in_flight
+                while self.places.has_one()
                     && let Some(WaitingKey { slot, epoch, key }) = self.routes[plan][index].gate.next(self.now)
                 {
                     self.pass_gate((plan, index), slot, epoch, key);
@@ -91,7 +98,7 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// When the next gate opens by the clock.
     pub(super) fn next_gate(&self) -> Option<Duration> {
-        if self.in_flight >= self.parts.options.max_in_flight {
+        if self.places.are_taken() {
             // Whoever ends wakes.
             return None;
         }

@@ -271,7 +271,7 @@ impl<T: ConsumerTransport> Engine<T> {
                         "handlers outran the drain timeout; they are cancelled and their events redelivered"
                     );
                 }
-                self.partitions.iter_mut().flatten().for_each(Partition::abort);
+                self.partitions.iter().flatten().for_each(Partition::abort);
                 for slot in 0..self.partitions.len() {
                     if let Some(epoch) = self.partitions[slot].as_ref().map(|partition| partition.epoch) {
                         self.abort_batches(slot, epoch);

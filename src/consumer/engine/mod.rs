@@ -6,14 +6,17 @@
 
 mod admit;
 mod batch;
+mod batch_blame;
 mod batch_settle;
 mod batch_task;
+mod chains;
 mod control;
 mod gates;
 mod handover;
 mod membership;
 mod observe;
 mod park;
+mod ready;
 mod run;
 mod settle;
 mod tenants;
@@ -39,6 +42,7 @@ use super::pace::Pace;
 use super::parked::ParkedStore;
 use super::partition::Partition;
 use super::passed_over::PassedOver;
+use super::places::Places;
 use super::plan::{BoundRoute, GroupPlan, TopicPlan};
 use super::sequences::SequenceWatch;
 use super::stats::Counters;
@@ -48,8 +52,10 @@ use crate::dispatch::{DeliveryContext, Extensions};
 use crate::schema::Codec;
 use crate::transport::{ConsumerTransport, GroupEvent, Producer, Record, TopicPartition};
 use batch::{Collecting, RunningBatch};
+use chains::Chains;
 use handover::{Revocation, Stopping};
 use membership::Membership;
+pub(crate) use observe::Measured;
 use observe::Observed;
 use park::Parking;
 use tenants::Turns;
@@ -112,8 +118,9 @@ pub(crate) struct Engine<T> {
     /// The slot to look at first, so that none is always first.
     rotation: usize,
     timers: BinaryHeap<Reverse<Timer>>,
-    /// Handlers running as tasks.
-    in_flight: usize,
+    /// Bound how many handlers run at once.
+    places: Places,
+    chains: Chains,
     buffered_bytes: usize,
     /// Completed since the last commit.
     uncommitted: usize,
@@ -188,6 +195,8 @@ impl<T: ConsumerTransport> Engine<T> {
             group: Arc::clone(&parts.plan.group),
         };
         let observed = Observed::new(&parts);
+        let places = Places::new(parts.options.max_in_flight);
+        let chains = Chains::new(&parts, &places, now);
         Ok(Self {
             transport,
             parts,
@@ -199,7 +208,8 @@ impl<T: ConsumerTransport> Engine<T> {
             next_epoch: 1,
             rotation: 0,
             timers: BinaryHeap::new(),
-            in_flight: 0,
+            places,
+            chains,
             buffered_bytes: 0,
             uncommitted: 0,
             last_commit: now,
@@ -246,9 +256,12 @@ impl<T: ConsumerTransport> Engine<T> {
         busy |= self.fire_timers();
         busy |= self.poll_group();
         busy |= self.fetch_records();
+        self.stop_chains();
         self.open_gates();
         self.start_ready();
         self.launch_batches();
+        self.launch_chains();
+        self.places.give_back();
         self.look_after_parked();
         self.prove_membership();
         self.commit_if_due();
@@ -322,7 +335,7 @@ impl<T: ConsumerTransport> Engine<T> {
 
     fn publish_gauges(&self) {
         let counters = &self.parts.counters;
-        counters.in_flight.store(self.in_flight as u64, Ordering::Relaxed);
+        counters.in_flight.store(self.places.in_use() as u64, Ordering::Relaxed);
         counters.buffered_bytes.store(self.buffered_bytes as u64, Ordering::Relaxed);
         counters.assigned.store(self.slots.len() as u64, Ordering::Relaxed);
         let parked: usize = self.partitions.iter().flatten().map(|partition| partition.parked.len()).sum();

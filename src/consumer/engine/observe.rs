@@ -15,10 +15,12 @@ use tracing::Span;
 
 use super::{Engine, Parts};
 use crate::clock::Clock;
+use crate::consumer::chain::Recall;
 use crate::consumer::completions::RouteId;
 use crate::consumer::error::StopReason;
 use crate::consumer::health::{HotKeys, Place};
 use crate::consumer::key::{Failure, KeyId, Way, Work, WorkRoute};
+use crate::consumer::plan::BoundRoute;
 use crate::consumer::stats::Counters;
 use crate::outcome::Outcome;
 use crate::telemetry::{names, spans};
@@ -132,10 +134,12 @@ struct Run {
     since: Duration,
     timeout: Duration,
     told: bool,
+    /// Of a task that may wait for its place.
+    recall: Option<Arc<Recall>>,
 }
 
 /// An attempt that is measured.
-pub(super) struct Measured {
+pub(crate) struct Measured {
     clock: Arc<dyn Clock>,
     since: Duration,
     duration: Histogram,
@@ -145,7 +149,13 @@ pub(super) struct Measured {
 }
 
 impl Measured {
-    pub(super) fn finish(self, outcome: &Outcome) {
+    /// The attempt begins now.
+    pub(crate) fn begin(mut self) -> Self {
+        self.since = self.clock.monotonic();
+        self
+    }
+
+    pub(crate) fn finish(self, outcome: &Outcome) {
         let took = self.clock.monotonic().saturating_sub(self.since).as_secs_f64();
         match spans::error_type(outcome) {
             None => self.duration.record(took),
@@ -198,6 +208,38 @@ impl Observed {
             problem: None,
             commits: VecDeque::new(),
             _end: EndOnDrop(Arc::clone(&parts.counters)),
+        }
+    }
+}
+
+impl Observed {
+    /// An attempt at the route begins. Now and then one is measured: all of them while they are few, so that a handler's
+    /// distribution is not that of its slow attempts.
+    pub(super) fn measure(&mut self, parts: &Parts, route: RouteId) -> Option<Measured> {
+        let watch = self.routes.get_mut(route.0)?.get_mut(route.1)?;
+        watch.attempts = watch.attempts.saturating_add(1);
+        watch.until_measured = watch.until_measured.saturating_sub(1);
+        if watch.until_measured > 0 {
+            return None;
+        }
+        watch.until_measured = watch.every;
+        let plan = &parts.plan.topics[route.0];
+        Some(Measured {
+            clock: Arc::clone(&parts.clock),
+            since: parts.clock.monotonic(),
+            duration: watch.duration.clone(),
+            handler: plan.routes[route.1].handler,
+            topic: Arc::clone(&plan.topic),
+            group: Arc::clone(&parts.plan.group),
+        })
+    }
+
+    /// What runs as a task has gone on to the next event of its key.
+    pub(super) fn run_goes_on(&mut self, run: usize, record: &Record, route: Option<&BoundRoute>, now: Duration) {
+        let Some(Some(run)) = self.runs.runs.get_mut(run) else { return };
+        (run.offset, run.since, run.told) = (record.offset, now, false);
+        if let Some(route) = route {
+            (run.running, run.timeout) = (route.handler, route.policy.timeout);
         }
     }
 }
@@ -320,27 +362,6 @@ impl<T: ConsumerTransport> Engine<T> {
         spans::poll(&self.parts.plan.group, &partition.name, records.len())
     }
 
-    /// An attempt at the route begins. Now and then one is measured: all of them while they are few, so that a handler's
-    /// distribution is not that of its slow attempts.
-    pub(super) fn measure(&mut self, route: RouteId) -> Option<Measured> {
-        let watch = self.observed.routes.get_mut(route.0)?.get_mut(route.1)?;
-        watch.attempts = watch.attempts.saturating_add(1);
-        watch.until_measured = watch.until_measured.saturating_sub(1);
-        if watch.until_measured > 0 {
-            return None;
-        }
-        watch.until_measured = watch.every;
-        let plan = &self.parts.plan.topics[route.0];
-        Some(Measured {
-            clock: Arc::clone(&self.parts.clock),
-            since: self.parts.clock.monotonic(),
-            duration: watch.duration.clone(),
-            handler: plan.routes[route.1].handler,
-            topic: Arc::clone(&plan.topic),
-            group: Arc::clone(&self.parts.plan.group),
-        })
-    }
-
     /// The route's handler is about to be polled on this thread.
     pub(super) fn observe_here(&self, route: RouteId, record: &Record) {
         if let Some(watch) = self.observed.routes.get(route.0).and_then(|routes| routes.get(route.1)) {
@@ -349,7 +370,7 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     /// Something is about to run as a task. The number is for [`observe_run_end`](Self::observe_run_end).
-    pub(super) fn observe_run(&mut self, slot: usize, work: &Work) -> usize {
+    pub(super) fn observe_run(&mut self, slot: usize, work: &Work, recall: Option<Arc<Recall>>) -> usize {
         let handler = self.handler_name(slot, work);
         let timeout = self.parts.options.handler_timeout;
         let (running, timeout) = match (work.failure.as_deref(), work.route, self.plan_of(slot)) {
@@ -366,7 +387,8 @@ impl<T: ConsumerTransport> Engine<T> {
         let epoch = self.partitions[slot].as_ref().map_or(0, |partition| partition.epoch);
         let (offset, since) = (record.offset, self.now);
         let key = record.key.clone();
-        self.observed.runs.begin(Run { slot, epoch, key, running, partition, offset, since, timeout, told: false })
+        let told = false;
+        self.observed.runs.begin(Run { slot, epoch, key, running, partition, offset, since, timeout, told, recall })
     }
 
     /// What ran as a task has come back.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::Engine;
 use super::admit::Admission;
 use super::run::Step;
-use crate::consumer::completions::{Finished, Place, Report};
+use crate::consumer::completions::{Finished, Report};
 use crate::consumer::dead_letter::bounded;
 use crate::consumer::error::StopReason;
 use crate::consumer::error_text::ErrorText;
@@ -266,12 +266,12 @@ impl<T: ConsumerTransport> Engine<T> {
         let written = async move {
             store.park(Arc::clone(&id.group), record).await?;
             if parked_before {
-                // It was released and has failed again: what was asked for is done.
-                store.request(id, None).await?;
+                // It was released and has failed again: what was asked for is done. What is asked for since is not.
+                store.answer(id, ParkRequest::Release, None).await?;
             }
             Ok(())
         };
-        self.spawn(slot, key, work, Place::None, None, async move { Finished::Parked(written.await) })
+        self.spawn(slot, key, work, None, async move { Finished::Parked(written.await) })
     }
 
     pub(super) fn settle_parked(
@@ -322,7 +322,7 @@ impl<T: ConsumerTransport> Engine<T> {
             return Step::Held;
         };
         let removed = store.remove(id, work.record().offset);
-        self.spawn(slot, key, work, Place::None, None, async move { Finished::Unparked(removed.await) })
+        self.spawn(slot, key, work, None, async move { Finished::Unparked(removed.await) })
     }
 
     pub(super) fn settle_unparked(
@@ -374,7 +374,7 @@ impl<T: ConsumerTransport> Engine<T> {
             partition.parked(key).map_or_else(Default::default, |parked| (parked.request, Arc::clone(&parked.skipped)));
         partition.keys.entry(key.clone()).or_default().state = KeyState::Unparking;
         partition.running += 1;
-        let duty = self.duty(slot, key.clone(), Place::None);
+        let duty = self.duty(slot, key.clone());
         self.parts.runtime.spawn(async move {
             let pass = |record| pass_over(passed_over, remembering, record);
             let fetched = fetch(&*store, id, request.unwrap_or(ParkRequest::Release), &skipped, pass).await;
@@ -430,7 +430,7 @@ impl<T: ConsumerTransport> Engine<T> {
     /// All of a key's parked events are done: the store forgets it before its new ones run.
     fn forget_parked(&mut self, slot: usize, key: &KeyId) {
         let (Some(store), Some(id)) = (self.parts.parked.clone(), self.parked_key(slot, key)) else { return };
-        let duty = self.duty(slot, key.clone(), Place::None);
+        let duty = self.duty(slot, key.clone());
         if let Some(partition) = self.partitions[slot].as_mut() {
             partition.running += 1;
             partition.keys.entry(key.clone()).or_default().state = KeyState::Unparking;
@@ -501,16 +501,19 @@ async fn fetch<P: Future<Output = Result<(), NotRemembered>>>(
                     if let Some(first) = first {
                         pass(first.into_record()).await.map_err(|error| ParkError::new("skip", error))?;
                     }
+                    // Before the event is removed: where the process ends in between it is tried again, and no second one skipped.
+                    // Somebody else may have the partition by now and have done what was asked for: then nothing is left to skip.
+                    if !store.answer(id.clone(), ParkRequest::Skip, Some(ParkRequest::Release)).await? {
+                        return store.records(id, FETCH).await;
+                    }
                     *skipped.get_or_init(|| offset)
                 }
             };
-            // In this order: where the process ends in between, the event is tried again, and no second one skipped.
-            store.request(id.clone(), Some(ParkRequest::Release)).await?;
             if let Some(offset) = first {
                 store.remove(id.clone(), offset).await?;
             }
         }
-        ParkRequest::Discard => store.forget(id.clone()).await?,
+        ParkRequest::Discard => store.discard(id.clone()).await?,
     }
     store.records(id, FETCH).await
 }

@@ -1,26 +1,18 @@
 //! Running handlers.
 
-use std::cmp::Reverse;
 use std::future::Future;
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
-use futures_util::future::{self, Either};
-
-use super::{Engine, Timer};
-use crate::consumer::attempt::Attempt;
-use crate::consumer::completions::{Completion, Duty, Finished, Place, Report, RouteId};
-use crate::consumer::key::{KeyId, KeyState, Way, Work, WorkRoute};
+use super::Engine;
+use crate::consumer::chain::Begun;
+use crate::consumer::completions::{Completion, Duty, Finished, Report, RouteId};
+use crate::consumer::key::{KeyId, KeyState, Task, Way, Work, WorkRoute};
+use crate::consumer::places::Place;
 use crate::consumer::plan::BoundHandle;
-use crate::outcome::{ErrorClass, HandlerError};
-use crate::telemetry::spans;
+use crate::outcome::HandlerError;
 use crate::transport::{ConsumerTransport, ProduceError};
-
-#[derive(Debug, thiserror::Error)]
-#[error("the handler took longer than its timeout of {0:?}")]
-pub(super) struct HandlerTimeout(pub(super) Duration);
 
 #[derive(Debug, thiserror::Error)]
 #[error("the handler's task was cancelled")]
@@ -44,6 +36,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 Report::Loaded { slot, epoch, keys } => self.settle_loaded(slot, epoch, keys),
                 Report::Requests(keys) => self.settle_requests(keys),
                 Report::Batch { id, outcomes } => self.settle_batch(id, outcomes),
+                Report::Place(place) => self.settle_claim(place),
             }
         }
         self.reports = reports;
@@ -51,18 +44,19 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     fn settle_completion(&mut self, completion: Completion) {
-        let Completion { slot, epoch, key, place, route, finished } = completion;
-        if place == Place::Taken {
-            self.in_flight -= 1;
+        let Completion { slot, epoch, key, route, finished, goes_on, place } = completion;
+        if let Some(place) = place {
+            self.places.keep(place);
         }
-        if let Some(route) = route {
+        if let Some(route) = route.filter(|_| !matches!(finished, Finished::NotBegun)) {
             self.leave_gate(route, !matches!(finished, Finished::Vanished));
         }
         let Some(partition) = self.partition(slot, epoch) else { return };
-        partition.running -= 1;
+        partition.running -= usize::from(!goes_on);
         let draining = partition.draining;
         let Some(queue) = partition.keys.get_mut(&key) else { return };
         let (work, run) = match mem::take(&mut queue.state) {
+            KeyState::Running { work, task, run } if goes_on => return self.settle_link(slot, &key, work, task, run),
             KeyState::Running { work, run, .. } => (work, run),
             KeyState::Unparking => return self.settle_unparking(slot, key, finished),
             other => {
@@ -77,6 +71,7 @@ impl<T: ConsumerTransport> Engine<T> {
         }
         self.observe_run_end(run);
         let step = match finished {
+            Finished::NotBegun => return self.settle_not_begun(slot, key, work),
             Finished::Attempt(outcome) => self.settle(slot, &key, work, outcome),
             Finished::DeadLetter(result) => self.settle_dead_letter(slot, &key, work, result),
             Finished::NotPassedOver(error) => self.try_again_to_give_up(slot, &key, work, &error),
@@ -93,75 +88,6 @@ impl<T: ConsumerTransport> Engine<T> {
         };
         if step == Step::Free {
             self.go_on(slot, key);
-        }
-    }
-
-    /// Start keys that wait for a place, a key a partition in turn.
-    pub(super) fn start_ready(&mut self) {
-        if self.turns.is_some() {
-            return self.start_by_tenants();
-        }
-        let count = self.partitions.len();
-        let mut idle = 0;
-        let mut slot = self.rotation;
-        while idle < count && self.in_flight < self.parts.options.max_in_flight {
-            slot = (slot + 1) % count;
-            let partition = self.partitions[slot].as_mut().filter(|partition| partition.is_open());
-            match partition.and_then(|partition| partition.ready.pop_front()) {
-                Some(key) => {
-                    idle = 0;
-                    self.run_waiting(slot, key);
-                }
-                None => idle += 1,
-            }
-        }
-    }
-
-    pub(super) fn fire_timers(&mut self) -> bool {
-        let mut busy = false;
-        while let Some(Reverse(timer)) = self.timers.peek() {
-            if timer.due > self.now {
-                break;
-            }
-            let Some(Reverse(Timer { slot, epoch, key, .. })) = self.timers.pop() else { break };
-            busy = true;
-            let Some(partition) = self.partition(slot, epoch).filter(|partition| !partition.draining) else { continue };
-            let Some(queue) = partition.keys.get_mut(&key) else { continue };
-            match mem::take(&mut queue.state) {
-                KeyState::Pausing { work } => {
-                    queue.waiting.push_front(work);
-                    // Behind the others that wait for a place, before its own successors.
-                    partition.ready.push_back(key);
-                }
-                KeyState::Resting => {
-                    self.fetch_parked(slot, &key);
-                }
-                other => queue.state = other,
-            }
-        }
-        busy
-    }
-
-    /// `key` is free again: go on with its next event, behind the keys that already wait for a place.
-    pub(super) fn go_on(&mut self, slot: usize, key: KeyId) {
-        let has_place = self.in_flight < self.parts.options.max_in_flight;
-        let Some(partition) = self.partitions[slot].as_mut() else { return };
-        if !partition.is_open() || !has_place || self.turns.is_some() || !partition.ready.is_empty() {
-            self.rest(slot, key);
-        } else {
-            self.run_waiting(slot, key);
-        }
-    }
-
-    /// `key` waits for a place, or is forgotten when it has nothing to do.
-    fn rest(&mut self, slot: usize, key: KeyId) {
-        let Some(partition) = self.partitions[slot].as_mut() else { return };
-        let asked = partition.parked(&key).is_some_and(|parked| parked.request.is_some());
-        let idle = partition.keys.get(&key).is_none_or(|queue| queue.waiting.is_empty());
-        if asked && idle && !partition.draining {
-            self.fetch_parked(slot, &key);
-        } else {
-            partition.rest(key);
         }
     }
 
@@ -182,7 +108,7 @@ impl<T: ConsumerTransport> Engine<T> {
             if self.attempt(slot, &key, work, passed.take()) == Step::Held {
                 return;
             }
-            let has_place = self.in_flight < self.parts.options.max_in_flight;
+            let has_place = self.places.has_one();
             let Some(partition) = self.partitions[slot].as_mut() else { return };
             if !partition.is_open() || !has_place || self.turns.is_some() {
                 return self.rest(slot, key);
@@ -216,6 +142,13 @@ impl<T: ConsumerTransport> Engine<T> {
         if matches!(self.parts.plan.topics[route.0].routes[route.1].handle, BoundHandle::Batch(_)) {
             return self.collect(slot, key, work, route);
         }
+        // Without one, nothing here has begun yet that would have to be taken back.
+        if !self.places.has_one() {
+            if let Some(passed) = passed {
+                self.leave_gate(passed, false);
+            }
+            return self.wait_for_place(slot, key, work);
+        }
         if passed.is_none() {
             if self.turns.is_some() {
                 return self.wait_for_turn(slot, key, work);
@@ -229,64 +162,48 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// Run the handler; its gate has let the event through.
     fn begin(&mut self, slot: usize, key: &KeyId, mut work: Work, route: RouteId) -> Step {
-        let measured = self.measure(route);
+        let Some(place) = self.places.take() else { return self.wait_for_place(slot, key, work) };
+        let is_here = self.routes[route.0][route.1].pace.is_here();
+        if !is_here && self.parts.observer.is_none() {
+            return self.begin_beside(slot, key, work, route, place);
+        }
         let bound = &self.parts.plan.topics[route.0].routes[route.1];
-        let BoundHandle::Single(handle) = &bound.handle else { return Step::Held };
-        work.attempts += 1;
-        work.first_attempt.get_or_insert(self.now);
-        work.delivery.begin_attempt(bound.handler, work.attempts, bound.order);
+        work.begin_attempt(bound, self.now);
         if let Some(observer) = &self.parts.observer {
             observer.started(work.record(), bound.handler, work.attempts, false);
             if let Some(error) = observer.intercept(bound.handler) {
                 self.leave_gate(route, true);
+                self.places.keep(place);
                 work.place = None;
                 return self.settle(slot, key, work, error.into());
             }
         }
-        let span = spans::process(&work.delivery);
+        let measured = self.observed.measure(&self.parts, route);
         self.observe_here(route, work.record());
-        let mut attempt = Attempt::new(work.delivery.clone(), |delivery| handle(delivery)).in_span(span.clone());
+        let Some(mut begun) = Begun::begin(bound, &work.delivery, measured) else { return Step::Held };
         let state = &mut self.routes[route.0][route.1];
-        let outcome = state.pace.poll_here(&mut attempt);
+        let outcome = state.pace.poll_here(begun.attempt());
         self.parts.counters.pulse.leave();
-        if let Some(outcome) = outcome {
-            state.gate.leave();
-            work.place = None;
-            if let Some(measured) = measured {
-                measured.finish(&outcome);
-            }
-            return self.settle(slot, key, work, outcome);
-        }
-        let limit = bound.policy.timeout;
-        let timeout = self.parts.clock.sleep(limit);
-        let future = async move {
-            let outcome = match future::select(attempt, timeout).await {
-                Either::Left((outcome, _)) => outcome,
-                Either::Right(_) => {
-                    let error = HandlerError::new(ErrorClass::Timeout, HandlerTimeout(limit));
-                    spans::fail(&span, error.class().as_str());
-                    error.into()
-                }
-            };
-            if let Some(measured) = measured {
-                measured.finish(&outcome);
-            }
-            Finished::Attempt(outcome)
-        };
-        self.spawn(slot, key, work, Place::Taken, Some(route), future)
+        let Some(outcome) = outcome else { return self.go_on_beside(slot, key, work, route, begun, place) };
+        self.places.keep(place);
+        begun.end(&outcome);
+        state.gate.leave();
+        work.place = None;
+        self.settle(slot, key, work, outcome)
     }
 
     /// Ask for the name of the record's schema: the record does not say what event it is.
     fn find_name(&mut self, slot: usize, key: &KeyId, work: Work) -> Step {
         let delivery = work.delivery.clone();
         let mut naming = Box::pin(async move {
-            let name = delivery.codec().record_name(delivery.record().payload.as_deref()).await;
+            let name = delivery.codec().record_name(delivery.record()).await;
             name.map_err(crate::schema::DecodeError::into_handler_error)
         });
         match naming.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(name) => self.settle_name(slot, key, work, name),
             Poll::Pending => {
-                self.spawn(slot, key, work, Place::Taken, None, async move { Finished::Named(naming.await) })
+                let place = self.places.take();
+                self.spawn(slot, key, work, place, async move { Finished::Named(naming.await) })
             }
         }
     }
@@ -300,35 +217,32 @@ impl<T: ConsumerTransport> Engine<T> {
         }
     }
 
-    pub(super) fn duty(&self, slot: usize, key: KeyId, place: Place) -> Option<Duty> {
+    pub(super) fn duty(&self, slot: usize, key: KeyId) -> Option<Duty> {
         let epoch = self.partitions[slot].as_ref()?.epoch;
-        Some(Duty::new(&self.completions, slot, epoch, key, place))
+        Some(Duty::new(&self.completions, slot, epoch, key))
     }
 
+    /// Do something for an event beside this thread. `place` is the handler's place it takes, if it takes one.
     pub(super) fn spawn(
         &mut self,
         slot: usize,
         key: &KeyId,
         mut work: Work,
-        place: Place,
-        route: Option<RouteId>,
+        place: Option<Place>,
         future: impl Future<Output = Finished> + Send + 'static,
     ) -> Step {
-        let run = self.observe_run(slot, &work);
+        let run = self.observe_run(slot, &work, None);
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
-        if place == Place::Taken {
-            self.in_flight += 1;
-        }
-        let duty = Duty::new(&self.completions, slot, partition.epoch, key.clone(), place).of_route(route);
         // Given back before it is told that the task has ended: then somebody else's turn may come.
-        let tenants_place = work.place.take();
+        let places = (place, work.place.take());
+        let duty = Duty::new(&self.completions, slot, partition.epoch, key.clone());
         let task = self.parts.runtime.spawn(async move {
             let finished = future.await;
-            drop(tenants_place);
+            drop(places);
             duty.finish(finished);
         });
         partition.running += 1;
-        let state = KeyState::Running { work, task: Some(task.abort_handle()), run };
+        let state = KeyState::Running { work, task: Task::Alone(task.abort_handle()), run };
         partition.keys.entry(key.clone()).or_default().state = state;
         Step::Held
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::run::Step;
 use super::{Engine, Timer};
 use crate::consumer::breaker::Tripped;
-use crate::consumer::completions::{Finished, Place, RouteId};
+use crate::consumer::completions::{Finished, RouteId};
 use crate::consumer::dead_letter::{Circumstances, dead_letter};
 use crate::consumer::error::StopReason;
 use crate::consumer::error_text::ErrorText;
@@ -198,7 +198,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let remembering = self.plan_of(slot).map(|plan| plan.remembering(work.route)).unwrap_or_default();
         let passing = pass_over(self.parts.passed_over.clone(), remembering, work.record().clone());
         let producer = Arc::clone(&self.parts.producer);
-        self.spawn(slot, key, work, Place::None, None, async move {
+        self.spawn(slot, key, work, None, async move {
             match passing.await {
                 Ok(()) => Finished::DeadLetter(producer.send(letter).await),
                 Err(error) => Finished::NotPassedOver(error),

@@ -59,7 +59,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let Some(turns) = &mut self.turns else { return };
         turns.tenants.wake(self.now);
         turns.shut.fill(false);
-        while self.in_flight < self.parts.options.max_in_flight {
+        while self.places.has_one() {
             let Some(turns) = &mut self.turns else { return };
             let Some((lane, tenant)) = turns.tenants.next(self.now, &turns.shut) else { break };
             self.start_next(lane, tenant);
@@ -219,7 +219,7 @@ impl<T: ConsumerTransport> Engine<T> {
     /// When a tenant has its rate again, or a gate opens by the clock that tenants wait at.
     pub(super) fn next_tenant(&self) -> Option<Duration> {
         let turns = self.turns.as_ref()?;
-        if self.in_flight >= self.parts.options.max_in_flight {
+        if self.places.are_taken() {
             return None;
         }
         let waited_for = |lane: &LaneId| turns.tenants.is_waited_for(*lane);

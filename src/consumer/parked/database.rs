@@ -162,32 +162,60 @@ impl DatabaseParkedStore {
         self.run("remove", statements).await
     }
 
-    async fn delete_key(&self, id: ParkedKeyId) -> Result<(), ParkError> {
+    /// Forget a key, unless it has events.
+    async fn delete_empty(&self, id: ParkedKeyId) -> Result<(), ParkError> {
         let key = matches(self.dialect(), &id);
+        let statements = vec![
+            format!("UPDATE tidings_parked_key SET request = request WHERE {key}"),
+            format!(
+                "DELETE FROM tidings_parked_key WHERE {key} AND NOT EXISTS (SELECT 1 FROM tidings_parked_record WHERE {key})"
+            ),
+        ];
+        self.run("remove", statements).await
+    }
+
+    /// Forget a key and its events, as long as that is asked for.
+    async fn delete_key(&self, id: ParkedKeyId) -> Result<(), ParkError> {
+        let dialect = self.dialect();
+        let key = matches(dialect, &id);
+        let discard = dialect.text(ParkRequest::Discard.as_str());
+        let asked = format!("EXISTS (SELECT 1 FROM tidings_parked_key WHERE {key} AND request = {discard})");
         loop {
             let sql = format!(
-                "SELECT record_offset FROM tidings_parked_record WHERE {key} ORDER BY record_offset LIMIT {DELETED_AT_ONCE}"
+                "SELECT record_offset FROM tidings_parked_record WHERE {key} AND {asked} ORDER BY record_offset LIMIT {DELETED_AT_ONCE}"
             );
             let rows = self.rows("remove", sql).await?;
             let Some(last) = rows.last().filter(|_| rows.len() == DELETED_AT_ONCE) else { break };
             let (last, count) = (last.integer(0).map_err(failed("remove"))?, rows.len());
             let statements = vec![
-                format!("UPDATE tidings_parked_key SET records = {} WHERE {key}", fewer(count)),
-                format!("DELETE FROM tidings_parked_record WHERE {key} AND record_offset <= {last}"),
+                // This locks the key's row: what is asked of it does not change meanwhile.
+                format!("UPDATE tidings_parked_key SET records = {} WHERE {key} AND request = {discard}", fewer(count)),
+                format!("DELETE FROM tidings_parked_record WHERE {key} AND record_offset <= {last} AND {asked}"),
             ];
             self.run("remove", statements).await?;
         }
         let statements = vec![
-            format!("DELETE FROM tidings_parked_key WHERE {key}"),
-            format!("DELETE FROM tidings_parked_record WHERE {key}"),
+            format!("UPDATE tidings_parked_key SET request = request WHERE {key} AND request = {discard}"),
+            format!("DELETE FROM tidings_parked_record WHERE {key} AND {asked}"),
+            format!("DELETE FROM tidings_parked_key WHERE {key} AND request = {discard}"),
         ];
         self.run("remove", statements).await
     }
 
-    async fn ask(&self, id: ParkedKeyId, request: Option<ParkRequest>) -> Result<bool, ParkError> {
+    /// Ask for `request` instead of `asked`; instead of anything, where that is `None`.
+    async fn ask(
+        &self,
+        id: ParkedKeyId,
+        asked: Option<ParkRequest>,
+        request: Option<ParkRequest>,
+    ) -> Result<bool, ParkError> {
         let dialect = self.dialect();
         let word = request.map_or_else(|| "NULL".to_owned(), |request| dialect.text(request.as_str()));
-        let sql = format!("UPDATE tidings_parked_key SET request = {word} WHERE {}", matches(dialect, &id));
+        let mut sql = format!("UPDATE tidings_parked_key SET request = {word} WHERE {}", matches(dialect, &id));
+        if let Some(asked) = asked {
+            // Writing to a `String` cannot fail.
+            let _ = write!(sql, " AND request = {}", dialect.text(asked.as_str()));
+        }
         let mut attempt = 1;
         loop {
             match self.pool().execute(sql.clone()).await {
@@ -227,12 +255,27 @@ impl ParkedStore for DatabaseParkedStore {
 
     fn forget(&self, key: ParkedKeyId) -> BoxFuture<'static, Result<(), ParkError>> {
         let store = self.clone();
+        async move { store.delete_empty(key).await }.boxed()
+    }
+
+    fn discard(&self, key: ParkedKeyId) -> BoxFuture<'static, Result<(), ParkError>> {
+        let store = self.clone();
         async move { store.delete_key(key).await }.boxed()
+    }
+
+    fn answer(
+        &self,
+        key: ParkedKeyId,
+        asked: ParkRequest,
+        then: Option<ParkRequest>,
+    ) -> BoxFuture<'static, Result<bool, ParkError>> {
+        let store = self.clone();
+        async move { store.ask(key, Some(asked), then).await }.boxed()
     }
 
     fn request(&self, key: ParkedKeyId, request: Option<ParkRequest>) -> BoxFuture<'static, Result<bool, ParkError>> {
         let store = self.clone();
-        async move { store.ask(key, request).await }.boxed()
+        async move { store.ask(key, None, request).await }.boxed()
     }
 }
 

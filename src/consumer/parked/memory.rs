@@ -123,7 +123,31 @@ impl ParkedStore for MemoryParkedStore {
 
     fn forget(&self, key: ParkedKeyId) -> BoxFuture<'static, Result<(), ParkError>> {
         self.call("remove", |state| {
-            state.keys.remove(&place(key));
+            let place = place(key);
+            if state.keys.get(&place).is_some_and(|parked| parked.records.is_empty()) {
+                state.keys.remove(&place);
+            }
+        })
+    }
+
+    fn discard(&self, key: ParkedKeyId) -> BoxFuture<'static, Result<(), ParkError>> {
+        self.call("remove", |state| {
+            let place = place(key);
+            if state.keys.get(&place).is_some_and(|parked| parked.request == Some(ParkRequest::Discard)) {
+                state.keys.remove(&place);
+            }
+        })
+    }
+
+    fn answer(
+        &self,
+        key: ParkedKeyId,
+        asked: ParkRequest,
+        then: Option<ParkRequest>,
+    ) -> BoxFuture<'static, Result<bool, ParkError>> {
+        self.call("ask about", move |state| {
+            let parked = state.keys.get_mut(&place(key)).filter(|parked| parked.request == Some(asked));
+            parked.map(|parked| parked.request = then).is_some()
         })
     }
 

@@ -127,6 +127,10 @@ impl fmt::Debug for ParkedKeyId {
 
 /// Keeps parked events. The group's member that owns a partition is the only one that writes its events; requests come from anyone.
 ///
+/// A member may have lost its partition and not know it yet: one that was frozen, say. Nothing that it still does may harm what the new
+/// owner keeps. So an event is named by its offset, in [`park`](Self::park) and [`remove`](Self::remove), and whatever concerns a whole
+/// key looks first whether it is still to be done: [`forget`](Self::forget), [`discard`](Self::discard), [`answer`](Self::answer).
+///
 /// Every call is done, durably, when its future resolves. A call may be made again after a failure whose effect is unknown, so all
 /// of them are idempotent.
 pub trait ParkedStore: Send + Sync + fmt::Debug + 'static {
@@ -146,8 +150,20 @@ pub trait ParkedStore: Send + Sync + fmt::Debug + 'static {
     /// Forget one event of a key.
     fn remove(&self, key: ParkedKeyId, offset: i64) -> BoxFuture<'static, Result<(), ParkError>>;
 
-    /// Forget a key: what is left of its events, and what was asked for.
+    /// Forget a key that has no events left, and what was asked for. One that has some stays as it is: somebody else may have parked
+    /// them since.
     fn forget(&self, key: ParkedKeyId) -> BoxFuture<'static, Result<(), ParkError>>;
+
+    /// Forget a key with its events, as [`ParkRequest::Discard`] asks. Where that is not asked for, or not any more, nothing happens.
+    fn discard(&self, key: ParkedKeyId) -> BoxFuture<'static, Result<(), ParkError>>;
+
+    /// What was asked for is under way or done: ask for `then` instead. `false` when it is not asked for, or not any more.
+    fn answer(
+        &self,
+        key: ParkedKeyId,
+        asked: ParkRequest,
+        then: Option<ParkRequest>,
+    ) -> BoxFuture<'static, Result<bool, ParkError>>;
 
     /// Ask for something to be done with a key, or withdraw it. `false` when the key is not parked.
     fn request(&self, key: ParkedKeyId, request: Option<ParkRequest>) -> BoxFuture<'static, Result<bool, ParkError>>;

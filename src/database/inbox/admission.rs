@@ -19,26 +19,33 @@ pub(super) struct Admission {
     pub(super) statements: Vec<String>,
 }
 
-/// Ask in the transaction `open`. Whoever asks about the same stream before it ends is refused, as a conflict: nobody holds a
-/// connection while waiting for another process.
+/// What is to be run before a transaction's first question, if anything.
 ///
 /// A server ends the transaction once nothing was heard from it for `abandoned_after`: that of a machine that died would lock its
 /// streams for as long as the network takes to notice, which may be hours.
+pub(super) fn opening(dialect: Dialect, abandoned_after: Duration) -> Vec<String> {
+    match dialect {
+        #[cfg(feature = "mysql")]
+        Dialect::MySql => {
+            vec![format!("SET SESSION wait_timeout = {}", abandoned_after.as_secs().clamp(1, 2_147_483))]
+        }
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => {
+            let _ = abandoned_after;
+            Vec::new()
+        }
+    }
+}
+
+/// Ask in the transaction `open`, with the statements `first` run before it. Whoever asks about the same stream before it ends is
+/// refused, as a conflict: nobody holds a connection while waiting for another process.
 pub(super) async fn ask(
     open: &mut OpenTransaction,
     dialect: Dialect,
     identity: &Identity,
-    abandoned_after: Duration,
+    first: Vec<String>,
 ) -> Result<Admission, sqlx::Error> {
-    let begin = match dialect {
-        #[cfg(feature = "mysql")]
-        Dialect::MySql => format!("SET SESSION wait_timeout = {};", abandoned_after.as_secs().clamp(1, 2_147_483)),
-        #[cfg(feature = "sqlite")]
-        Dialect::Sqlite => {
-            let _ = abandoned_after;
-            String::new()
-        }
-    };
+    let begin: String = first.into_iter().map(|statement| statement + ";").collect();
     match &identity.event {
         EventIdentity::Single { event_id } => {
             let (owner, now) = (identity.owner_values(dialect), dialect.now());

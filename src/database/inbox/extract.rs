@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 
 use super::Inbox;
-use super::admission::ask;
+use super::admission::{ask, opening};
 use super::failure::without_blame;
 use super::identity::Identity;
 use super::rules::Verdict;
@@ -14,7 +14,7 @@ use crate::database::commit::commit;
 use crate::database::error::Failure;
 use crate::database::open::OpenTransaction;
 use crate::database::transaction::{Ended, sql_error};
-use crate::database::{Error, Shards, Transaction};
+use crate::database::{Database, Error, Shards, Transaction};
 use crate::dispatch::{Delivery, FromDelivery};
 use crate::outcome::{ErrorClass, HandlerError, Outcome};
 
@@ -56,31 +56,22 @@ impl FromDelivery for Transaction {
         if let Some(transaction) = delivery.shared_value::<Self>() {
             return Ok((*transaction).clone());
         }
-        let inbox = delivery.extension::<Inbox>().ok_or_else(|| unavailable(NoInbox))?;
-        // The method's name, behind the last colons, has none.
-        let dispatcher = delivery.handler().rsplit_once("::").map_or(delivery.handler(), |(dispatcher, _)| dispatcher);
-        if !inbox.serves(dispatcher) {
-            return Err(unavailable(Undeclared(delivery.handler())));
-        }
+        let (inbox, dispatcher) = inbox_of(delivery)?;
         let identity = Identity::of(delivery.group(), dispatcher, delivery.record());
         // It can never be remembered, so it cannot be handled once.
         let identity = identity.map_err(|error| HandlerError::from(error).terminal())?;
 
         let key = shard_key(delivery);
         let database = inbox.shards.of(&*key).map_err(Error::into_handler_error)?;
-        let begun = OpenTransaction::begin(&database.pool).await;
-        let mut open = begun.map_err(|error| sql_error("opening a transaction", error).into_handler_error())?;
-        let admission = match ask(&mut open, database.pool.dialect(), &identity, inbox.abandoned_after).await {
+        let mut open = begin(database).await?;
+        let dialect = database.pool.dialect();
+        let admission = match ask(&mut open, dialect, &identity, opening(dialect, inbox.abandoned_after)).await {
             Ok(admission) => admission,
-            Err(error) => {
-                // A lost connection cannot roll back, and need not.
-                let _ = open.roll_back().await;
-                return Err(sql_error("asking the inbox", error).into_handler_error());
-            }
+            Err(error) => return Err(could_not_ask(open, error).await),
         };
         match admission.verdict {
             Verdict::Newer | Verdict::PassedOver => {
-                let transaction = Self::opened(database, open, Some(&key));
+                let transaction = Self::opened(database, open, vec![key.clone()]);
                 delivery.share_value(Arc::new(transaction.clone()));
                 let (shards, statements) = (inbox.shards.clone(), admission.statements);
                 let handling = Handling { transaction: transaction.clone(), key, shards, statements };
@@ -89,33 +80,13 @@ impl FromDelivery for Transaction {
             }
             Verdict::Repeat => {
                 let _ = open.roll_back().await;
-                inbox.counters.repeat();
-                tracing::debug!(handler = delivery.handler(), "an event was handled before; its handler does not run");
-                delivery.on_completion(Box::new(|_| async { Outcome::Done }.boxed()));
+                settle_repeat(&inbox, delivery);
                 Err(unavailable(Repeat))
             }
             Verdict::Fork => {
                 let _ = open.roll_back().await;
-                inbox.counters.fork();
-                let record = delivery.record();
-                let fork = || {
-                    let envelope = delivery.envelope();
-                    let (epoch, sequence) = (envelope.stream_epoch(), envelope.sequence().unwrap_or_default());
-                    HandlerError::from(Fork { epoch, sequence }).terminal()
-                };
-                tracing::error!(
-                    group = delivery.group(),
-                    handler = delivery.handler(),
-                    topic = &*record.topic,
-                    partition = record.partition,
-                    offset = record.offset,
-                    error = %fork(),
-                    "a stream has forked"
-                );
-                // Whatever an extractor around this one makes of the error, the event is not dropped.
-                let forked = fork();
-                delivery.on_completion(Box::new(move |_| async move { Outcome::from(forked) }.boxed()));
-                Err(fork())
+                settle_fork(&inbox, delivery);
+                Err(HandlerError::from(Fork::of(delivery)).terminal())
             }
         }
     }
@@ -125,7 +96,7 @@ impl FromDelivery for Transaction {
 pub(crate) struct ShardKey(pub(crate) String);
 
 /// The key whose shard the event belongs to.
-fn shard_key(delivery: &Delivery) -> String {
+pub(super) fn shard_key(delivery: &Delivery) -> String {
     if let Some(key) = delivery.shared_value::<ShardKey>() {
         return key.0.clone();
     }
@@ -135,8 +106,86 @@ fn shard_key(delivery: &Delivery) -> String {
     delivery.record().key.as_deref().map(|key| String::from_utf8_lossy(key).into_owned()).unwrap_or_default()
 }
 
-fn unavailable(error: impl StdError + Send + Sync + 'static) -> HandlerError {
+/// The inbox of the delivery's consumer, and whose handler it goes to.
+pub(super) fn inbox_of(delivery: &Delivery) -> Result<(Arc<Inbox>, &'static str), HandlerError> {
+    let inbox = delivery.extension::<Inbox>().ok_or_else(|| unavailable(NoInbox))?;
+    // The method's name, behind the last colons, has none.
+    let dispatcher = delivery.handler().rsplit_once("::").map_or(delivery.handler(), |(dispatcher, _)| dispatcher);
+    if inbox.serves(dispatcher) { Ok((inbox, dispatcher)) } else { Err(unavailable(Undeclared(delivery.handler()))) }
+}
+
+pub(super) async fn begin(database: &Database) -> Result<OpenTransaction, HandlerError> {
+    let begun = OpenTransaction::begin(&database.pool).await;
+    begun.map_err(|error| sql_error("opening a transaction", error).into_handler_error())
+}
+
+/// The inbox did not answer: the end of the transaction.
+pub(super) async fn could_not_ask(open: OpenTransaction, error: sqlx::Error) -> HandlerError {
+    // A lost connection cannot roll back, and need not.
+    let _ = open.roll_back().await;
+    sql_error("asking the inbox", error).into_handler_error()
+}
+
+/// The event was handled before: whatever becomes of the handler, it is done.
+pub(super) fn settle_repeat(inbox: &Inbox, delivery: &Delivery) {
+    inbox.counters.repeat();
+    tracing::debug!(handler = delivery.handler(), "an event was handled before; its handler does not run");
+    delivery.on_completion(Box::new(|_| async { Outcome::Done }.boxed()));
+}
+
+/// Another event has its place: whatever an extractor around this one makes of the error, the event is not dropped.
+pub(super) fn settle_fork(inbox: &Inbox, delivery: &Delivery) {
+    inbox.counters.fork();
+    let (record, fork) = (delivery.record(), Fork::of(delivery));
+    tracing::error!(
+        group = delivery.group(),
+        handler = delivery.handler(),
+        topic = &*record.topic,
+        partition = record.partition,
+        offset = record.offset,
+        error = %fork,
+        "a stream has forked"
+    );
+    delivery.on_completion(Box::new(move |_| async move { HandlerError::from(fork).terminal().into() }.boxed()));
+}
+
+impl Fork {
+    fn of(delivery: &Delivery) -> Self {
+        let envelope = delivery.envelope();
+        Self { epoch: envelope.stream_epoch(), sequence: envelope.sequence().unwrap_or_default() }
+    }
+}
+
+pub(super) fn unavailable(error: impl StdError + Send + Sync + 'static) -> HandlerError {
     HandlerError::new(ErrorClass::Unavailable, error)
+}
+
+/// Roll back what is open. Whether a deadlock had done so already, or the connection is gone.
+pub(super) async fn roll_back(open: Option<OpenTransaction>) -> bool {
+    let rolled_back = match open {
+        Some(open) => open.roll_back().await,
+        None => Ok(false),
+    };
+    match rolled_back {
+        Ok(ended) => ended,
+        Err(error) => Failure::of(&error) == Failure::ConnectionLost,
+    }
+}
+
+/// What a handler's commit failed with. That one of the `keys` of its events has moved is nobody's fault: the next attempt goes where
+/// it lives. Of another key, it is the handler's mistake.
+pub(super) async fn not_committed<'k>(
+    error: Error,
+    shards: &Shards,
+    keys: impl IntoIterator<Item = &'k str>,
+) -> HandlerError {
+    match keys.into_iter().find(|key| error.is_about(key)) {
+        Some(moved) => {
+            let _ = shards.find(moved).await;
+            unavailable(error)
+        }
+        None => error.into_handler_error(),
+    }
 }
 
 /// A handler's transaction while the handler runs. Dropped before the handler has ended, as when it is cancelled, it rolls
@@ -155,28 +204,16 @@ impl Handling {
         let statements = std::mem::take(&mut self.statements);
         let failure = match (buffer, &outcome) {
             (Ok(buffer), Outcome::Done) => {
-                let database = self.transaction.database();
-                return match commit(database, buffer, open, statements).await {
+                let committed = commit(self.transaction.database(), buffer, open, statements).await;
+                return match committed {
                     Ok(()) => Outcome::Done,
-                    // It has moved: the next attempt goes where it lives. Of another key, it is the handler's mistake.
-                    Err(error @ Error::KeyElsewhere { .. }) if error.is_about(&self.key) => {
-                        let _ = self.shards.find(&self.key).await;
-                        unavailable(error).into()
-                    }
-                    Err(error) => error.into_handler_error().into(),
+                    Err(error) => not_committed(error, &self.shards, [&*self.key]).await.into(),
                 };
             }
             (Ok(_), _) => None,
             (Err(failure), _) => Some(failure),
         };
-        let rolled_back = match open {
-            Some(open) => open.roll_back().await,
-            None => Ok(false),
-        };
-        let ended_by_a_deadlock = match rolled_back {
-            Ok(ended) => ended,
-            Err(error) => Failure::of(&error) == Failure::ConnectionLost,
-        };
+        let ended_by_a_deadlock = roll_back(open).await;
         match (outcome, failure) {
             // What failed decides, whatever the handler made of it; what the handler wants no more is not tried again.
             (Outcome::Done, Some(failure)) => failure.into_handler_error().into(),

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 
 use crate::database::Error;
 use crate::database::error::Failure;
+use crate::dispatch::shared;
 use crate::outcome::{ErrorClass, HandlerError, Outcome};
 use crate::publisher::PublishError;
 
@@ -43,11 +44,8 @@ fn sql_is_the_databases(error: &sqlx::Error) -> bool {
 pub(super) fn without_blame(outcome: Outcome, ended_by_a_deadlock: bool) -> Outcome {
     match outcome {
         Outcome::Retry { error, after } if error.class() == ErrorClass::Retryable => {
-            let error = if ended_by_a_deadlock || names_the_database(error.source()) {
-                error.of_class(ErrorClass::Unavailable)
-            } else {
-                error
-            };
+            let databases = names_the_database(shared(&error).unwrap_or(&error).source());
+            let error = if ended_by_a_deadlock || databases { error.of_class(ErrorClass::Unavailable) } else { error };
             Outcome::Retry { error, after }
         }
         outcome => outcome,

@@ -56,6 +56,7 @@
 mod admission;
 mod counters;
 mod extract;
+mod extract_batch;
 mod failure;
 mod identity;
 #[cfg(feature = "consumer")]

@@ -263,8 +263,7 @@ impl<'a> KeyMove<'a> {
     async fn drain(&self) -> Result<(), Error> {
         let until = Instant::now() + self.wait;
         loop {
-            let waiting = self.count("tidings_outbox").await?;
-            let parked = self.count("tidings_outbox_parked").await?;
+            let (waiting, parked) = self.unpublished().await?;
             if (waiting, parked) == (0, 0) {
                 return Ok(());
             }
@@ -278,12 +277,16 @@ impl<'a> KeyMove<'a> {
         }
     }
 
-    async fn count(&self, table: &str) -> Result<i64, Error> {
+    /// How many of the key's events wait in the outbox, and how many are parked. One statement, which sees both tables at one moment:
+    /// a relay parks events, and an operator puts them back, and between two statements they would be in neither.
+    async fn unpublished(&self) -> Result<(i64, i64), Error> {
         let failed = || Error::sql("looking for a key's events in the outbox");
         let (bucket, key) = (bucket_of(&self.key), self.from.pool.dialect().text(&self.key));
-        let sql = format!("SELECT COUNT(*) FROM {table} WHERE bucket = {bucket} AND partition_key = {key}");
+        let count = |table| format!("SELECT COUNT(*) FROM {table} WHERE bucket = {bucket} AND partition_key = {key}");
+        let sql = format!("SELECT ({}), ({})", count("tidings_outbox"), count("tidings_outbox_parked"));
         let rows = self.from.pool.query(sql).await.map_err(failed())?;
-        rows.first().map_or(Ok(0), |row| row.integer(0)).map_err(failed())
+        let Some(row) = rows.first() else { return Ok((0, 0)) };
+        Ok((row.integer(0).map_err(failed())?, row.integer(1).map_err(failed())?))
     }
 
     /// Copy the rows, and have the new shard take the key, in one transaction there. Returns the old shard's, which is still open.
@@ -291,8 +294,9 @@ impl<'a> KeyMove<'a> {
         let begin = |error| sql_error("opening a transaction", error);
         let mut open = OpenTransaction::begin(&self.from.pool).await.map_err(begin)?;
         let statements = self.copied(&mut open, moved).await.map_err(Error::sql("reading a key's rows"))?;
-        let from = Transaction::opened(&self.from, open, None);
-        let to = Transaction::opened(&self.to, OpenTransaction::begin(&self.to.pool).await.map_err(begin)?, None);
+        let from = Transaction::opened(&self.from, open, Vec::new());
+        let open = OpenTransaction::begin(&self.to.pool).await.map_err(begin)?;
+        let to = Transaction::opened(&self.to, open, Vec::new());
         if let Some(carry) = &self.carry {
             carry(from.clone(), to.clone()).await.map_err(Error::Carry)?;
         }

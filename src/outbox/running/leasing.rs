@@ -50,12 +50,15 @@ impl Running {
             tracing::info!(buckets = gained.len(), "buckets were taken over");
         }
         self.owned = leases.owned;
+        self.listener.owns(self.owned);
+        gained.iter().for_each(|bucket| self.settled.forget(bucket));
         self.epochs = leases.epochs;
         // The server's clock started later than this, so here the lease ends early.
         self.valid_until = asked + self.options.lease_ttl - self.options.lease_ttl / 4;
         self.leaving = if self.stopping.is_some() { self.owned } else { to_release(self.owned, leases.share) };
         self.woken = self.woken.or(gained);
         for bucket in self.leaving.iter() {
+            self.settled.forget(bucket);
             self.pipeline.drop_queued(bucket);
         }
         metrics::gauge!(names::OUTBOX_BUCKETS_OWNED)
@@ -78,6 +81,7 @@ impl Running {
         match result {
             Ok(()) => {
                 self.owned = self.owned.without(buckets);
+                self.listener.owns(self.owned);
                 self.leaving = self.leaving.without(buckets);
             }
             // The next renewal tells what became of them.

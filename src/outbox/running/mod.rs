@@ -5,6 +5,7 @@
 
 mod leasing;
 mod reading;
+mod reporting;
 mod settling;
 mod writing;
 
@@ -13,11 +14,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use rustc_hash::FxHashSet;
 use tokio::time::Instant;
 
+use self::reporting::Report;
 use super::RelayOptions;
 use super::lease::{Leases, Member};
 use super::order::StreamOrder;
@@ -25,11 +26,10 @@ use super::pipeline::Pipeline;
 use super::producers::ProducerFactory;
 use super::relay::RelaySummary;
 use super::row::RowId;
-use super::status::backlog;
+use super::settled::Settled;
 use super::table::{Fetch, OutboxTable, Snapshot};
-use super::wake::{BucketSet, Listener};
+use super::wake::{BucketSet, Ear, Listener, WakeAddress};
 use crate::database::Database;
-use crate::telemetry::names;
 use crate::transport::Producer;
 
 /// The pause after a failure, doubled with each that follows.
@@ -39,8 +39,18 @@ const MAX_BACKOFF: Duration = Duration::from_secs(5);
 const PURGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many rows are read while one of them is under suspicion, and all go one by one.
 const SUSPECT_ROWS: usize = 64;
-/// The most rows counted for the backlog's size.
-const COUNTED_ROWS: u32 = 1_000_000;
+/// How often rows are deleted, unless there are many: each time costs the database a flush to its disk.
+const DELETE_INTERVAL: Duration = Duration::from_millis(5);
+/// How many rows are not waited with.
+const WORTH_DELETING: usize = 1_024;
+/// How often the gates are asked about, while that is worth while.
+const ASK_INTERVAL: Duration = Duration::from_millis(50);
+/// How seldom, where one stays shut.
+const MAX_ASK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a bucket's mark is taken away, one after the other: all are read from their starts within a minute or so.
+const AGAIN_INTERVAL: Duration = Duration::from_millis(250);
+/// For how long a relay that found rows it had not been told of looks often.
+const UNHEARD: Duration = Duration::from_mins(10);
 
 /// An operation under way, if one is.
 type Task<T> = Option<BoxFuture<'static, T>>;
@@ -52,6 +62,8 @@ pub(super) struct Running {
     options: RelayOptions,
     member: Member,
     listener: Arc<Listener>,
+    /// Where commits in other processes are heard of.
+    ear: Option<Ear>,
 
     producer: Option<Arc<dyn Producer>>,
     /// When to make a producer, where there is none.
@@ -59,6 +71,11 @@ pub(super) struct Running {
     make_backoff: Backoff,
     pipeline: Pipeline,
     order: StreamOrder,
+    settled: Settled,
+    asking: Task<Result<Vec<usize>, sqlx::Error>>,
+    ask_at: Instant,
+    ask_pause: Duration,
+    again_at: Instant,
     /// Set while what a failed producer had under way is being waited for.
     purging_until: Option<Instant>,
     /// Rows that were refused in company; each is tried alone, then parked.
@@ -80,27 +97,41 @@ pub(super) struct Running {
     scan_from: u8,
     poll_at: Instant,
     poll_pause: Duration,
+    /// Until when rows are looked for often: some were found that nobody had told of.
+    unheard_until: Instant,
+    /// The buckets that the read under way was told of.
+    announced: BucketSet,
     fetching: Task<(Fetch, bool, Result<Snapshot, sqlx::Error>)>,
     fetch_backoff: Backoff,
     /// Deleted since the read under way began: it may still show them.
     deleted_meanwhile: FxHashSet<RowId>,
     deleting: Task<(Vec<RowId>, Result<(), sqlx::Error>)>,
     delete_at: Instant,
+    /// When to try again what failed.
+    delete_again_at: Instant,
     delete_backoff: Backoff,
-    parking: Task<(RowId, Result<(), sqlx::Error>)>,
+    parking: Task<(Vec<RowId>, Result<Vec<RowId>, sqlx::Error>)>,
     park_at: Instant,
 
     report_at: Instant,
-    reporting: Task<Result<(u64, Duration), sqlx::Error>>,
+    reporting: Task<Result<Report, sqlx::Error>>,
+    reported_buckets: BucketSet,
     /// Set when shutting down: until when acknowledgements are waited for.
     stopping: Option<Instant>,
     summary: RelaySummary,
 }
 
 impl Running {
-    pub(super) fn new(database: Database, producers: Arc<dyn ProducerFactory>, options: RelayOptions) -> Self {
+    pub(super) fn new(
+        database: Database,
+        producers: Arc<dyn ProducerFactory>,
+        options: RelayOptions,
+        ear: Option<(Ear, WakeAddress)>,
+    ) -> Self {
         let now = Instant::now();
-        let member = Member { owner: uuid::Uuid::new_v4().to_string(), address: None, ttl: options.lease_ttl };
+        let (ear, address) = ear.unzip();
+        let address = address.map(|address| address.to_text());
+        let member = Member { owner: uuid::Uuid::new_v4().to_string(), address, ttl: options.lease_ttl };
         Self {
             table: OutboxTable { pool: database.pool.clone() },
             listener: database.wake.listen(),
@@ -111,6 +142,12 @@ impl Running {
             make_backoff: Backoff::new(),
             pipeline: Pipeline::new(),
             order: StreamOrder::new(options.remembered_streams),
+            settled: Settled::new(),
+            asking: None,
+            ask_at: now,
+            ask_pause: ASK_INTERVAL,
+            again_at: now,
+            ear,
             purging_until: None,
             suspects: FxHashSet::default(),
             owned: BucketSet::EMPTY,
@@ -124,16 +161,20 @@ impl Running {
             scan_from: 0,
             poll_at: now,
             poll_pause: options.min_poll,
+            unheard_until: now,
+            announced: BucketSet::EMPTY,
             fetching: None,
             fetch_backoff: Backoff::new(),
             deleted_meanwhile: FxHashSet::default(),
             deleting: None,
             delete_at: now,
+            delete_again_at: now,
             delete_backoff: Backoff::new(),
             parking: None,
             park_at: now,
             report_at: now,
             reporting: None,
+            reported_buckets: BucketSet::EMPTY,
             stopping: None,
             summary: RelaySummary::default(),
             options,
@@ -161,7 +202,9 @@ impl Running {
                 fetched = task(&mut self.fetching) => self.fetched(fetched),
                 released = task(&mut self.releasing) => self.released(released),
                 reported = task(&mut self.reporting) => self.reported(reported),
+                asked = task(&mut self.asking) => self.asked(asked),
                 () = listener.woken() => self.woken = self.woken.or(listener.take()),
+                woken = heard(self.ear.as_ref()) => self.woken = self.woken.or(woken),
                 () = tokio::time::sleep_until(wake_at) => {}
             }
         }
@@ -180,6 +223,7 @@ impl Running {
         if now >= self.valid_until && !self.owned.is_empty() {
             tracing::warn!("the leases ran out before they could be renewed; what is under way is dropped");
             self.owned = BucketSet::EMPTY;
+            self.listener.owns(self.owned);
             self.leaving = BucketSet::EMPTY;
             self.begin_again("lease");
         }
@@ -198,6 +242,7 @@ impl Running {
         self.start_parking(now);
         self.start_renewing(now);
         self.start_releasing();
+        self.start_asking(now);
         self.start_fetching(now);
         self.start_reporting(now);
     }
@@ -211,9 +256,10 @@ impl Running {
             when(self.renewing.is_none() && self.releasing.is_none(), self.renew_at),
             when(self.may_fetch(), self.poll_at),
             when(self.producer.is_none() && self.purging_until.is_none() && self.stopping.is_none(), self.make_at),
-            when(self.deleting.is_none() && self.pipeline.has_acknowledged(), self.delete_at),
+            when(self.deleting.is_none() && self.pipeline.acknowledged_rows() > 0, self.next_delete()),
             when(self.parking.is_none() && self.pipeline.has_refused(), self.park_at),
             when(self.reporting.is_none() && self.stopping.is_none(), self.report_at),
+            when(self.asking.is_none() && self.is_asking(), self.ask_at),
             self.purging_until.unwrap_or(far),
             when(self.pipeline.is_sending() && self.purging_until.is_none(), self.stopping.unwrap_or(far)),
         ]
@@ -250,25 +296,13 @@ impl Running {
             Err(_) => tracing::warn!("the buckets could not be given up in time; others wait until the leases end"),
         }
     }
+}
 
-    fn start_reporting(&mut self, now: Instant) {
-        if self.reporting.is_some() || now < self.report_at || self.stopping.is_some() {
-            return;
-        }
-        self.report_at = now + self.options.report_interval;
-        let database = self.database.clone();
-        self.reporting = Some(async move { backlog(&database, COUNTED_ROWS).await }.boxed());
-    }
-
-    #[expect(clippy::unused_self, reason = "reads like its siblings")]
-    fn reported(&mut self, result: Result<(u64, Duration), sqlx::Error>) {
-        match result {
-            Ok((rows, oldest)) => {
-                metrics::gauge!(names::OUTBOX_BACKLOG).set(f64::from(u32::try_from(rows).unwrap_or(u32::MAX)));
-                metrics::gauge!(names::OUTBOX_OLDEST_AGE).set(oldest.as_secs_f64());
-            }
-            Err(error) => tracing::debug!(%error, "the backlog could not be measured"),
-        }
+/// The buckets of what was committed elsewhere; pending where nobody can tell.
+async fn heard(ear: Option<&Ear>) -> BucketSet {
+    match ear {
+        Some(ear) => ear.woken().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,9 +1,13 @@
 //! Reading rows, and telling which may be published.
 
 use futures_util::FutureExt as _;
+use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
-use super::{Running, SUSPECT_ROWS};
+use super::{AGAIN_INTERVAL, Running, SUSPECT_ROWS, UNHEARD};
+use crate::fault_point;
+use crate::outbox::BUCKETS;
+use crate::outbox::row::{OutboxRow, RowId};
 use crate::outbox::table::{Fetch, Snapshot};
 use crate::outbox::wake::BucketSet;
 
@@ -32,7 +36,18 @@ impl Running {
         if !all && woken.is_empty() {
             return;
         }
+        self.announced = self.woken;
         self.woken = BucketSet::EMPTY;
+        if all {
+            // As many as are due, however seldom this is.
+            let mut due = 0;
+            while self.again_at <= now && due < BUCKETS {
+                self.again_at += AGAIN_INTERVAL;
+                self.settled.forget_one();
+                due += 1;
+            }
+            self.again_at = self.again_at.max(now);
+        }
         let buckets = if !self.suspects.is_empty() {
             // Nothing else until these are cleared: each goes alone.
             self.suspects.iter().map(|row| row.bucket).collect::<BucketSet>().and(readable)
@@ -52,6 +67,9 @@ impl Running {
         let most = if self.suspects.is_empty() { self.options.fetch_rows } else { SUSPECT_ROWS };
         let fetch = Fetch {
             buckets,
+            marks: self.settled.marks(buckets),
+            until: self.settled.begin_read(),
+            targets: self.producers.targets(),
             except: self.pipeline.known_in(buckets),
             max_rows: room.min(most),
             max_bytes: self.options.max_in_flight_bytes.saturating_sub(self.pipeline.bytes()),
@@ -74,6 +92,8 @@ impl Running {
             Err(error) => {
                 self.poll_at = now + self.fetch_backoff.next();
                 self.woken = self.woken.or(fetch.buckets);
+                // It may be another server that answers next.
+                self.settled.reset();
                 tracing::warn!(%error, "the outbox could not be read");
                 return;
             }
@@ -82,8 +102,7 @@ impl Running {
         if self.purging_until.is_some() || self.stopping.is_some() {
             return;
         }
-        let last = rows.last().map(|row| row.id.bucket);
-        let found = !rows.is_empty();
+        let last = rows.last().map(|row| row.id);
         let readable = self.readable();
         rows.retain(|row| {
             readable.contains(row.id.bucket)
@@ -94,25 +113,56 @@ impl Running {
             // They are gone, or not this relay's any more.
             self.suspects.retain(|row| self.pipeline.knows(*row));
         }
-        let admitted = self.order.admit(rows);
-        let again: BucketSet = admitted.waiting.into_iter().collect();
-        self.pipeline.push(admitted.publish);
-        self.woken = self.woken.or(again);
+        let found = !rows.is_empty();
+        if all && rows.iter().any(|row| !self.announced.contains(row.id.bucket)) {
+            self.unheard_until = now + UNHEARD;
+        }
+        self.take(&fetch, rows, last.filter(|_| truncated));
 
         if truncated {
             // The rest of this one later; the others first.
-            self.scan_from = last.map_or(0, |bucket| bucket.wrapping_add(1));
+            self.scan_from = last.map_or(0, |last| last.bucket.wrapping_add(1));
             self.poll_at = now;
         } else if all && self.scan_from > 0 {
             self.scan_from = 0;
             self.poll_at = now;
         } else if all {
-            self.poll_pause = if found || !self.suspects.is_empty() {
+            let unheard = now < self.unheard_until;
+            let longest = if unheard { self.options.max_poll } else { self.options.idle_poll };
+            self.poll_pause = if found && unheard || !self.suspects.is_empty() {
                 self.options.min_poll
             } else {
-                (self.poll_pause * 2).min(self.options.max_poll)
+                (self.poll_pause * 2).min(longest)
             };
             self.poll_at = now + self.poll_pause;
         }
+    }
+
+    /// Take in what a read has shown that is new; where it was cut short, `last` is where.
+    fn take(&mut self, fetch: &Fetch, rows: Vec<OutboxRow>, last: Option<RowId>) {
+        rows.iter().for_each(|row| self.settled.took(row.id));
+        let (behind, free): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| self.pipeline.holds(row));
+        behind.iter().for_each(|row| self.pipeline.follow(row));
+        self.pipeline.read_anew();
+        let admitted = self.order.admit(free);
+
+        let mut unknown: FxHashMap<u8, u64> = FxHashMap::default();
+        for row in &admitted.waiting {
+            let first = unknown.entry(row.bucket).or_insert(row.id);
+            *first = row.id.min(*first);
+        }
+        for bucket in fetch.buckets.and(self.readable()).iter() {
+            let covered = match last {
+                Some(last) if last.bucket < bucket => break,
+                Some(last) if last.bucket == bucket => last.id,
+                _ => u64::MAX,
+            };
+            self.settled.read(bucket, fetch.until, covered, unknown.get(&bucket).copied());
+        }
+        self.woken = self.woken.or(admitted.waiting.iter().map(|row| row.bucket).collect());
+        if !admitted.publish.is_empty() {
+            fault_point::reach("after read");
+        }
+        self.pipeline.push(admitted.publish);
     }
 }

@@ -6,6 +6,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::{PURGE_TIMEOUT, Running};
+use crate::fault_point;
 use crate::outbox::pipeline::Sent;
 use crate::outbox::row::RowId;
 use crate::telemetry::names;
@@ -27,12 +28,18 @@ impl Running {
     }
 
     pub(super) fn send(&mut self) {
-        let (Some(producer), None) = (&self.producer, self.purging_until) else { return };
-        let window = if self.suspects.is_empty() { self.options.max_in_flight_rows } else { 1 };
-        if let Err(sent) = self.pipeline.send(&Arc::clone(producer), window) {
-            self.sent(sent);
-            // Unless that ended everything, the others go on.
-            self.send();
+        // Unless a row that is not taken ends everything, the others go on.
+        while let (Some(producer), None) = (&self.producer, self.purging_until) {
+            let before = self.pipeline.in_flight();
+            let window = if self.suspects.is_empty() { self.options.max_in_flight_rows } else { 1 };
+            let sent = self.pipeline.send(&Arc::clone(producer), window);
+            if self.pipeline.in_flight() > before {
+                fault_point::reach("after produce");
+            }
+            match sent {
+                Ok(()) => return,
+                Err(sent) => self.sent(sent),
+            }
         }
     }
 
@@ -52,6 +59,7 @@ impl Running {
             next = self.pipeline.next().now_or_never();
         }
         if published > 0 {
+            fault_point::reach("after ack");
             self.summary.published += published;
             self.make_backoff.reset();
             metrics::counter!(names::OUTBOX_PUBLISHED).increment(published);
@@ -70,8 +78,8 @@ impl Running {
         let taken = self.pipeline.was_taken(row);
         let alone = self.suspects.contains(&row) && self.pipeline.in_flight() == usize::from(taken);
         match error {
-            // The client itself refused it: nothing else was touched.
-            ProduceError::TooLarge { .. } if !taken => self.refuse(row, error),
+            // It was refused before it was taken: nothing else was touched.
+            _ if is_refusal(error) && !taken => self.refuse(row, error),
             _ if is_refusal(error) && alone => self.refuse(row, error),
             _ => {
                 if is_refusal(error) {
@@ -92,13 +100,14 @@ impl Running {
         self.suspects.remove(&row);
         // This, too, is a step forward.
         self.make_backoff.reset();
-        tracing::error!(bucket = row.bucket, id = row.id, error, "Kafka refuses an event; it is parked");
+        tracing::error!(bucket = row.bucket, id = row.id, error, "an event is refused; it is parked");
         self.pipeline.refused(row, error.to_string());
     }
 
     /// Throw away what is under way; when that is known to have ended, begin again from the table.
     pub(super) fn begin_again(&mut self, why: &'static str) {
         self.pipeline.clear_queue();
+        self.settled.reset();
         if self.purging_until.is_some() {
             return;
         }
@@ -114,6 +123,7 @@ impl Running {
         self.purging_until = None;
         self.pipeline.abandon();
         self.order.clear();
+        self.settled.reset();
         self.producer = None;
         self.make_at = now + self.make_backoff.next();
         self.poll_at = now;

@@ -5,26 +5,27 @@ use super::DatumError;
 /// How deep records, arrays and maps may nest in one datum; a recursive schema could otherwise exhaust the stack.
 const MAX_DEPTH: usize = 64;
 
-/// How many array items without a single byte of data (nulls, empty records) one datum may have;
-/// the bytes that are left bound all others.
-const MAX_EMPTY_ITEMS: usize = 65_536;
+/// How many values without a single byte of data (nulls, empty records) one datum may have, besides one for each of its bytes;
+/// the bytes bound all others. Records that nest side by side could otherwise make two to the 64th of nothing.
+const EMPTY_VALUES: usize = 65_536;
 
 /// What is left of a datum.
 #[derive(Debug)]
 pub(super) struct Cursor<'d> {
     rest: &'d [u8],
     depth: usize,
-    empty_items: usize,
+    /// How many more values without a byte there may be.
+    empty_values: usize,
 }
 
 impl<'d> Cursor<'d> {
     pub(super) fn new(datum: &'d [u8]) -> Self {
-        Self { rest: datum, depth: 0, empty_items: 0 }
+        Self { rest: datum, depth: 0, empty_values: EMPTY_VALUES.saturating_add(datum.len()) }
     }
 
     /// A cursor over other bytes, nested as deep as this one.
     pub(super) fn within<'o>(&self, datum: &'o [u8]) -> Cursor<'o> {
-        Cursor { rest: datum, depth: self.depth, empty_items: self.empty_items }
+        Cursor { rest: datum, ..*self }
     }
 
     /// How many bytes are left.
@@ -32,13 +33,25 @@ impl<'d> Cursor<'d> {
         self.rest.len()
     }
 
-    /// Go one record, array or map deeper.
-    pub(super) fn enter(&mut self) -> Result<(), DatumError> {
+    /// Go one record, array or map deeper, into one that has `empty_values` values without a byte.
+    #[inline]
+    pub(super) fn enter(&mut self, empty_values: usize) -> Result<(), DatumError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(DatumError::new(format!("it nests deeper than {MAX_DEPTH} levels")));
         }
-        Ok(())
+        self.spend(empty_values)
+    }
+
+    #[inline]
+    fn spend(&mut self, empty_values: usize) -> Result<(), DatumError> {
+        match self.empty_values.checked_sub(empty_values) {
+            Some(left) => {
+                self.empty_values = left;
+                Ok(())
+            }
+            None => Err(too_empty()),
+        }
     }
 
     /// Come back up.
@@ -48,6 +61,17 @@ impl<'d> Cursor<'d> {
 
     #[inline]
     pub(super) fn long(&mut self) -> Result<i64, DatumError> {
+        // Most numbers are lengths, branches and counts: one byte.
+        if let [byte, rest @ ..] = self.rest
+            && byte & 0x80 == 0
+        {
+            self.rest = rest;
+            return Ok(i64::from(byte >> 1) ^ -i64::from(byte & 1));
+        }
+        self.longer()
+    }
+
+    fn longer(&mut self) -> Result<i64, DatumError> {
         let mut bits = 0_u64;
         for (index, &byte) in self.rest.iter().take(10).enumerate() {
             bits |= u64::from(byte & 0x7f) << (7 * index);
@@ -85,14 +109,22 @@ impl<'d> Cursor<'d> {
     #[inline]
     pub(super) fn bytes(&mut self) -> Result<&'d [u8], DatumError> {
         let length = self.long()?;
-        match usize::try_from(length) {
-            Ok(length) if length <= self.rest.len() => self.take(length, "bytes"),
-            Ok(_) => Err(DatumError::new(format!(
-                "it says it is {length} bytes long, and {} bytes are left",
-                self.rest.len()
-            ))),
-            Err(_) => Err(DatumError::new(format!("its length is negative ({length})"))),
+        let taken = usize::try_from(length).ok().and_then(|length| self.rest.split_at_checked(length));
+        if let Some((taken, rest)) = taken {
+            self.rest = rest;
+            return Ok(taken);
         }
+        Err(self.lying_length(length))
+    }
+
+    #[cold]
+    fn lying_length(&self, length: i64) -> DatumError {
+        let left = self.rest.len();
+        DatumError::new(if length < 0 {
+            format!("its length is negative ({length})")
+        } else {
+            format!("it says it is {length} bytes long, and {left} bytes are left")
+        })
     }
 
     #[inline]
@@ -123,10 +155,7 @@ impl<'d> Cursor<'d> {
         }
         let count = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
         if weightless {
-            self.empty_items = self.empty_items.saturating_add(count);
-            if self.empty_items > MAX_EMPTY_ITEMS {
-                return Err(DatumError::new(format!("it has more than {MAX_EMPTY_ITEMS} empty items")));
-            }
+            self.spend(count)?;
         } else if count > self.rest.len() {
             return Err(DatumError::new(format!(
                 "it says it has {count} more items, and {} bytes are left",
@@ -157,6 +186,12 @@ impl<'d> Cursor<'d> {
     }
 }
 
+#[cold]
+fn too_empty() -> DatumError {
+    DatumError::new(format!("it has more than {EMPTY_VALUES} values without a byte, besides one for each byte"))
+}
+
+#[cold]
 fn cut_off(what: &str) -> DatumError {
     DatumError::new(format!("the payload ends within {what}"))
 }

@@ -3,23 +3,18 @@
 use serde_json::{Map, Number as JsonNumber, Value};
 
 use super::cursor::Cursor;
-use super::{DatumError, Node, NodeId, Number, Plan, Symbol};
+use super::{DatumError, Node, NodeId, Number, Plan, symbol};
 
 impl Plan {
     pub(super) fn json(&self, id: NodeId, cursor: &mut Cursor<'_>) -> Result<Value, DatumError> {
         Ok(match self.node(id) {
             Node::Null | Node::Unresolved => Value::Null,
             Node::Boolean => cursor.boolean()?.into(),
-            Node::Number { written: Number::Int, .. } => cursor.int()?.into(),
-            Node::Number { written: Number::Long, .. } => cursor.long()?.into(),
-            Node::Number { written: Number::Float, .. } => short(cursor.float()?),
-            Node::Number { written: Number::Double, .. } => float(cursor.double()?),
+            Node::Number { written, read } => number(*written, *read, cursor)?,
             Node::Text => cursor.text()?.into(),
             Node::Bytes => characters(cursor.bytes()?),
             Node::Fixed(size) => characters(cursor.fixed(*size)?),
-            Node::Enum { symbols } => match &symbols[cursor.index("symbol", symbols.len())?] {
-                Symbol::Known(symbol) | Symbol::Unknown(symbol) => (&**symbol).into(),
-            },
+            Node::Enum { symbols } => symbol(symbols, cursor)?.into(),
             Node::Array { items, weightless } => {
                 let mut array = Vec::new();
                 self.each(*weightless, cursor, |plan, cursor| {
@@ -38,20 +33,14 @@ impl Plan {
                 })?;
                 object.into()
             }
-            Node::Union { branches } => {
+            Node::Union { branches, nullable } => {
                 let branch = &branches[cursor.index("branch", branches.len())?];
-                let Ok(value) = branch.value.as_ref() else { return Err(DatumError::new("it cannot be read")) };
-                let value = self.json(*value, cursor)?;
-                let nullable = branches.len() == 2 && branches.iter().any(|branch| &*branch.name == "null");
-                if nullable || &*branch.name == "null" {
-                    value
-                } else {
-                    Map::from_iter([(branch.name.to_string(), value)]).into()
-                }
+                let value = branch.value.as_ref().map_err(|reason| DatumError::new(&**reason))?;
+                in_union(&branch.name, *nullable, self.json(*value, cursor)?)
             }
-            Node::Branch { value, .. } => self.json(*value, cursor)?,
+            Node::Branch { name, nullable, value, .. } => in_union(name, *nullable, self.json(*value, cursor)?),
             Node::Record(record) => {
-                cursor.enter()?;
+                cursor.enter(record.empty_values)?;
                 let mut object = Map::new();
                 for field in &record.fields {
                     let Some(name) = &field.name else {
@@ -60,6 +49,11 @@ impl Plan {
                     };
                     let value = self.json(field.value, cursor).map_err(|error| error.within(name))?;
                     object.insert(name.to_string(), value);
+                }
+                for field in &record.defaults {
+                    let value = self.json(field.value, &mut cursor.within(&field.datum));
+                    let value = value.map_err(|error| error.within(&field.name))?;
+                    object.insert(field.name.to_string(), value);
                 }
                 cursor.leave();
                 object.into()
@@ -73,7 +67,7 @@ impl Plan {
         cursor: &mut Cursor<'d>,
         mut read: impl FnMut(&Self, &mut Cursor<'d>) -> Result<(), DatumError>,
     ) -> Result<(), DatumError> {
-        cursor.enter()?;
+        cursor.enter(0)?;
         loop {
             let count = cursor.block(weightless)?;
             if count == 0 {
@@ -85,6 +79,25 @@ impl Plan {
             }
         }
     }
+}
+
+/// The bare value where the union is of null and one other type.
+fn in_union(branch: &str, nullable: bool, value: Value) -> Value {
+    if nullable || branch == "null" { value } else { Map::from_iter([(branch.to_owned(), value)]).into() }
+}
+
+// Avro promotes a long to a double, and an int to a float, at the cost of low digits.
+#[allow(clippy::cast_precision_loss)]
+fn number(written: Number, read: Number, cursor: &mut Cursor<'_>) -> Result<Value, DatumError> {
+    Ok(match (written, read) {
+        (Number::Int, Number::Int) => cursor.int()?.into(),
+        (Number::Int | Number::Long, Number::Int | Number::Long) => cursor.long()?.into(),
+        (Number::Int | Number::Long, Number::Float) => short(cursor.long()? as f32),
+        (Number::Int | Number::Long, Number::Double) => float(cursor.long()? as f64),
+        (Number::Float, Number::Double) => float(cursor.float()?.into()),
+        (Number::Float, _) => short(cursor.float()?),
+        (Number::Double, _) => float(cursor.double()?),
+    })
 }
 
 /// As Avro's JSON encoding has it: one character a byte.

@@ -12,10 +12,11 @@ mod json;
 mod located;
 mod mismatch;
 mod resolve;
+mod serialize;
 mod skip;
 
 use apache_avro::schema::{NamesRef, ResolvedSchema};
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 
 pub(super) use self::base::{Base, base, branch_name};
 use self::cursor::Cursor;
@@ -24,6 +25,7 @@ pub(crate) use self::error::DatumError;
 pub(super) use self::located::Located;
 pub(crate) use self::mismatch::Mismatch;
 use self::resolve::Resolver;
+pub(super) use self::resolve::{promotes, same_decimal, same_enum_name, same_fixed_name, same_unit, sources};
 use super::contract::Contract;
 
 /// Where a node stands in its plan.
@@ -64,10 +66,16 @@ enum Node {
     /// A union as written.
     Union {
         branches: Box<[Branch]>,
+        /// Whether what is read is a union of null and one other type, or none at all.
+        nullable: bool,
     },
     /// Not a union as written, and a union as read.
     Branch {
         index: u32,
+        /// The branch's type as the reader's union names it.
+        name: Box<str>,
+        /// Whether the reader's union is of null and one other type.
+        nullable: bool,
         value: NodeId,
     },
     Record(Record),
@@ -92,7 +100,7 @@ enum Symbol {
 
 #[derive(Debug)]
 struct Branch {
-    /// The branch's type as a union names it.
+    /// The branch's type as a union names it, the reader's where the reader has a union.
     name: Box<str>,
     /// The branch of the reader's union, where the reader has a union.
     read_as: Option<u32>,
@@ -105,6 +113,8 @@ struct Record {
     name: Box<str>,
     fields: Box<[Field]>,
     defaults: Box<[DefaultField]>,
+    /// How many values without a byte it has itself: nulls and empty fixed ones, and the record where all of it is empty.
+    empty_values: usize,
     /// Whether it only wraps the one value of a Rust enum's variant.
     wraps_variant: bool,
 }
@@ -132,7 +142,7 @@ impl Plan {
     pub(crate) fn resolve(writer: &Contract, reader: &Contract) -> Result<Self, Mismatch> {
         let (written, read) = (names(writer)?, names(reader)?);
         let mut resolver = Resolver::default();
-        let root = resolver.resolve(
+        let root = resolver.root(
             Located::root(writer.schema(), written.get_names()),
             Located::root(reader.schema(), read.get_names()),
         )?;
@@ -144,11 +154,11 @@ impl Plan {
         Self::resolve(writer, writer)
     }
 
-    /// Read a datum.
+    /// Read a datum. What the type borrows is the datum's, or the plan's own: defaults and symbols.
     ///
     /// # Errors
     /// The bytes are not such a datum, or bytes are left behind it: then it was written with another schema than it says.
-    pub(crate) fn read<T: DeserializeOwned>(&self, datum: &[u8]) -> Result<T, DatumError> {
+    pub(crate) fn read<'d, T: Deserialize<'d>>(&'d self, datum: &'d [u8]) -> Result<T, DatumError> {
         let mut cursor = Cursor::new(datum);
         let value = T::deserialize(DatumDeserializer::new(self, self.root, &mut cursor))?;
         finish(&cursor)?;
@@ -169,6 +179,16 @@ impl Plan {
 
     fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id]
+    }
+}
+
+/// The symbol that was written, as the reader has it.
+fn symbol<'s>(symbols: &'s [Symbol], cursor: &mut Cursor<'_>) -> Result<&'s str, DatumError> {
+    match &symbols[cursor.index("symbol", symbols.len())?] {
+        Symbol::Known(symbol) => Ok(symbol),
+        Symbol::Unknown(symbol) => {
+            Err(DatumError::new(format!("the symbol {symbol} is unknown to the type, and its enum has no default")))
+        }
     }
 }
 

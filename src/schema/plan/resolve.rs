@@ -2,7 +2,7 @@
 
 use apache_avro::Schema;
 use apache_avro::schema::{EnumSchema, FixedSchema, RecordField, RecordSchema, UnionSchema};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::base::{Base, base, branch_name};
 use super::mismatch::{Mismatch, mismatch};
@@ -12,42 +12,77 @@ use crate::schema::json_datum;
 /// How deep the types of a schema may nest. Deeper values would not be read anyway.
 const MAX_DEPTH: usize = 128;
 
-#[derive(Default)]
+/// How many comparisons of types a plan may take, and how many values the defaults of its fields may have. Unions whose branches
+/// nearly fit are compared each with each at every level, and defaults hold defaults: a short schema can ask for no end of either.
+const MAX_STEPS: usize = 262_144;
+
+/// How deep records nest that are looked at for one that could be without a byte. What is deeper cannot be read.
+const MAX_EMPTY_DEPTH: usize = 64;
+
 pub(super) struct Resolver {
     nodes: Vec<Node>,
+    /// How many comparisons are left.
+    steps: usize,
+    /// How many values of defaults are left.
+    default_values: usize,
     /// Pairs of records seen before, by address: recursive types come back to them.
     records: FxHashMap<(*const RecordSchema, *const RecordSchema), NodeId>,
+}
+
+impl Default for Resolver {
+    fn default() -> Self {
+        Self { nodes: Vec::new(), steps: MAX_STEPS, default_values: MAX_STEPS, records: FxHashMap::default() }
+    }
 }
 
 impl Resolver {
     /// The finished nodes.
     pub(super) fn into_nodes(mut self) -> Box<[Node]> {
+        let mut empty = vec![None; self.nodes.len()];
         for id in 0..self.nodes.len() {
-            if let Node::Array { items, .. } = self.nodes[id] {
-                let empty = self.may_be_empty(items, &mut Vec::new());
-                self.nodes[id] = Node::Array { items, weightless: empty };
+            self.may_be_empty(id, 0, &mut empty);
+        }
+        let empty = |id: NodeId| empty[id] == Some(true);
+        for id in 0..self.nodes.len() {
+            match &mut self.nodes[id] {
+                Node::Array { items, weightless } => *weightless = empty(*items),
+                Node::Record(record) => {
+                    record.empty_values = usize::from(empty(id));
+                    record.empty_values += record.fields.iter().filter(|field| empty(field.value)).count();
+                }
+                _ => {}
             }
         }
         self.nodes.into()
     }
 
-    pub(super) fn resolve(&mut self, writer: Located<'_>, reader: Located<'_>) -> Result<NodeId, Mismatch> {
+    /// Both schemas as a whole.
+    pub(super) fn root(&mut self, writer: Located<'_>, reader: Located<'_>) -> Result<NodeId, Mismatch> {
+        let root = self.resolve(writer, reader);
+        // A branch of a union may have been given up for want of steps: then it is not known whether it can be read.
+        if self.steps == 0 { Err(too_many_steps()) } else { root }
+    }
+
+    /// Count so many comparisons.
+    fn step(&mut self, count: usize) -> Result<(), Mismatch> {
+        self.steps = self.steps.saturating_sub(count);
+        if self.steps == 0 { Err(too_many_steps()) } else { Ok(()) }
+    }
+
+    fn resolve(&mut self, writer: Located<'_>, reader: Located<'_>) -> Result<NodeId, Mismatch> {
+        self.step(1)?;
         if writer.depth() > MAX_DEPTH {
             return Err(Mismatch::new(format!("its type nests deeper than {MAX_DEPTH} levels")));
         }
         let (writer, reader) = (writer.definition()?, reader.definition()?);
-        let same_unit = match (unit(writer.schema), unit(reader.schema)) {
-            (Some(written), Some(read)) => written == read,
-            _ => true,
-        };
-        if !same_unit {
+        if !same_unit(writer.schema, reader.schema) {
             return Err(mismatch(writer.schema, reader.schema));
         }
         let node = match (base(writer.schema), base(reader.schema)) {
             (Base::Union(union), _) => self.union(writer, union, reader)?,
             (_, Base::Union(union)) => {
-                let (index, value) = self.within_union(writer, reader, union)?;
-                Node::Branch { index, value }
+                let (index, name, value) = self.within_union(writer, reader, union)?;
+                Node::Branch { index, name, nullable: is_nullable(union), value }
             }
             (Base::Record(written), Base::Record(read)) => return self.record(writer, written, reader, read),
             (Base::Null, Base::Null) => Node::Null,
@@ -123,11 +158,17 @@ impl Resolver {
         reader: Located<'_>,
         read: &RecordSchema,
     ) -> Result<Record, Mismatch> {
-        let sources: Vec<Option<usize>> = read.fields.iter().map(|field| source(field, written)).collect();
+        self.step(read.fields.len())?;
+        let sources = sources(written, read);
+        let mut targets = vec![None; written.fields.len()];
+        for (field, source) in read.fields.iter().zip(&sources) {
+            if let Some(position) = source {
+                targets[*position] = Some(field);
+            }
+        }
         let mut fields = Vec::with_capacity(written.fields.len());
-        for (position, field) in written.fields.iter().enumerate() {
+        for (field, target) in written.fields.iter().zip(targets) {
             let value = writer.part(&field.schema);
-            let target = sources.iter().position(|&source| source == Some(position)).map(|index| &read.fields[index]);
             fields.push(match target {
                 Some(target) => Field {
                     name: Some(target.name.as_str().into()),
@@ -148,7 +189,13 @@ impl Resolver {
         }
         let wraps_variant = read.fields.len() == 1
             && read.attributes.get("org.apache.avro.rust.union_of_records") == Some(&true.into());
-        Ok(Record { name: read.name.name().into(), fields: fields.into(), defaults: defaults.into(), wraps_variant })
+        Ok(Record {
+            name: read.name.name().into(),
+            fields: fields.into(),
+            defaults: defaults.into(),
+            empty_values: 0,
+            wraps_variant,
+        })
     }
 
     fn default(&mut self, field: &RecordField, reader: Located<'_>) -> Result<DefaultField, Mismatch> {
@@ -157,7 +204,7 @@ impl Resolver {
         };
         let schema = reader.part(&field.schema);
         let mut datum = Vec::new();
-        json_datum::write(schema, default, &mut datum)
+        json_datum::write(schema, default, &mut datum, &mut self.default_values)
             .map_err(|error| Mismatch::new(format!("its default does not fit its type: {error}")))?;
         Ok(DefaultField { name: field.name.as_str().into(), datum: datum.into(), value: self.resolve(schema, schema)? })
     }
@@ -169,7 +216,7 @@ impl Resolver {
             let variant = writer.part(variant);
             let resolved = match base(reader.schema) {
                 Base::Union(read) => {
-                    self.within_union(variant, reader, read).map(|(index, value)| (Some(index), value))
+                    self.within_union(variant, reader, read).map(|(index, name, value)| (Some((index, name)), value))
                 }
                 _ => self.resolve(variant, reader).map(|value| (None, value)),
             };
@@ -181,11 +228,20 @@ impl Resolver {
                     (None, Err(text))
                 }
             };
-            branches.push(Branch { name: branch_name(variant.definition()?.schema).into(), read_as, value });
+            branches.push(match read_as {
+                Some((index, name)) => Branch { name, read_as: Some(index), value },
+                None => Branch { name: branch_name(variant.definition()?.schema).into(), read_as: None, value },
+            });
         }
         match reason {
             Some(reason) if branches.iter().all(|branch| branch.value.is_err()) => Err(reason),
-            _ => Ok(Node::Union { branches: branches.into() }),
+            _ => {
+                let nullable = match base(reader.schema) {
+                    Base::Union(read) => is_nullable(read),
+                    _ => true,
+                };
+                Ok(Node::Union { branches: branches.into(), nullable })
+            }
         }
     }
 
@@ -195,49 +251,76 @@ impl Resolver {
         writer: Located<'_>,
         reader: Located<'_>,
         union: &UnionSchema,
-    ) -> Result<(u32, NodeId), Mismatch> {
+    ) -> Result<(u32, Box<str>, NodeId), Mismatch> {
+        self.step(union.variants().len())?;
         let writer = writer.definition()?;
         let name = branch_name(writer.schema);
         let mut candidates = Vec::with_capacity(union.variants().len());
         for (index, variant) in (0_u32..).zip(union.variants()) {
             let variant = reader.part(variant).definition()?;
-            candidates.push((branch_name(variant.schema) != name, index, variant));
+            candidates.push((branch_name(variant.schema), index, variant));
         }
         // Stable: branches of the same type first, then the others in the order of the schema.
-        candidates.sort_by_key(|&(differs, ..)| differs);
-        for (_, index, variant) in candidates {
+        candidates.sort_by_key(|(candidate, ..)| *candidate != name);
+        for (candidate, index, variant) in candidates {
             if let Ok(value) = self.resolve(writer, variant) {
-                return Ok((index, value));
+                return Ok((index, candidate.into(), value));
             }
         }
         Err(mismatch(writer.schema, reader.schema))
     }
 
-    /// Whether a value can be without a byte.
-    fn may_be_empty(&self, id: NodeId, above: &mut Vec<NodeId>) -> bool {
-        if above.contains(&id) {
+    /// Whether a value can be without a byte; where that is hard to tell, that it can.
+    fn may_be_empty(&self, id: NodeId, depth: usize, known: &mut [Option<bool>]) -> bool {
+        if let Some(known) = known[id] {
+            return known;
+        }
+        if depth > MAX_EMPTY_DEPTH {
             return true;
         }
-        match &self.nodes[id] {
+        // A record within itself has no end, and no bytes of its own either.
+        known[id] = Some(true);
+        let empty = match &self.nodes[id] {
             Node::Null | Node::Fixed(0) => true,
-            Node::Branch { value, .. } => self.may_be_empty(*value, above),
-            Node::Record(record) => {
-                above.push(id);
-                let empty = record.fields.iter().all(|field| self.may_be_empty(field.value, above));
-                above.pop();
-                empty
-            }
+            Node::Branch { value, .. } => self.may_be_empty(*value, depth + 1, known),
+            Node::Record(record) => record.fields.iter().all(|field| self.may_be_empty(field.value, depth + 1, known)),
             _ => false,
-        }
+        };
+        known[id] = Some(empty);
+        empty
     }
 }
 
-/// Where the writer's record has the reader's field: by its name, else by an alias. No two fields can claim the same one:
-/// the names and aliases of a record are all different.
-fn source(field: &RecordField, written: &RecordSchema) -> Option<usize> {
-    std::iter::once(&field.name)
-        .chain(&field.aliases)
-        .find_map(|name| written.fields.iter().position(|candidate| candidate.name == *name))
+/// Where the writer's record has each of the reader's fields: by its name, else by an alias. A written field is read once:
+/// the name goes before aliases, and the first alias before others.
+pub(in crate::schema) fn sources(written: &RecordSchema, read: &RecordSchema) -> Vec<Option<usize>> {
+    let mut unclaimed: FxHashMap<&str, usize> =
+        written.fields.iter().enumerate().map(|(position, field)| (field.name.as_str(), position)).collect();
+    let mut sources: Vec<Option<usize>> =
+        read.fields.iter().map(|field| unclaimed.remove(field.name.as_str())).collect();
+    for (field, source) in read.fields.iter().zip(&mut sources) {
+        if source.is_none() {
+            *source = field.aliases.iter().find_map(|alias| unclaimed.remove(alias.as_str()));
+        }
+    }
+    sources
+}
+
+/// A union of null and one other type.
+fn is_nullable(union: &UnionSchema) -> bool {
+    union.variants().len() == 2 && union.variants().iter().any(|variant| matches!(variant, Schema::Null))
+}
+
+fn too_many_steps() -> Mismatch {
+    Mismatch::new(format!("to bring the schemas together takes more than {MAX_STEPS} comparisons"))
+}
+
+/// Whether both count in the same unit, where both say in which.
+pub(in crate::schema) fn same_unit(writer: &Schema, reader: &Schema) -> bool {
+    match (unit(writer), unit(reader)) {
+        (Some(written), Some(read)) => written == read,
+        _ => true,
+    }
 }
 
 /// The unit a number counts, where its logical type says so. Avro lets a reader take milliseconds for microseconds; we do not.
@@ -251,7 +334,7 @@ fn unit(schema: &Schema) -> Option<&'static str> {
     }
 }
 
-fn promotes(written: Number, read: Number) -> bool {
+pub(in crate::schema) fn promotes(written: Number, read: Number) -> bool {
     match written {
         Number::Int => true,
         Number::Long => read != Number::Int,
@@ -260,7 +343,7 @@ fn promotes(written: Number, read: Number) -> bool {
     }
 }
 
-fn same_decimal(writer: &Schema, reader: &Schema) -> Result<(), Mismatch> {
+pub(in crate::schema) fn same_decimal(writer: &Schema, reader: &Schema) -> Result<(), Mismatch> {
     match (writer, reader) {
         (Schema::Decimal(written), Schema::Decimal(read))
             if (written.precision, written.scale) != (read.precision, read.scale) =>
@@ -271,19 +354,20 @@ fn same_decimal(writer: &Schema, reader: &Schema) -> Result<(), Mismatch> {
     }
 }
 
-fn same_fixed_name(written: &FixedSchema, read: &FixedSchema) -> bool {
+pub(in crate::schema) fn same_fixed_name(written: &FixedSchema, read: &FixedSchema) -> bool {
     written.name.name() == read.name.name()
         || read.aliases.iter().flatten().any(|alias| alias.name() == written.name.name())
 }
 
-fn same_enum_name(written: &EnumSchema, read: &EnumSchema) -> bool {
+pub(in crate::schema) fn same_enum_name(written: &EnumSchema, read: &EnumSchema) -> bool {
     written.name.name() == read.name.name()
         || read.aliases.iter().flatten().any(|alias| alias.name() == written.name.name())
 }
 
 fn symbols(written: &EnumSchema, read: &EnumSchema) -> Result<Node, Mismatch> {
+    let symbols: FxHashSet<&String> = read.symbols.iter().collect();
     let known = |symbol: &String| {
-        let symbol = if read.symbols.contains(symbol) { Some(symbol) } else { read.default.as_ref() };
+        let symbol = if symbols.contains(symbol) { Some(symbol) } else { read.default.as_ref() };
         symbol.map(|symbol| Symbol::Known(symbol.as_str().into()))
     };
     let symbols: Box<[Symbol]> = written

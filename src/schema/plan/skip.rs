@@ -23,7 +23,7 @@ impl Plan {
             }
             Node::Branch { value, .. } => self.skip(*value, cursor),
             Node::Record(record) => {
-                cursor.enter()?;
+                cursor.enter(record.empty_values)?;
                 for field in &record.fields {
                     self.skip(field.value, cursor)?;
                 }
@@ -40,7 +40,7 @@ impl Plan {
         keyed: bool,
         cursor: &mut Cursor<'_>,
     ) -> Result<(), DatumError> {
-        cursor.enter()?;
+        cursor.enter(0)?;
         loop {
             let count = cursor.block(weightless)?;
             if count == 0 {
@@ -59,14 +59,14 @@ impl Plan {
     /// The branch that was written: where the reader has a union, its branch there, and the node of its value.
     pub(super) fn branch(&self, id: NodeId, cursor: &mut Cursor<'_>) -> Result<(Option<u32>, NodeId), DatumError> {
         match self.node(id) {
-            Node::Union { branches } => {
+            Node::Union { branches, .. } => {
                 let branch = &branches[cursor.index("branch", branches.len())?];
                 match &branch.value {
                     Ok(value) => Ok((branch.read_as, *value)),
                     Err(reason) => Err(DatumError::new(&**reason)),
                 }
             }
-            Node::Branch { index, value } => Ok((Some(*index), *value)),
+            Node::Branch { index, value, .. } => Ok((Some(*index), *value)),
             _ => Ok((None, id)),
         }
     }

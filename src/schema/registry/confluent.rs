@@ -1,5 +1,7 @@
 //! A schema registry that speaks Confluent's API.
 
+mod subjects;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -7,13 +9,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use schema_registry_converter::async_impl::schema_registry::{
-    SrSettings, get_schema_by_id, get_schema_by_subject_and_version, perform_sr_call, post_schema,
+    SrSettings, get_schema_by_guid, get_schema_by_id, get_schema_by_subject_and_version, perform_sr_call, post_schema,
 };
 use schema_registry_converter::error::SRCError;
 use schema_registry_converter::schema_registry_common::{
     RawError, RegisteredReference, RegisteredSchema as Answer, SchemaType, SrCall, SuppliedSchema,
 };
 use url::Url;
+use uuid::Uuid;
 
 use super::{RegisteredSchema, Registration, RegistryError, SchemaRegistry};
 
@@ -199,6 +202,18 @@ impl ConfluentRegistry {
         Failure { registry: Arc::clone(&self.address), code, status, reason, error }
     }
 
+    /// A schema of payloads, with all it refers to; `name` is how it was asked for.
+    async fn payload_schema(&self, answer: Answer, name: &str) -> Result<RegisteredSchema, RegistryError> {
+        if answer.schema_type != SchemaType::Avro {
+            let reason = format!("it is {:?}, and payloads are Avro", answer.schema_type);
+            return Err(RegistryError::Refused { subject: name.to_owned(), reason });
+        }
+        let mut schema = self.complete(answer).await?;
+        // A schema can have many subjects; the version the registry names here is of any one of them.
+        schema.version = None;
+        Ok(schema)
+    }
+
     /// A schema with all it refers to.
     async fn complete(&self, answer: Answer) -> Result<RegisteredSchema, RegistryError> {
         let mut references: Vec<(RegisteredReference, String)> = Vec::new();
@@ -229,14 +244,20 @@ impl ConfluentRegistry {
 impl SchemaRegistry for ConfluentRegistry {
     async fn schema(&self, id: u32) -> Result<RegisteredSchema, RegistryError> {
         let answer = get_schema_by_id(id, &self.settings).await.map_err(|error| self.failure(error).about_id(id))?;
-        if answer.schema_type != SchemaType::Avro {
-            let reason = format!("it is {:?}, and payloads are Avro", answer.schema_type);
-            return Err(RegistryError::Refused { subject: format!("id {id}"), reason });
+        self.payload_schema(answer, &format!("id {id}")).await
+    }
+
+    async fn schema_by_guid(&self, guid: Uuid) -> Result<RegisteredSchema, RegistryError> {
+        let failure = match get_schema_by_guid(&guid.to_string(), &self.settings).await {
+            Ok(answer) => return self.payload_schema(answer, &format!("GUID {guid}")).await,
+            Err(error) => self.failure(error),
+        };
+        match (failure.code, failure.status) {
+            (40401..=40403, _) => Err(RegistryError::UnknownGuid { guid }),
+            // A 404 that is none of the registry's own: a wrong path, or a registry without this one.
+            (_, Some(404)) if self.ping().await.is_ok() => Err(RegistryError::NoGuids { guid }),
+            _ => Err(failure.about_subject(&format!("GUID {guid}"))),
         }
-        let mut schema = self.complete(answer).await?;
-        // A schema can have many subjects; the version the registry names here is of any one of them.
-        schema.version = None;
-        Ok(schema)
     }
 
     async fn registration(&self, subject: &str, schema: &str) -> Result<Registration, RegistryError> {

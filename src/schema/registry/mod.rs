@@ -9,12 +9,41 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use super::contract::SchemaError;
 
 #[cfg(feature = "registry")]
 pub use self::confluent::{ConfluentRegistry, RegistryAuthorization, RegistryOptions, RegistryOptionsError};
 pub use self::local::LocalRegistry;
+
+/// What names a schema in a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SchemaId {
+    /// The number a registry gave it: what we write.
+    Number(u32),
+    /// Confluent's GUID, which some producers put into a header.
+    Guid(Uuid),
+}
+
+impl SchemaId {
+    /// The number, where it is one.
+    pub fn number(self) -> Option<u32> {
+        match self {
+            Self::Number(number) => Some(number),
+            Self::Guid(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for SchemaId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(formatter),
+            Self::Guid(guid) => guid.fmt(formatter),
+        }
+    }
+}
 
 /// Where schemas get their ids. [`Codec`](super::Codec) asks it once about each schema, and keeps the answer.
 #[async_trait]
@@ -24,6 +53,15 @@ pub trait SchemaRegistry: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`RegistryError::UnknownId`] only where a working registry says so; anything that may pass is another error.
     async fn schema(&self, id: u32) -> Result<RegisteredSchema, RegistryError>;
+
+    /// The schema with this GUID, for payloads whose header names one. Only Confluent's registry has GUIDs, from version 8.0 on.
+    ///
+    /// # Errors
+    /// [`RegistryError::UnknownGuid`] where a working registry does not know it, and [`RegistryError::NoGuids`] where it knows
+    /// none; anything that may pass is another error. Unless said otherwise, a registry knows none.
+    async fn schema_by_guid(&self, guid: Uuid) -> Result<RegisteredSchema, RegistryError> {
+        Err(RegistryError::NoGuids { guid })
+    }
 
     /// The registration under which a schema is published: the one it has, else a new one where that is allowed.
     ///
@@ -69,7 +107,7 @@ pub trait SchemaRegistry: fmt::Debug + Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RegisteredSchema {
-    /// Its id.
+    /// Its id; 0 where it was asked for by GUID, and the registry does not say.
     pub id: u32,
     /// The schema, as JSON.
     pub schema: String,
@@ -141,6 +179,21 @@ pub enum RegistryError {
     UnknownId {
         /// The id.
         id: u32,
+    },
+    /// No schema has this GUID.
+    #[error("no schema has the GUID {guid}")]
+    UnknownGuid {
+        /// The GUID.
+        guid: Uuid,
+    },
+    /// The registry has no GUIDs.
+    #[error(
+        "the schema registry cannot look up the GUID {guid}: Confluent's can, from version 8.0 on; let the producer write the \
+         schema's id before the payload, as it does by default"
+    )]
+    NoGuids {
+        /// The GUID.
+        guid: Uuid,
     },
     /// There is no registry to ask, and nobody in this process has told of such a schema.
     #[error(

@@ -276,6 +276,12 @@ impl State {
         self.places.get(id).cloned().unwrap_or_default()
     }
 
+    /// Whether handlers of `member` run.
+    pub(super) fn runs(&self, member: u64) -> bool {
+        let running = |attempt: &HandlerAttempt| attempt.outcome == AttemptOutcome::Running && attempt.member == member;
+        self.attempts.iter().any(running)
+    }
+
     /// What all groups together are at, by the clock's monotonic time.
     pub(super) fn motion(&self, now: Duration, paused: bool) -> Motion {
         let groups = self.groups.values().map(|group| group.motion(now, paused));

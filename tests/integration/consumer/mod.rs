@@ -1,6 +1,7 @@
 //! Consumers with annotated dispatchers, on real brokers.
 
 mod batches;
+mod control;
 mod failures;
 mod headers;
 #[cfg(feature = "http")]

@@ -23,7 +23,7 @@ const PLAYERS: i64 = 20;
 const FAILING: i64 = 0;
 /// A score of each player, this often.
 const PACE: Duration = Duration::from_millis(20);
-/// What the machine may add by itself: it runs other tests meanwhile.
+/// What a machine may add by itself that does nothing else meanwhile.
 const USUAL: Duration = Duration::from_millis(500);
 
 /// How long events waited, from before they were published until they were handled, in microseconds.
@@ -91,7 +91,7 @@ fn p99(waits: &Histogram<u64>) -> Duration {
     Duration::from_micros(waits.value_at_quantile(0.99))
 }
 
-async fn one_key_fails_for(time: Duration) -> String {
+async fn one_key_fails_for(time: Duration, usual: Duration) -> String {
     // One partition: all keys share it.
     let scene = Scene::new(1).await;
     let publisher = scene.publisher().await;
@@ -123,7 +123,7 @@ async fn one_key_fails_for(time: Duration) -> String {
     let told =
         format!("p99 of the other keys: {without:?} before, {with:?} while one key failed; of that key: {held:?}");
     assert!(handled > 0, "nothing of the other keys was handled: {told}");
-    assert!(with < without * 3 + USUAL, "{told}");
+    assert!(with < without * 3 + usual, "{told}");
     // So that the measure is one: what does wait for the failing event shows as long.
     assert!(held > time.mul_f64(0.5), "{told}");
     assert_eq!(watch.ledger.audit(&posted(PLAYERS, last)), Audit::default());
@@ -132,11 +132,13 @@ async fn one_key_fails_for(time: Duration) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_fails_delays_no_other_key_by_more_than_the_usual_noise() {
-    tell(&one_key_fails_for(Duration::from_secs(5)).await);
+    // Other tests run meanwhile, on a machine that may be slow: far below what one would wait that does wait for the failing key.
+    let time = Duration::from_secs(6);
+    tell(&one_key_fails_for(time, time / 3).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "long: make soak runs it"]
 async fn a_key_that_fails_for_a_minute_delays_no_other_key_by_more_than_the_usual_noise() {
-    tell(&one_key_fails_for(Duration::from_secs(60)).await);
+    tell(&one_key_fails_for(Duration::from_secs(60), USUAL).await);
 }

@@ -67,7 +67,7 @@ impl Gate {
     }
 }
 
-fn name(event: &ScorePosted) -> String {
+pub(super) fn name(event: &ScorePosted) -> String {
     format!("{}-{}", event.player, event.serial)
 }
 
@@ -91,26 +91,26 @@ impl Plain {
     }
 }
 
-async fn store() -> Store {
+pub(super) async fn store() -> Store {
     let store = Store::new().await;
     sqlx::query(TABLE).execute(store.database.mysql_pool().unwrap()).await.unwrap();
     store
 }
 
 /// How often each event took effect at `dispatcher`.
-async fn effects(store: &Store, dispatcher: &str) -> BTreeMap<String, i64> {
+pub(super) async fn effects(store: &Store, dispatcher: &str) -> BTreeMap<String, i64> {
     let count = "SELECT event, COUNT(*) FROM effect WHERE dispatcher = ? GROUP BY event";
     let rows = sqlx::query(count).bind(dispatcher).fetch_all(store.database.mysql_pool().unwrap()).await.unwrap();
     rows.iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
 /// Each of `events` took effect `times` times.
-fn each(events: &[&str], times: i64) -> BTreeMap<String, i64> {
+pub(super) fn each(events: &[&str], times: i64) -> BTreeMap<String, i64> {
     events.iter().map(|event| ((*event).to_owned(), times)).collect()
 }
 
 /// Write an event with a place in its stream, as a relay would.
-async fn post(scene: &Scene, event: &ScorePosted, event_id: &str) -> (i32, i64) {
+pub(super) async fn post(scene: &Scene, event: &ScorePosted, event_id: &str) -> (i32, i64) {
     post_with(&codec(), scene, event, event_id).await
 }
 
@@ -134,7 +134,7 @@ async fn write(scene: &Scene, event: &ScorePosted, event_id: &str, payload: &[u8
 }
 
 /// Post the scores of all players, each player's in order; their names.
-async fn post_all(scene: &Scene, players: i64, serials: RangeInclusive<i64>) -> Vec<String> {
+pub(super) async fn post_all(scene: &Scene, players: i64, serials: RangeInclusive<i64>) -> Vec<String> {
     let codec = &codec();
     let players = (0..players).map(|player| {
         let serials = serials.clone();
@@ -329,7 +329,8 @@ async fn ten_outages_of_the_database_under_200_000_events_lose_nothing_and_do_no
 async fn outages(players: i64, serials: i64, outages: i64) {
     let (scene, store) = (Scene::new(4).await, store().await);
     let line = Line::to(address_of(&store.url())).await;
-    let options = DatabaseOptions::new(line.over(&store.url())).acquire_timeout(Duration::from_millis(300));
+    let options = DatabaseOptions::new(line.over(&store.url()));
+    let options = options.max_connections(32).acquire_timeout(Duration::from_secs(5));
     let database = Database::connect(options).await.unwrap();
     // A policy that would give up at once what counts as an attempt.
     let retry = RetryPolicy::default().max_attempts(1).max(Duration::from_millis(50));

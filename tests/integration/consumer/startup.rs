@@ -65,7 +65,7 @@ async fn no_broker_is_told_with_the_address_within_the_time_given() {
         ConsumerOptions::new("boards").kafka(KafkaOptions::new("127.0.0.1:1")).startup_timeout(Duration::from_secs(1));
     let text = refusal(options, "scores").await;
     assert!(text.contains("no Kafka broker at 127.0.0.1:1 answers"), "{text}");
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ pub(super) fn stranger(topic: &str, partitions: i32, isolation: &str) -> BaseCon
 fn read_to_the_end(consumer: &BaseConsumer, partitions: i32) -> Vec<Seen> {
     let (mut seen, mut ended, start) = (Vec::new(), 0, Instant::now());
     while ended < partitions {
-        assert!(start.elapsed() < Duration::from_secs(60), "{ended} of {partitions} partitions were read");
+        assert!(start.elapsed() < Duration::from_secs(180), "{ended} of {partitions} partitions were read");
         match consumer.poll(Duration::from_millis(100)) {
             None => {}
             Some(Err(KafkaError::PartitionEOF(_))) => ended += 1,

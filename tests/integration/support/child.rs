@@ -12,7 +12,8 @@ use crate::parts;
 const PART: &str = "TIDINGS_TEST_PART";
 /// What begins a child's lines that are meant for its parent: the test harness writes lines of its own.
 const MARK: &str = "@ ";
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Long enough for a loaded machine, and for the session of a member that died.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A child process. Killed when dropped.
 pub(crate) struct Child {

@@ -9,7 +9,7 @@ use crate::setting;
 use crate::support::scene::Scene;
 use crate::support::wait;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Each partition's committed offset, if it has one.
 pub(crate) async fn committed(scene: &Scene, group: &str) -> Vec<Option<i64>> {
@@ -42,7 +42,12 @@ pub(crate) async fn metadata(scene: &Scene, group: &str) -> String {
 
 /// Each partition's end: the offset of its next record.
 pub(crate) async fn ends(scene: &Scene) -> Vec<i64> {
-    let (topic, partitions) = (scene.topic(), scene.partitions());
+    ends_of(&scene.topic(), scene.partitions()).await
+}
+
+/// The same of any topic.
+pub(crate) async fn ends_of(topic: &str, partitions: i32) -> Vec<i64> {
+    let topic = topic.to_owned();
     blocking(move || {
         let client = client("nobody");
         (0..partitions).map(|partition| client.fetch_watermarks(&topic, partition, PATIENCE).unwrap().1).collect()

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::Engine;
 use super::{Holder, SEARCH_AFTER, SlotWatch};
 use crate::consumer::health::{ClientProblem, GroupHealth, PartitionHealth, StuckCompletion, UnfinishedEvent, label};
-use crate::consumer::key::{KeyState, Way, Work};
+use crate::consumer::key::{KeyState, Task, Way, Work};
 use crate::consumer::partition::Partition;
 use crate::transport::ConsumerTransport;
 
@@ -31,7 +31,7 @@ impl<T: ConsumerTransport> Engine<T> {
             live: true,
             ready: reasons.is_empty(),
             reasons,
-            in_flight: self.in_flight,
+            in_flight: self.places.in_use(),
             buffered_bytes: self.buffered_bytes,
             waiting_keys: partitions.iter().map(|partition| partition.waiting_keys).sum(),
             retrying_keys: self.timers.len(),
@@ -80,6 +80,11 @@ impl<T: ConsumerTransport> Engine<T> {
             if !current {
                 // Its partition is somebody else's: what comes of it counts no more.
                 self.observed.runs.end(index);
+                continue;
+            }
+            if run.recall.as_ref().is_some_and(|recall| !recall.has_begun()) {
+                // It waits for a place.
+                run.since = self.now;
                 continue;
             }
             let running_for = self.now.saturating_sub(run.since);
@@ -213,6 +218,11 @@ impl<T: ConsumerTransport> Engine<T> {
             None => String::new(),
         };
         match &queue.state {
+            KeyState::Running { work, task: Task::Chain(recall), .. }
+                if work.record().offset == holder.offset && !recall.has_begun() =>
+            {
+                format!("waits for a place{of_key}")
+            }
             KeyState::Running { work, run, .. } if work.record().offset == holder.offset => {
                 let run = self.observed.runs.runs.get(*run).and_then(Option::as_ref);
                 let since = run.map_or(self.now, |run| run.since);

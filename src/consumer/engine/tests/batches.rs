@@ -132,43 +132,6 @@ async fn what_fails_behind_a_dead_letter_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_fails_every_event_of_the_batch() {
-    let calls = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&calls);
-    let rig = Rig::start_batches(options(), Policy::INHERIT, BatchPolicy::new(3, WAIT), move |deliveries| {
-        let call = counted.fetch_add(1, Ordering::Relaxed);
-        // Before the handler's future is there, and in it.
-        assert!(call != 0, "at once");
-        async move {
-            tokio::task::yield_now().await;
-            assert!(call != 1, "later");
-            all_done(&deliveries)
-        }
-    });
-    for key in ["a", "b", "c"] {
-        rig.publish(0, key);
-    }
-    rig.until("all is done", |rig| rig.broker.committed(TOPIC, 0) == Some(3)).await;
-    assert!(rig.stats().retried >= 4, "{:?}", rig.stats());
-    assert_eq!((rig.stats().handled, rig.stats().in_flight), (3, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_batch_that_takes_too_long_is_cancelled_and_tried_again() {
-    let policy = Policy::INHERIT.timeout(Duration::from_secs(2));
-    let rig = Rig::start_batches(options(), policy, BatchPolicy::new(2, WAIT), |deliveries| async move {
-        if deliveries.iter().any(|delivery| delivery.attempt() == 1) {
-            std::future::pending::<()>().await;
-        }
-        all_done(&deliveries)
-    });
-    rig.publish(0, "a");
-    rig.publish(0, "b");
-    rig.until("both are done", |rig| rig.broker.committed(TOPIC, 0) == Some(2)).await;
-    assert_eq!((rig.stats().retried, rig.stats().handled), (2, 2));
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_handler_that_forgets_an_outcome_has_not_handled_that_event() {
     let rig = Rig::start_batches(options(), Policy::INHERIT, BatchPolicy::new(2, WAIT), |deliveries| async move {
         all_done(&deliveries[..1])

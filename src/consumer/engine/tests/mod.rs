@@ -1,8 +1,10 @@
 //! The engine on the in-memory broker, in paused time.
 
+mod batch_blame;
 mod batch_limits;
 mod batch_order;
 mod batches;
+mod chains;
 mod control;
 mod failures;
 mod gates;

@@ -257,7 +257,7 @@ impl Rig {
             docs: "",
             policy,
             own: policy,
-            payload: PayloadInfo { event: EVENT, version: "1.0.0", schema: "" },
+            payload: PayloadInfo { event: EVENT, version: "1.0.0", schema: "", older: None },
             uses_transaction: true,
             batch,
         };

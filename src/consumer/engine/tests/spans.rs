@@ -14,6 +14,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::{Layer, Registry};
 
 use super::rig::{EVENT, Rig, TOPIC, options};
+use crate::dispatch::{BatchPolicy, Delivery, Policy};
 use crate::envelope::header;
 use crate::outcome::{HandlerError, Outcome};
 use crate::transport::Headers;
@@ -119,6 +120,37 @@ async fn the_way_of_an_event_is_seen_in_its_producers_trace() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_batch_has_one_span_of_its_own() {
+    let recorder = Recorder::default();
+    let subscriber = Registry::default().with(recorder.clone().with_filter(LevelFilter::from_level(Level::DEBUG)));
+    let _subscribed = subscribe(subscriber);
+    let policy = BatchPolicy::new(2, std::time::Duration::from_millis(50));
+    let rig = Rig::start_batches(options(), Policy::INHERIT, policy, |deliveries| async move {
+        assert!(!tracing::Span::current().is_disabled());
+        let again = || HandlerError::from("away").into();
+        let outcome = |delivery: &Delivery| if delivery.attempt() == 1 { again() } else { Outcome::Done };
+        deliveries.iter().map(outcome).collect()
+    });
+    publish_traced(&rig, "42");
+    publish_traced(&rig, "43");
+    rig.until("both are committed", |rig| rig.broker.committed(TOPIC, 1) == Some(2)).await;
+    let process = recorder.named("process");
+    let of = |name: &str| process[0].get(name).cloned().unwrap_or_default();
+    for (name, value) in [
+        ("otel.name", "process accounts"),
+        ("otel.kind", "consumer"),
+        ("messaging.batch.message_count", "2"),
+        ("messaging.consumer.group.name", "tests.Tests"),
+        ("tidings.handler", "Tests::handler"),
+        ("error.type", "retryable"),
+        ("otel.status_code", "ERROR"),
+    ] {
+        assert_eq!(of(name), value, "{name}");
+    }
+    assert_eq!(process.last().unwrap().get("error.type"), None, "{process:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_subscriber_that_wants_no_spans_has_none() {
     let recorder = Recorder::default();
     let subscriber = Registry::default().with(recorder.clone().with_filter(LevelFilter::INFO));
@@ -162,4 +194,29 @@ async fn opentelemetry_shows_the_attempt_in_the_producers_trace_linked_and_passe
     assert_eq!(process.links.iter().next().unwrap().span_context.span_id().to_string(), "00f067aa0ba902b7");
     // What the handler publishes is caused by the attempt.
     assert_eq!(*published.lock(), format!("00-{trace}-{}-01", process.span_context.span_id()));
+}
+
+#[cfg(feature = "opentelemetry")]
+#[tokio::test(start_paused = true)]
+async fn opentelemetry_links_a_batch_to_each_of_its_producers() {
+    use opentelemetry::trace::TracerProvider as _;
+    use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
+
+    let exporter = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("tests"));
+    let _subscribed = subscribe(Registry::default().with(layer));
+    let policy = BatchPolicy::new(2, std::time::Duration::from_millis(50));
+    let rig = Rig::start_batches(options(), Policy::INHERIT, policy, |deliveries| async move {
+        deliveries.iter().map(|_| Outcome::Done).collect()
+    });
+    publish_traced(&rig, "42");
+    publish_traced(&rig, "43");
+    rig.until("both are committed", |rig| rig.broker.committed(TOPIC, 1) == Some(2)).await;
+    provider.force_flush().unwrap();
+    let spans = exporter.get_finished_spans().unwrap();
+    let process = spans.iter().find(|span| span.name == "process accounts").unwrap_or_else(|| panic!("{spans:?}"));
+    let linked: Vec<_> = process.links.iter().map(|link| link.span_context.span_id().to_string()).collect();
+    assert_eq!(linked, ["00f067aa0ba902b7", "00f067aa0ba902b7"]);
+    assert_ne!(process.span_context.trace_id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
 }

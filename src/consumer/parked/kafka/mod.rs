@@ -152,23 +152,45 @@ impl KafkaParkedStore {
         try_join_all(written).await.map(drop).map_err(|error| ParkError::new(operation, error))
     }
 
-    async fn forget_all(&self, key: ParkedKeyId) -> Result<(), ParkError> {
-        let topic = self.topic(&key.group);
+    /// The offsets of a key's events; `None` when it is not parked.
+    async fn offsets(&self, operation: &'static str, key: &ParkedKeyId) -> Result<Option<Vec<i64>>, ParkError> {
         let of_key = key.clone();
-        let offsets = self.ask("remove", &key.group, |answer| Question::Offsets { key: of_key, answer }).await?;
-        // First the events: the request, which may be to discard them, is gone only with the last one.
+        self.ask(operation, &key.group, |answer| Question::Offsets { key: of_key, answer }).await
+    }
+
+    /// What is asked of a key.
+    async fn asked(&self, operation: &'static str, key: &ParkedKeyId) -> Result<Option<ParkRequest>, ParkError> {
+        let (group, partitions) = (Arc::clone(&key.group), vec![key.partition.clone()]);
+        let keys = self.ask(operation, &key.group, |answer| Question::Keys { group, partitions, answer }).await?;
+        Ok(keys.into_iter().find(|parked| parked.key == key.key).and_then(|parked| parked.request))
+    }
+
+    async fn forget_if_empty(&self, key: ParkedKeyId) -> Result<(), ParkError> {
+        if self.offsets("remove", &key).await?.is_none_or(|offsets| !offsets.is_empty()) {
+            return Ok(());
+        }
+        let topic = self.topic(&key.group);
+        self.write("remove", vec![Subject::request(key).tombstone(&topic)]).await
+    }
+
+    async fn discard_all(&self, key: ParkedKeyId) -> Result<(), ParkError> {
+        let topic = self.topic(&key.group);
+        // In this order: what is parked by somebody else from here on is not discarded, whatever is asked for by then.
+        let offsets = self.offsets("remove", &key).await?;
+        if self.asked("remove", &key).await? != Some(ParkRequest::Discard) {
+            return Ok(());
+        }
+        // First the events: the request to discard them is gone only with the last one.
         let events = offsets.unwrap_or_default().into_iter().map(|offset| Subject::event(key.clone(), offset));
         self.write("remove", events.map(|event| event.tombstone(&topic)).collect()).await?;
         self.write("remove", vec![Subject::request(key).tombstone(&topic)]).await
     }
 
     async fn ask_for(&self, key: ParkedKeyId, request: Option<ParkRequest>) -> Result<bool, ParkError> {
-        let topic = self.topic(&key.group);
-        let of_key = key.clone();
-        let found = self.ask("ask about", &key.group, |answer| Question::Offsets { key: of_key, answer }).await?;
-        if found.is_none() {
+        if self.offsets("ask about", &key).await?.is_none() {
             return Ok(false);
         }
+        let topic = self.topic(&key.group);
         let record = match request {
             Some(request) => stored::write_request(&topic, key, request),
             None => Subject::request(key).tombstone(&topic),
@@ -221,7 +243,29 @@ impl ParkedStore for KafkaParkedStore {
 
     fn forget(&self, key: ParkedKeyId) -> BoxFuture<'static, Result<(), ParkError>> {
         let store = self.clone();
-        async move { store.forget_all(key).await }.boxed()
+        async move { store.forget_if_empty(key).await }.boxed()
+    }
+
+    fn discard(&self, key: ParkedKeyId) -> BoxFuture<'static, Result<(), ParkError>> {
+        let store = self.clone();
+        async move { store.discard_all(key).await }.boxed()
+    }
+
+    fn answer(
+        &self,
+        key: ParkedKeyId,
+        asked: ParkRequest,
+        then: Option<ParkRequest>,
+    ) -> BoxFuture<'static, Result<bool, ParkError>> {
+        let store = self.clone();
+        async move {
+            if store.asked("ask about", &key).await? == Some(asked) {
+                store.ask_for(key, then).await
+            } else {
+                Ok(false)
+            }
+        }
+        .boxed()
     }
 
     fn request(&self, key: ParkedKeyId, request: Option<ParkRequest>) -> BoxFuture<'static, Result<bool, ParkError>> {

@@ -1,6 +1,6 @@
 //! The items of an array, the entries of a map.
 
-use serde::de::value::StrDeserializer;
+use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
@@ -9,28 +9,28 @@ use crate::schema::plan::cursor::Cursor;
 use crate::schema::plan::{DatumError, NodeId, Plan};
 
 /// The items of an array, or the entries of a map.
-pub(super) struct Items<'p, 'c, 'd> {
-    plan: &'p Plan,
+pub(super) struct Items<'c, 'de> {
+    plan: &'de Plan,
     value: NodeId,
     weightless: bool,
-    cursor: &'c mut Cursor<'d>,
+    cursor: &'c mut Cursor<'de>,
     /// How many are left in this block; 0 only at the end.
     left: usize,
     read: usize,
 }
 
-impl<'p, 'c, 'd> Items<'p, 'c, 'd> {
+impl<'c, 'de> Items<'c, 'de> {
     pub(super) fn new(
-        plan: &'p Plan,
+        plan: &'de Plan,
         value: NodeId,
         weightless: bool,
-        cursor: &'c mut Cursor<'d>,
+        cursor: &'c mut Cursor<'de>,
     ) -> Result<Self, DatumError> {
         let left = cursor.block(weightless)?;
         Ok(Self { plan, value, weightless, cursor, left, read: 0 })
     }
 
-    fn value<'de, T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, DatumError> {
+    fn value<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, DatumError> {
         let value = DatumDeserializer::new(self.plan, self.value, self.cursor);
         let value = seed.deserialize(value).map_err(|error| error.within(&format!("[{}]", self.read)))?;
         self.read += 1;
@@ -42,7 +42,7 @@ impl<'p, 'c, 'd> Items<'p, 'c, 'd> {
     }
 }
 
-impl<'de> SeqAccess<'de> for Items<'_, '_, '_> {
+impl<'de> SeqAccess<'de> for Items<'_, 'de> {
     type Error = DatumError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DatumError> {
@@ -54,7 +54,7 @@ impl<'de> SeqAccess<'de> for Items<'_, '_, '_> {
     }
 }
 
-impl<'de> MapAccess<'de> for Items<'_, '_, '_> {
+impl<'de> MapAccess<'de> for Items<'_, 'de> {
     type Error = DatumError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DatumError> {
@@ -77,9 +77,9 @@ impl<'de> MapAccess<'de> for Items<'_, '_, '_> {
 }
 
 /// A tuple of one.
-pub(super) struct Single<'p, 'c, 'd>(pub(super) Option<DatumDeserializer<'p, 'c, 'd>>);
+pub(super) struct Single<'c, 'de>(pub(super) Option<DatumDeserializer<'c, 'de>>);
 
-impl<'de> SeqAccess<'de> for Single<'_, '_, '_> {
+impl<'de> SeqAccess<'de> for Single<'_, 'de> {
     type Error = DatumError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DatumError> {
@@ -90,11 +90,11 @@ impl<'de> SeqAccess<'de> for Single<'_, '_, '_> {
 /// A key of a map: text in Avro.
 struct Key<'k>(&'k str);
 
-impl<'de> Deserializer<'de> for Key<'_> {
+impl<'de> Deserializer<'de> for Key<'de> {
     type Error = DatumError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DatumError> {
-        visitor.visit_str(self.0)
+        visitor.visit_borrowed_str(self.0)
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, DatumError> {
@@ -107,7 +107,7 @@ impl<'de> Deserializer<'de> for Key<'_> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DatumError> {
-        visitor.visit_enum(StrDeserializer::<DatumError>::new(self.0))
+        visitor.visit_enum(BorrowedStrDeserializer::<DatumError>::new(self.0))
     }
 
     forward_to_deserialize_any! {

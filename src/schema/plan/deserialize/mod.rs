@@ -4,29 +4,29 @@ mod items;
 mod record_fields;
 mod variant;
 
-use serde::de::value::StrDeserializer;
-use serde::de::{Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::value::BorrowedStrDeserializer;
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
 use self::items::{Items, Single};
 use self::record_fields::RecordFields;
 use self::variant::Variant;
 use super::cursor::Cursor;
-use super::{DatumError, Node, NodeId, Number, Plan, Record, Symbol};
+use super::{DatumError, Node, NodeId, Number, Plan, Record, symbol};
 
 /// One value of a datum, about to be read.
-pub(super) struct DatumDeserializer<'p, 'c, 'd> {
-    plan: &'p Plan,
+pub(super) struct DatumDeserializer<'c, 'de> {
+    plan: &'de Plan,
     id: NodeId,
-    cursor: &'c mut Cursor<'d>,
+    cursor: &'c mut Cursor<'de>,
 }
 
-impl<'p, 'c, 'd> DatumDeserializer<'p, 'c, 'd> {
-    pub(super) fn new(plan: &'p Plan, id: NodeId, cursor: &'c mut Cursor<'d>) -> Self {
+impl<'c, 'de> DatumDeserializer<'c, 'de> {
+    pub(super) fn new(plan: &'de Plan, id: NodeId, cursor: &'c mut Cursor<'de>) -> Self {
         Self { plan, id, cursor }
     }
 
-    fn node(&self) -> &'p Node {
+    fn node(&self) -> &'de Node {
         self.plan.node(self.id)
     }
 
@@ -36,8 +36,8 @@ impl<'p, 'c, 'd> DatumDeserializer<'p, 'c, 'd> {
         Ok(Self { id, ..self })
     }
 
-    fn visit_record<'de, V: Visitor<'de>>(self, record: &'p Record, visitor: V) -> Result<V::Value, DatumError> {
-        self.cursor.enter()?;
+    fn visit_record<V: Visitor<'de>>(self, record: &'de Record, visitor: V) -> Result<V::Value, DatumError> {
+        self.cursor.enter(record.empty_values)?;
         let mut fields = RecordFields::new(self.plan, record, self.cursor);
         let value = visitor.visit_map(&mut fields)?;
         fields.finish()?;
@@ -45,12 +45,8 @@ impl<'p, 'c, 'd> DatumDeserializer<'p, 'c, 'd> {
         Ok(value)
     }
 
-    fn visit_record_in_order<'de, V: Visitor<'de>>(
-        self,
-        record: &'p Record,
-        visitor: V,
-    ) -> Result<V::Value, DatumError> {
-        self.cursor.enter()?;
+    fn visit_record_in_order<V: Visitor<'de>>(self, record: &'de Record, visitor: V) -> Result<V::Value, DatumError> {
+        self.cursor.enter(record.empty_values)?;
         let mut fields = RecordFields::new(self.plan, record, self.cursor);
         let value = visitor.visit_seq(&mut fields)?;
         fields.finish()?;
@@ -58,13 +54,8 @@ impl<'p, 'c, 'd> DatumDeserializer<'p, 'c, 'd> {
         Ok(value)
     }
 
-    fn visit_items<'de, V: Visitor<'de>>(
-        self,
-        items: NodeId,
-        weightless: bool,
-        visitor: V,
-    ) -> Result<V::Value, DatumError> {
-        self.cursor.enter()?;
+    fn visit_items<V: Visitor<'de>>(self, items: NodeId, weightless: bool, visitor: V) -> Result<V::Value, DatumError> {
+        self.cursor.enter(0)?;
         let mut items = Items::new(self.plan, items, weightless, self.cursor)?;
         let value = visitor.visit_seq(&mut items)?;
         while items.next_element::<serde::de::IgnoredAny>()?.is_some() {}
@@ -72,8 +63,8 @@ impl<'p, 'c, 'd> DatumDeserializer<'p, 'c, 'd> {
         Ok(value)
     }
 
-    fn visit_entries<'de, V: Visitor<'de>>(self, values: NodeId, visitor: V) -> Result<V::Value, DatumError> {
-        self.cursor.enter()?;
+    fn visit_entries<V: Visitor<'de>>(self, values: NodeId, visitor: V) -> Result<V::Value, DatumError> {
+        self.cursor.enter(0)?;
         let mut entries = Items::new(self.plan, values, false, self.cursor)?;
         let value = visitor.visit_map(&mut entries)?;
         while entries.next_entry::<serde::de::IgnoredAny, serde::de::IgnoredAny>()?.is_some() {}
@@ -82,7 +73,7 @@ impl<'p, 'c, 'd> DatumDeserializer<'p, 'c, 'd> {
     }
 }
 
-impl<'de> Deserializer<'de> for DatumDeserializer<'_, '_, '_> {
+impl<'de> Deserializer<'de> for DatumDeserializer<'_, 'de> {
     type Error = DatumError;
 
     // Every value is read as it was written, whatever the type hopes for: serde's own visitors then take a smaller
@@ -93,10 +84,10 @@ impl<'de> Deserializer<'de> for DatumDeserializer<'_, '_, '_> {
             Node::Null | Node::Unresolved => visitor.visit_unit(),
             Node::Boolean => visitor.visit_bool(self.cursor.boolean()?),
             Node::Number { written, read } => visit_number(*written, *read, self.cursor, visitor),
-            Node::Text => visitor.visit_str(self.cursor.text()?),
-            Node::Bytes => visitor.visit_bytes(self.cursor.bytes()?),
-            Node::Fixed(size) => visitor.visit_bytes(self.cursor.fixed(*size)?),
-            Node::Enum { symbols } => visitor.visit_str(symbol(symbols, self.cursor)?),
+            Node::Text => visitor.visit_borrowed_str(self.cursor.text()?),
+            Node::Bytes => visitor.visit_borrowed_bytes(self.cursor.bytes()?),
+            Node::Fixed(size) => visitor.visit_borrowed_bytes(self.cursor.fixed(*size)?),
+            Node::Enum { symbols } => visitor.visit_borrowed_str(symbol(symbols, self.cursor)?),
             Node::Array { items, weightless } => self.visit_items(*items, *weightless, visitor),
             Node::Map { values } => self.visit_entries(*values, visitor),
             Node::Union { .. } | Node::Branch { .. } => self.settle()?.deserialize_any(visitor),
@@ -167,8 +158,7 @@ impl<'de> Deserializer<'de> for DatumDeserializer<'_, '_, '_> {
     ) -> Result<V::Value, DatumError> {
         match self.node() {
             Node::Enum { symbols } => {
-                let symbol: StrDeserializer<'_, DatumError> = symbol(symbols, self.cursor)?.into_deserializer();
-                visitor.visit_enum(symbol)
+                visitor.visit_enum(BorrowedStrDeserializer::<DatumError>::new(symbol(symbols, self.cursor)?))
             }
             Node::Union { .. } | Node::Branch { .. } => {
                 let (index, id) = self.plan.branch(self.id, self.cursor)?;
@@ -214,14 +204,5 @@ fn visit_number<'de, V: Visitor<'de>>(
         (Number::Float, Number::Double) => visitor.visit_f64(cursor.float()?.into()),
         (Number::Float, _) => visitor.visit_f32(cursor.float()?),
         (Number::Double, _) => visitor.visit_f64(cursor.double()?),
-    }
-}
-
-fn symbol<'p>(symbols: &'p [Symbol], cursor: &mut Cursor<'_>) -> Result<&'p str, DatumError> {
-    match &symbols[cursor.index("symbol", symbols.len())?] {
-        Symbol::Known(symbol) => Ok(symbol),
-        Symbol::Unknown(symbol) => {
-            Err(DatumError::new(format!("the symbol {symbol} is unknown to the type, and its enum has no default")))
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! The fields of a record.
 
-use serde::de::value::StrDeserializer;
+use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess};
 
 use super::DatumDeserializer;
@@ -8,16 +8,16 @@ use crate::schema::plan::cursor::Cursor;
 use crate::schema::plan::{DatumError, Plan, Record};
 
 /// The fields of a record, as they were written; then those that were not.
-pub(super) struct RecordFields<'p, 'c, 'd> {
-    plan: &'p Plan,
-    record: &'p Record,
-    cursor: &'c mut Cursor<'d>,
+pub(super) struct RecordFields<'c, 'de> {
+    plan: &'de Plan,
+    record: &'de Record,
+    cursor: &'c mut Cursor<'de>,
     next: usize,
     default: usize,
 }
 
-impl<'p, 'c, 'd> RecordFields<'p, 'c, 'd> {
-    pub(super) fn new(plan: &'p Plan, record: &'p Record, cursor: &'c mut Cursor<'d>) -> Self {
+impl<'c, 'de> RecordFields<'c, 'de> {
+    pub(super) fn new(plan: &'de Plan, record: &'de Record, cursor: &'c mut Cursor<'de>) -> Self {
         Self { plan, record, cursor, next: 0, default: 0 }
     }
 
@@ -42,7 +42,7 @@ impl<'p, 'c, 'd> RecordFields<'p, 'c, 'd> {
     }
 
     #[inline]
-    fn value<'de, T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, DatumError> {
+    fn value<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, DatumError> {
         if let Some(field) = self.record.fields.get(self.next) {
             self.next += 1;
             let name = field.name.as_deref().unwrap_or_default();
@@ -59,7 +59,7 @@ impl<'p, 'c, 'd> RecordFields<'p, 'c, 'd> {
     }
 }
 
-impl<'de> MapAccess<'de> for RecordFields<'_, '_, '_> {
+impl<'de> MapAccess<'de> for RecordFields<'_, 'de> {
     type Error = DatumError;
 
     #[inline]
@@ -67,7 +67,7 @@ impl<'de> MapAccess<'de> for RecordFields<'_, '_, '_> {
         self.skip_unknown()?;
         let field = self.record.fields.get(self.next).and_then(|field| field.name.as_deref());
         let name = field.or_else(|| self.record.defaults.get(self.default).map(|field| &*field.name));
-        name.map(|name| seed.deserialize(StrDeserializer::<DatumError>::new(name))).transpose()
+        name.map(|name| seed.deserialize(BorrowedStrDeserializer::<DatumError>::new(name))).transpose()
     }
 
     #[inline]
@@ -76,7 +76,7 @@ impl<'de> MapAccess<'de> for RecordFields<'_, '_, '_> {
     }
 }
 
-impl<'de> SeqAccess<'de> for RecordFields<'_, '_, '_> {
+impl<'de> SeqAccess<'de> for RecordFields<'_, 'de> {
     type Error = DatumError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DatumError> {

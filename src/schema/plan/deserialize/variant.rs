@@ -6,14 +6,14 @@ use super::DatumDeserializer;
 use crate::schema::plan::{DatumError, Node};
 
 /// A variant of a Rust enum whose schema is a union: the branch's position says which.
-pub(super) struct Variant<'p, 'c, 'd> {
+pub(super) struct Variant<'c, 'de> {
     pub(super) index: u32,
-    pub(super) value: DatumDeserializer<'p, 'c, 'd>,
+    pub(super) value: DatumDeserializer<'c, 'de>,
 }
 
-impl<'de, 'p, 'c, 'd> EnumAccess<'de> for Variant<'p, 'c, 'd> {
+impl<'c, 'de> EnumAccess<'de> for Variant<'c, 'de> {
     type Error = DatumError;
-    type Variant = DatumDeserializer<'p, 'c, 'd>;
+    type Variant = DatumDeserializer<'c, 'de>;
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self::Variant), DatumError> {
         let index: serde::de::value::U32Deserializer<DatumError> = self.index.into_deserializer();
@@ -21,7 +21,7 @@ impl<'de, 'p, 'c, 'd> EnumAccess<'de> for Variant<'p, 'c, 'd> {
     }
 }
 
-impl<'de> VariantAccess<'de> for DatumDeserializer<'_, '_, '_> {
+impl<'de> VariantAccess<'de> for DatumDeserializer<'_, 'de> {
     type Error = DatumError;
 
     fn unit_variant(self) -> Result<(), DatumError> {

@@ -57,9 +57,12 @@ fn items_without_bytes_are_bounded_too() {
     let plan = Plan::as_written(&contract).unwrap();
     assert_eq!(plan.read::<Value>(&[4, 0]).unwrap(), json!({"v": [{"n": null}, {"n": null}]}));
     let bomb = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0];
-    assert_eq!(plan.read::<Value>(&bomb).unwrap_err().to_string(), "field `v`: it has more than 65536 empty items");
+    assert_eq!(
+        plan.read::<Value>(&bomb).unwrap_err().to_string(),
+        "field `v`: it has more than 65536 values without a byte, besides one for each byte"
+    );
     let blocks = [vec![0xfe, 0xff, 0x03], vec![0xfe, 0xff, 0x03], vec![0xfe, 0xff, 0x03], vec![0]].concat();
-    assert!(plan.read_json(&blocks).unwrap_err().to_string().ends_with("65536 empty items"));
+    assert!(plan.read_json(&blocks).unwrap_err().to_string().ends_with("besides one for each byte"));
 }
 
 #[test]

@@ -124,6 +124,14 @@ proptest! {
     }
 
     #[test]
+    fn every_value_is_written_as_the_library_writes_it(value in an_everything()) {
+        let (contract, plan) = &*EVERYTHING;
+        let mut datum = Vec::new();
+        prop_assert_eq!(plan.write(&value, &mut datum), Ok(()));
+        prop_assert_eq!(datum, written(contract, &value));
+    }
+
+    #[test]
     fn every_value_survives_json_and_back(value in an_everything()) {
         let (contract, plan) = &*EVERYTHING;
         let json = plan.read_json(&written(contract, &value)).unwrap();

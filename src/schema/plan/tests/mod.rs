@@ -1,6 +1,8 @@
+mod borrowing;
 mod bounds;
 mod every_value;
 mod evolution;
+mod hostile_schemas;
 mod rust_types;
 
 use apache_avro::writer::datum::GenericDatumWriter;

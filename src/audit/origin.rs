@@ -1,0 +1,41 @@
+//! Where a topic's events come from: what is committed there, and what of it is still on its way.
+#![cfg_attr(
+    not(any(feature = "mysql", feature = "sqlite")),
+    allow(dead_code, reason = "without a database there is nothing to compare with")
+)]
+
+use futures_util::future::BoxFuture;
+
+use super::error::AuditError;
+
+/// A stream as its origin knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Claim {
+    pub(super) stream: String,
+    pub(super) epoch: u32,
+    /// The last sequence given out.
+    pub(super) sequence: u64,
+}
+
+/// An event that is committed and not published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unpublished {
+    pub(super) stream: String,
+    pub(super) epoch: u32,
+    pub(super) sequence: u64,
+    pub(super) is_parked: bool,
+}
+
+/// Where a topic's events come from: the outbox of a database. The event store is to be another one.
+///
+/// An event must leave the unpublished ones only after Kafka has acknowledged it: what is in neither place is lost.
+pub(super) trait Origin: Send + Sync {
+    /// At most `limit` streams in the order of their names, behind `after`.
+    fn claims<'a>(&'a self, after: Option<&'a str>, limit: usize) -> BoxFuture<'a, Result<Vec<Claim>, AuditError>>;
+
+    /// Hand every event that is committed and not published to `take`.
+    fn unpublished<'a>(
+        &'a self,
+        take: &'a mut (dyn FnMut(Unpublished) + Send),
+    ) -> BoxFuture<'a, Result<(), AuditError>>;
+}

@@ -1,0 +1,67 @@
+//! The outbox of a database as the origin of a topic's events.
+
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, TryStreamExt as _};
+
+use super::error::AuditError;
+use super::origin::{Claim, Origin, Unpublished};
+use crate::database::pool::Row;
+use crate::database::{Database, Error};
+
+/// The outbox of a database, as far as it is about one topic.
+pub(super) struct Outbox {
+    pub(super) database: Database,
+    pub(super) topic: String,
+}
+
+impl Origin for Outbox {
+    fn claims<'a>(&'a self, after: Option<&'a str>, limit: usize) -> BoxFuture<'a, Result<Vec<Claim>, AuditError>> {
+        async move {
+            let pool = &self.database.pool;
+            let behind = after.map_or_else(String::new, |name| format!(" AND stream > {}", pool.dialect().text(name)));
+            let rows = pool.query(format!(
+                "SELECT stream, epoch, sequence FROM tidings_stream WHERE mode = 'outbox'{behind} ORDER BY stream LIMIT {limit}"
+            ));
+            let claim = |row: &Row| {
+                let (epoch, sequence) = (row.integer(1)?, row.integer(2)?);
+                let epoch = u32::try_from(epoch).unwrap_or_default();
+                Ok(Claim { stream: row.text(0)?, epoch, sequence: u64::try_from(sequence).unwrap_or_default() })
+            };
+            let claims = rows.await.and_then(|rows| rows.iter().map(claim).collect());
+            claims.map_err(|error| failed("reading the streams", error))
+        }
+        .boxed()
+    }
+
+    fn unpublished<'a>(
+        &'a self,
+        take: &'a mut (dyn FnMut(Unpublished) + Send),
+    ) -> BoxFuture<'a, Result<(), AuditError>> {
+        async move {
+            let pool = &self.database.pool;
+            let topic = pool.dialect().text(&self.topic);
+            // The outbox first: what is parked meanwhile is then found in the second place.
+            for (table, is_parked) in [("tidings_outbox", false), ("tidings_outbox_parked", true)] {
+                let sql = format!("SELECT stream, epoch, sequence FROM {table} WHERE topic = {topic}");
+                let mut rows = pool.stream(sql);
+                while let Some(row) = rows.try_next().await.map_err(|error| failed("reading the outbox", error))? {
+                    let event = unpublished(&row, is_parked).map_err(|error| failed("reading the outbox", error))?;
+                    take(event);
+                }
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+fn unpublished(row: &Row, is_parked: bool) -> Result<Unpublished, sqlx::Error> {
+    let epoch = u32::try_from(row.integer(1)?).unwrap_or_default();
+    // Where it is no number nobody can say which event it is.
+    let sequence = row.text(2)?.parse().unwrap_or_default();
+    Ok(Unpublished { stream: row.text(0)?, epoch, sequence, is_parked })
+}
+
+fn failed(doing: &'static str, source: sqlx::Error) -> AuditError {
+    AuditError::Database(Error::sql(doing)(source))
+}

@@ -1,0 +1,69 @@
+//! Memory is bounded: what does not fit is read in a later pass.
+
+use super::*;
+
+/// Read so many streams of three events each, the last of every thousandth lost and its successor there, within `memory`.
+fn audit(streams: u32, memory: usize) -> (AuditReport, usize) {
+    let (mut report, mut range, mut most) = (AuditReport::default(), 0..SLOTS, 0);
+    loop {
+        let mut reader = Reader::from(0);
+        reader.streams = Streams::new(Names::new([7, 8]), range.clone());
+        for sequence in [1, 2, 3] {
+            for stream in (0..streams).filter(|stream| sequence != 2 || stream % 1_000 != 0) {
+                reader.read(&[Line::new(stream, sequence)]);
+                if stream % 1_024 == 0 {
+                    while reader.streams.bytes() > memory {
+                        reader.streams.narrow().unwrap();
+                    }
+                    most = most.max(reader.streams.bytes());
+                }
+            }
+        }
+        report.add(reader.report());
+        let end = reader.streams.range().end;
+        if end == SLOTS {
+            return (report, most);
+        }
+        range = end..(end + (end - reader.streams.range().start)).min(SLOTS);
+    }
+}
+
+#[test]
+fn several_passes_find_what_one_finds() {
+    let (whole, bytes) = audit(20_000, usize::MAX);
+    let (parts, bytes_of_parts) = audit(20_000, bytes / 5);
+    assert_eq!((whole.passes, whole.totals.streams, whole.totals.events), (1, 20_000, 59_980));
+    assert!(parts.passes >= 5 && bytes_of_parts <= bytes / 5, "{} passes, {bytes_of_parts} of {bytes}", parts.passes);
+    assert_eq!((parts.totals, counts(&parts)), (whole.totals, [20, 0, 0, 0]));
+}
+
+#[test]
+fn what_does_not_fit_at_all_is_an_error() {
+    let mut streams = Streams::new(Names::new([7, 8]), 3..5);
+    streams.narrow().unwrap();
+    assert_eq!(streams.range(), 3..4);
+    assert!(streams.narrow().is_err());
+}
+
+/// What this process has in memory, in bytes.
+#[cfg(target_os = "linux")]
+fn resident() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4_096
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "long: make soak runs it"]
+fn five_million_streams_take_no_more_memory_than_is_counted() {
+    let before = resident();
+    let mut reader = Reader::from(0);
+    for stream in 0..5_000_000 {
+        reader.read(&[Line::new(stream, 1)]);
+    }
+    let (counted, taken) = (reader.streams.bytes(), resident() - before);
+    let a_stream = counted / 5_000_000;
+    println!("{counted} bytes counted, {taken} taken, {a_stream} a stream");
+    assert!((33..=75).contains(&a_stream), "{a_stream}");
+    assert!(taken < counted + counted / 5, "{taken} taken of {counted} counted");
+}

@@ -1,0 +1,133 @@
+//! `tidings store serve`: the event store as a service.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::cli::database;
+use crate::cli::error::CliError;
+use crate::cli::printer::Printer;
+use crate::cli::settings::{DatabaseArguments, KafkaArguments, Settings};
+use crate::consumer::terminated;
+use crate::outbox::{KafkaProducers, Relay};
+use crate::store::{DatabaseStore, ServiceOptions, StoreOptions, StoreService, TlsFiles, Tokens};
+use crate::transport::kafka::{KafkaOptions, KafkaProducer, ProducerOptions, topics};
+
+/// A topic that need not be there: asking for it shows that the brokers answer.
+const ANY_TOPIC: &str = "tidings.store.check";
+
+/// Serve the event store over gRPC until it is told to end (SIGTERM or Ctrl-C).
+///
+/// Any number may run on one database: they share the work. Events go on to Kafka, each to the topic of its source, unless
+/// --no-forward says otherwise.
+///
+/// It listens on this machine only unless --listen says otherwise, and then asks for tokens: give them in a file, one a line, or
+/// in TIDINGS_STORE_TOKENS, separated by commas.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  tidings store serve --database mysql://store@db.example/store --brokers broker-1:9092
+  tidings store serve --listen 0.0.0.0:7433 --token-file tokens --tls-certificate store.pem --tls-key store.key")]
+pub(super) struct ServeArguments {
+    /// Where to listen.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7433", env = "TIDINGS_STORE_LISTEN")]
+    listen: SocketAddr,
+
+    /// A file with the tokens that callers may have, one a line.
+    #[arg(long, value_name = "FILE", env = "TIDINGS_STORE_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+
+    /// Let anybody in who reaches it: where the network itself lets only friends in.
+    #[arg(long, conflicts_with = "token_file")]
+    anonymous: bool,
+
+    /// The certificate, in PEM, with the chain behind it.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+
+    /// The certificate's key, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
+
+    /// Serve only callers whose certificates this authority has signed.
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_client_ca: Option<PathBuf>,
+
+    /// Keep events, and do not take them to Kafka. All replicas say the same.
+    #[arg(long)]
+    no_forward: bool,
+
+    /// How many transactions append at once.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    lanes: usize,
+
+    /// The most connections to the database.
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    connections: u32,
+
+    /// How long the brokers may take to answer at first, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    timeout: u64,
+
+    #[command(flatten)]
+    database: DatabaseArguments,
+
+    #[command(flatten)]
+    kafka: KafkaArguments,
+}
+
+pub(super) async fn run(arguments: ServeArguments, settings: &Settings, printer: &Printer) -> Result<(), CliError> {
+    let service = service_options(&arguments).await?;
+    let options = database::options(settings, &arguments.database, false)?.max_connections(arguments.connections);
+    let place = options.redacted_url();
+    let kafka = settings.kafka(&arguments.kafka)?;
+    if !arguments.no_forward {
+        check_brokers(&kafka, Duration::from_secs(arguments.timeout.max(1))).await?;
+    }
+    let database = database::connect(options).await?;
+    let forward = !arguments.no_forward;
+    let options = StoreOptions::default().forward(forward).lanes(arguments.lanes);
+    let store = DatabaseStore::open(&database, options).await?;
+    let service = StoreService::bind(store, service).await?;
+    let address = service.address().map_err(|error| CliError::failed(&error))?;
+    let relay = forward.then(|| Relay::new(&database, KafkaProducers::new(kafka.clone())).spawn());
+    let onward = if forward { format!(", and forwards to {}", kafka.brokers()) } else { String::new() };
+    printer.note(&format!("the event store in {place} listens at {address}{onward}"));
+    let served = service.run(terminated()).await;
+    if let Some(relay) = relay {
+        let summary = relay.shutdown().await.map_err(|error| CliError::failed(&error))?;
+        printer.note(&format!("forwarded {}, parked {}", summary.published, summary.parked));
+    }
+    database.close().await;
+    served.map_err(CliError::from)
+}
+
+async fn service_options(arguments: &ServeArguments) -> Result<ServiceOptions, CliError> {
+    let mut options = ServiceOptions::new(arguments.listen).anonymous(arguments.anonymous);
+    let named = std::env::var("TIDINGS_STORE_TOKENS").unwrap_or_default();
+    if let Some(path) = &arguments.token_file {
+        options = options.tokens(Tokens::read(path).await?);
+    } else if !named.is_empty() {
+        options = options.tokens(Tokens::parse(&named.replace(',', "\n"))?);
+    }
+    if let (Some(certificate), Some(key)) = (&arguments.tls_certificate, &arguments.tls_key) {
+        let files = TlsFiles::new(certificate, key);
+        options = options.tls(match &arguments.tls_client_ca {
+            Some(authority) => files.client_ca(authority),
+            None => files,
+        });
+    }
+    Ok(options)
+}
+
+/// A wrong address or password is an error now, not an outage to be waited out.
+async fn check_brokers(kafka: &KafkaOptions, timeout: Duration) -> Result<(), CliError> {
+    // Refuses properties that would break the relay's promise.
+    drop(KafkaProducer::new(kafka, &ProducerOptions::relay())?);
+    match topics::show(kafka, &[ANY_TOPIC.to_owned()], timeout).await {
+        Err(error @ crate::transport::kafka::TopicError::Kafka(_)) => Err(error.into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,88 @@
+//! Putting parked events back, in order, or letting go of one.
+
+use super::{ParkedEvent, SHARED_COLUMNS, parked};
+use crate::database::sql::push_list;
+use crate::database::{Database, Error};
+
+/// The most events put back in one transaction.
+const AT_ONCE: u32 = 500;
+
+/// What became of a stream's parked events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Released {
+    /// How many are back in the outbox.
+    pub events: u64,
+    /// The event that was let go of.
+    pub skipped: Option<ParkedEvent>,
+}
+
+/// Put all parked events of `stream` back into the outbox of `database`: its relay publishes them in the order of their sequences,
+/// before what came since. One that Kafka refuses again is parked again, and those behind it with it.
+///
+/// # Errors
+/// [`Error::Sql`]. What was put back until then stays so, and is the beginning of what was parked.
+pub async fn retry_parked(database: &Database, stream: &str) -> Result<Released, Error> {
+    let mut events = 0;
+    loop {
+        let put_back = put_back(database, stream).await?;
+        events += put_back;
+        if put_back == 0 {
+            return Ok(Released { events, skipped: None });
+        }
+    }
+}
+
+/// Let go of the first parked event of `stream` for good, and put the others back. Consumers see a gap in the stream's sequence.
+///
+/// # Errors
+/// [`Error::Sql`]; as for [`retry_parked`].
+pub async fn skip_parked(database: &Database, stream: &str) -> Result<Released, Error> {
+    let Some(first) = parked(database, Some(stream), 1).await?.pop() else {
+        return Ok(Released { events: 0, skipped: None });
+    };
+    let id = database.pool.dialect().text(&first.event_id);
+    let skip = database.pool.execute(format!("DELETE FROM tidings_outbox_parked WHERE event_id = {id}")).await;
+    let skipped = skip.map_err(Error::sql("skipping a parked event"))? > 0;
+    let released = retry_parked(database, stream).await?;
+    Ok(Released { skipped: skipped.then_some(first), ..released })
+}
+
+/// Put back the first few; how many those are.
+async fn put_back(database: &Database, stream: &str) -> Result<u64, Error> {
+    let pool = &database.pool;
+    let dialect = pool.dialect();
+    let name = dialect.text(stream);
+    let moved = async {
+        let first = format!(
+            "SELECT event_id, bucket FROM tidings_outbox_parked WHERE stream = {name} ORDER BY epoch, sequence LIMIT {AT_ONCE}"
+        );
+        let (mut ids, mut buckets) = (Vec::new(), Vec::new());
+        for row in pool.query(first).await? {
+            ids.push(dialect.text(&row.text(0)?));
+            buckets.push(u8::try_from(row.integer(1)?).unwrap_or_default());
+        }
+        if ids.is_empty() {
+            return Ok((0, buckets));
+        }
+        let (mut events, mut leases) = (String::new(), String::new());
+        push_list(&mut events, &ids);
+        buckets.sort_unstable();
+        buckets.dedup();
+        push_list(&mut leases, &buckets);
+        // The gate, too: these rows get their ids now.
+        let statements = dialect.gate().map(|gate| format!("SELECT slot {gate}")).into_iter().chain([
+            format!("UPDATE tidings_outbox_lease SET owner = owner WHERE bucket IN ({leases})"),
+            format!(
+                "INSERT INTO tidings_outbox ({SHARED_COLUMNS}) SELECT {SHARED_COLUMNS} FROM tidings_outbox_parked \
+                 WHERE event_id IN ({events}) ORDER BY epoch, sequence"
+            ),
+            format!("DELETE FROM tidings_outbox_parked WHERE event_id IN ({events})"),
+        ]);
+        pool.run_transaction(statements.collect()).await?;
+        Ok((u64::try_from(ids.len()).unwrap_or_default(), buckets))
+    };
+    let (events, buckets) = moved.await.map_err(Error::sql("putting parked events back"))?;
+    database.wake.committed(buckets.into_iter());
+    Ok(events)
+}

@@ -1,0 +1,63 @@
+//! How the outbox is, as metrics.
+
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+
+use super::Running;
+use crate::outbox::status::{backlog, rows_a_bucket, unowned};
+use crate::outbox::wake::BucketSet;
+use crate::telemetry::names;
+
+/// The most rows counted for the backlog's size.
+const COUNTED_ROWS: u32 = 1_000_000;
+/// Of how many of the oldest rows it is counted which bucket they are in.
+const COUNTED_A_BUCKET: u32 = 100_000;
+
+/// How the outbox is.
+pub(super) struct Report {
+    rows: u64,
+    oldest: Duration,
+    unowned: u64,
+    a_bucket: Vec<(u8, u64)>,
+}
+
+impl Running {
+    pub(super) fn start_reporting(&mut self, now: Instant) {
+        if self.reporting.is_some() || now < self.report_at || self.stopping.is_some() {
+            return;
+        }
+        self.report_at = now + self.options.report_interval;
+        let database = self.database.clone();
+        self.reporting = Some(
+            async move {
+                let (rows, oldest) = backlog(&database, COUNTED_ROWS).await?;
+                let unowned = unowned(&database).await?;
+                let a_bucket = rows_a_bucket(&database, COUNTED_A_BUCKET).await?;
+                Ok(Report { rows, oldest, unowned, a_bucket })
+            }
+            .boxed(),
+        );
+    }
+
+    pub(super) fn reported(&mut self, result: Result<Report, sqlx::Error>) {
+        match result {
+            Ok(Report { rows, oldest, unowned, a_bucket }) => {
+                let number = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+                metrics::gauge!(names::OUTBOX_BACKLOG).set(number(rows));
+                metrics::gauge!(names::OUTBOX_OLDEST_AGE).set(oldest.as_secs_f64());
+                metrics::gauge!(names::OUTBOX_BUCKETS_UNOWNED).set(number(unowned));
+                let of_bucket = |bucket: u8, rows: u64| {
+                    metrics::gauge!(names::OUTBOX_BUCKET_ROWS, names::BUCKET => bucket.to_string()).set(number(rows));
+                };
+                let mine: Vec<_> = a_bucket.into_iter().filter(|(bucket, _)| self.owned.contains(*bucket)).collect();
+                let buckets: BucketSet = mine.iter().map(|(bucket, _)| *bucket).collect();
+                self.reported_buckets.without(buckets).iter().for_each(|bucket| of_bucket(bucket, 0));
+                mine.into_iter().for_each(|(bucket, rows)| of_bucket(bucket, rows));
+                self.reported_buckets = buckets;
+            }
+            Err(error) => tracing::debug!(%error, "the backlog could not be measured"),
+        }
+    }
+}

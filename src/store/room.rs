@@ -1,0 +1,75 @@
+//! How much may wait. A bound that refuses: who waited here would wait for ever longer.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+/// Room for so many events and bytes.
+#[derive(Debug)]
+pub(super) struct Room {
+    limit: Amount,
+    taken: Mutex<Amount>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Amount {
+    pub(super) events: usize,
+    pub(super) bytes: usize,
+}
+
+/// A place in the room, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Seat {
+    room: Arc<Room>,
+    amount: Amount,
+}
+
+impl Room {
+    pub(super) fn new(events: usize, bytes: usize) -> Arc<Self> {
+        Arc::new(Self { limit: Amount { events, bytes }, taken: Mutex::default() })
+    }
+
+    /// A place for `amount`, where there is one. An empty room takes a single request of any size.
+    pub(super) fn take(self: &Arc<Self>, amount: Amount) -> Option<Seat> {
+        let mut taken = self.taken.lock();
+        let events = taken.events.saturating_add(amount.events);
+        let bytes = taken.bytes.saturating_add(amount.bytes);
+        if taken.events > 0 && (events > self.limit.events || bytes > self.limit.bytes) {
+            return None;
+        }
+        *taken = Amount { events, bytes };
+        Some(Seat { room: Arc::clone(self), amount })
+    }
+
+    pub(super) fn taken(&self) -> usize {
+        self.taken.lock().events
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.room.taken.lock();
+        taken.events = taken.events.saturating_sub(self.amount.events);
+        taken.bytes = taken.bytes.saturating_sub(self.amount.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_room_refuses_and_a_seat_that_is_left_is_free() {
+        let room = Room::new(2, 100);
+        let amount = |events, bytes| Amount { events, bytes };
+        let first = room.take(amount(1, 10)).unwrap();
+        assert!(room.take(amount(1, 91)).is_none(), "too many bytes");
+        let second = room.take(amount(1, 10)).unwrap();
+        assert!(room.take(amount(1, 1)).is_none(), "too many events");
+        drop(first);
+        assert!(room.take(amount(1, 1)).is_some());
+        drop(second);
+        assert_eq!(room.taken(), 0);
+        assert!(room.take(amount(5, 1_000)).is_some(), "an empty room takes anything");
+    }
+}

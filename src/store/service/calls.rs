@@ -1,0 +1,139 @@
+//! The calls of the service, each a few lines about the store.
+
+use std::pin::Pin;
+
+use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt as _};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tonic::{Request, Response, Status};
+
+use super::deadline::deadline;
+use super::status::to_status;
+use crate::store::wire::{self, event_store_server};
+use crate::store::{Append, DatabaseStore, EventStore as _, NewEvent, StoreError, StreamQuery, Subscription};
+
+/// The store, as it is called from elsewhere.
+#[derive(Debug, Clone)]
+pub(super) struct Calls {
+    pub(super) store: DatabaseStore,
+    /// True when the service ends: streams end with it.
+    pub(super) stopping: watch::Receiver<bool>,
+}
+
+type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+impl Calls {
+    /// The stream, until the caller's deadline or the service's end.
+    fn replies<T, M>(&self, stream: BoxStream<'static, Result<T, StoreError>>, deadline: Option<Instant>) -> Replies<M>
+    where
+        T: Into<M> + 'static,
+        M: Send + 'static,
+    {
+        let mut stopping = self.stopping.clone();
+        let ended = async move {
+            let stopped = async {
+                if stopping.wait_for(|stopping| *stopping).await.is_ok() {
+                    Status::unavailable("this replica ends; go on with another one")
+                } else {
+                    std::future::pending().await
+                }
+            };
+            match deadline {
+                Some(deadline) => tokio::time::timeout_at(deadline, stopped)
+                    .await
+                    .unwrap_or_else(|_| to_status(&StoreError::Deadline)),
+                None => stopped.await,
+            }
+        };
+        let events = stream.map(|item| item.map(Into::into).map_err(|error| refuse(&error)));
+        // The last item says why it ended, where it did not end by itself.
+        let mut ended = Box::pin(ended);
+        let mut events = Some(Box::pin(events));
+        futures_util::stream::poll_fn(move |context| {
+            use std::task::Poll;
+            let Some(stream) = &mut events else { return Poll::Ready(None) };
+            if let Poll::Ready(status) = ended.as_mut().poll(context) {
+                events = None;
+                return Poll::Ready(Some(Err(status)));
+            }
+            let next = stream.poll_next_unpin(context);
+            if matches!(next, Poll::Ready(None | Some(Err(_)))) {
+                events = None;
+            }
+            next
+        })
+        .boxed()
+    }
+}
+
+fn refuse(error: &StoreError) -> Status {
+    if matches!(error, StoreError::Unavailable(_) | StoreError::Database(_)) {
+        tracing::warn!(error = error as &dyn std::error::Error, "a call to the store failed");
+    }
+    to_status(error)
+}
+
+#[tonic::async_trait]
+impl event_store_server::EventStore for Calls {
+    type ReadStreamStream = Replies<wire::StoredEvent>;
+    type SubscribeStream = Replies<wire::SubscribeReply>;
+
+    async fn append(&self, request: Request<wire::AppendRequest>) -> Result<Response<wire::AppendReply>, Status> {
+        let deadline = deadline(request.metadata());
+        let append = Append::try_from(request.into_inner()).map_err(|error| refuse(&error))?;
+        let result = match self.store.append_by(append, deadline).await {
+            Ok(appended) => Ok(appended),
+            Err(StoreError::Refused(refusal)) => Err(refusal),
+            Err(error) => return Err(refuse(&error)),
+        };
+        Ok(Response::new(result.into()))
+    }
+
+    async fn relay(&self, request: Request<wire::RelayRequest>) -> Result<Response<wire::RelayReply>, Status> {
+        let deadline = deadline(request.metadata());
+        let events = request.into_inner().events.into_iter().map(NewEvent::try_from).collect::<Result<Vec<_>, _>>();
+        let events = events.map_err(|error| refuse(&error))?;
+        let results = self.store.relay_by(events, deadline).await.map_err(|error| refuse(&error))?;
+        Ok(Response::new(wire::RelayReply { results: results.into_iter().map(Into::into).collect() }))
+    }
+
+    async fn await_stored(
+        &self,
+        request: Request<wire::AwaitStoredRequest>,
+    ) -> Result<Response<wire::AwaitStoredReply>, Status> {
+        let deadline = deadline(request.metadata());
+        let id = wire::id(&request.into_inner().id).map_err(|error| refuse(&error))?;
+        let mut stopping = self.stopping.clone();
+        let stored = async {
+            tokio::select! {
+                stored = self.store.stored(id) => stored,
+                _ = stopping.wait_for(|stopping| *stopping) => Err(StoreError::Closed),
+            }
+        };
+        let stored = match deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline, stored).await.unwrap_or(Err(StoreError::Deadline)),
+            None => stored.await,
+        };
+        stored.map_err(|error| refuse(&error))?;
+        Ok(Response::new(wire::AwaitStoredReply {}))
+    }
+
+    async fn read_stream(
+        &self,
+        request: Request<wire::ReadStreamRequest>,
+    ) -> Result<Response<Self::ReadStreamStream>, Status> {
+        let deadline = deadline(request.metadata());
+        let query = StreamQuery::try_from(request.into_inner()).map_err(|error| refuse(&error))?;
+        Ok(Response::new(self.replies(self.store.read(query), deadline)))
+    }
+
+    async fn subscribe(
+        &self,
+        request: Request<wire::SubscribeRequest>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let deadline = deadline(request.metadata());
+        let subscription = Subscription::try_from(request.into_inner()).map_err(|error| refuse(&error))?;
+        Ok(Response::new(self.replies(self.store.subscribe(subscription), deadline)))
+    }
+}

@@ -1,0 +1,81 @@
+//! Errors as gRPC knows them, both ways.
+
+use tonic::{Code, Status};
+
+use crate::store::StoreError;
+
+/// What a client is told. Causes stay in the log: they may name hosts and tables.
+pub(in crate::store) fn to_status(error: &StoreError) -> Status {
+    let text = error.to_string();
+    match error {
+        // The client says the rest in its own words.
+        StoreError::Invalid { reason } => Status::invalid_argument(reason),
+        StoreError::Overloaded => Status::resource_exhausted(text),
+        StoreError::Deadline => Status::deadline_exceeded(text),
+        StoreError::Unauthenticated { reason } => Status::unauthenticated(reason),
+        StoreError::Refused(_) => Status::failed_precondition(text),
+        StoreError::Unavailable(_)
+        | StoreError::Database(_)
+        | StoreError::NotMigrated(_)
+        | StoreError::Closed
+        | StoreError::Client { .. } => Status::unavailable(text),
+    }
+}
+
+/// What a client makes of an answer.
+pub(in crate::store) fn from_status(status: Status) -> StoreError {
+    match status.code() {
+        // Only the store itself says so: a relay gives events up for it.
+        Code::InvalidArgument => StoreError::Invalid { reason: status.message().to_owned() },
+        // What proxies and other services answer.
+        Code::Unimplemented => {
+            StoreError::Client { reason: format!("no event store answers there: {}", status.message()) }
+        }
+        Code::ResourceExhausted => StoreError::Overloaded,
+        Code::DeadlineExceeded => StoreError::Deadline,
+        // The client's own timer calls it cancelled.
+        Code::Cancelled if status.message() == "Timeout expired" => StoreError::Deadline,
+        Code::Unauthenticated | Code::PermissionDenied => {
+            StoreError::Unauthenticated { reason: status.message().to_owned() }
+        }
+        _ => StoreError::Unavailable(Box::new(status)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_sent_again_is_the_same_on_both_sides() {
+        for error in [
+            StoreError::Overloaded,
+            StoreError::Deadline,
+            StoreError::Unavailable("the database is away".into()),
+            StoreError::Invalid { reason: "no events".to_owned() },
+            StoreError::Unauthenticated { reason: "none".to_owned() },
+        ] {
+            assert_eq!(from_status(to_status(&error)).is_retryable(), error.is_retryable(), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_answer_of_a_stranger_makes_a_relay_give_events_up() {
+        for code in (0..=16).map(Code::from_i32).filter(|code| *code != Code::InvalidArgument) {
+            let error = from_status(Status::new(code, "a proxy's word"));
+            assert!(!matches!(error, StoreError::Invalid { .. } | StoreError::Refused(_)), "{code:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_once() {
+        let error = StoreError::Invalid { reason: "it names no stream".to_owned() };
+        assert_eq!(from_status(to_status(&error)).to_string(), error.to_string());
+    }
+
+    #[test]
+    fn a_client_is_not_told_what_the_database_says() {
+        let status = to_status(&StoreError::Unavailable("access denied for store@10.0.0.7".into()));
+        assert!(!format!("{status:?}").contains("10.0.0.7"), "{status:?}");
+    }
+}

@@ -1,0 +1,120 @@
+//! `tidings outbox`, on `SQLite`.
+
+use tidings::database::sqlx;
+use tidings::database::{Database, DatabaseOptions};
+
+use crate::command::{Finished, tidings};
+
+struct Desk {
+    url: String,
+    database: Database,
+    _folder: tempfile::TempDir,
+}
+
+impl Desk {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("outbox.db").display());
+        let database = Database::connect(DatabaseOptions::new(&url).migrate(true)).await.unwrap();
+        Self { url, database, _folder: folder }
+    }
+
+    async fn execute(&self, sql: String) {
+        let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(sql));
+        sql.execute(self.database.sqlite_pool().unwrap()).await.unwrap();
+    }
+
+    async fn count(&self, table: &str) -> i64 {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+        sqlx::query_scalar(sql).fetch_one(self.database.sqlite_pool().unwrap()).await.unwrap()
+    }
+
+    /// An event that Kafka refused, or that waits behind one.
+    async fn park(&self, stream: &str, sequence: u32, reason: &str) {
+        self.execute(format!(
+            "INSERT INTO tidings_outbox_parked (bucket, id, event_id, topic, stream, epoch, sequence, partition_key, source, \
+             event_type, schema_version, occurred_at, recorded_at, correlation_id, data_schema, traceparent, created_at, \
+             payload, reason) VALUES (7, {sequence}, '{stream}-{sequence}', 'accounts', '{stream}', 0, '{sequence:020}', '42', \
+             '/accounts', 'accounts.UserUpdated', '1.2.0', '2026-01-31T09:00:00Z', '2026-01-31T09:00:00Z', 'c', 'd', 'p', \
+             '2026-01-31 09:00:00', X'FF00', '{reason}')"
+        ))
+        .await;
+    }
+
+    fn run(&self, arguments: &[&str]) -> Finished {
+        tidings(["outbox"]).args(arguments.iter().copied()).env("TIDINGS_DATABASE", &self.url).run()
+    }
+}
+
+#[tokio::test]
+async fn parked_streams_are_listed_and_shown_with_the_reason() {
+    let desk = Desk::new().await;
+    assert!(desk.run(&["ls"]).succeeded().stderr.contains("no event is parked"));
+    desk.park("Account/42", 2, "too large\x1b[2J").await;
+    desk.park("Account/42", 3, "it waits").await;
+    desk.park("Account/7", 1, "too large").await;
+    let listed = desk.run(&["ls", "-o", "jsonl"]).succeeded().json_lines();
+    assert_eq!(listed.len(), 2);
+    assert_eq!(
+        (&listed[0]["stream"], &listed[0]["events"], &listed[0]["sequence"]),
+        (&"Account/42".into(), &2.into(), &2.into())
+    );
+    let table = desk.run(&["ls"]).succeeded().stdout;
+    assert!(table.contains("too large") && !table.contains('\x1b'), "{table}");
+
+    let shown = desk.run(&["show", "Account/42", "-o", "json"]).succeeded();
+    let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
+    assert_eq!(shown[1]["sequence"], 3);
+    assert_eq!(shown[0]["payload_base64"], "/wA=");
+    assert!(desk.run(&["show", "Account/42"]).succeeded().stdout.contains("it waits"));
+    desk.run(&["show", "Account/9"]).failed(1, &["Account/9", "tidings outbox ls"]);
+}
+
+#[tokio::test]
+async fn nothing_is_put_back_or_skipped_until_it_is_told_to() {
+    let desk = Desk::new().await;
+    for sequence in 2..=4 {
+        desk.park("Account/42", sequence, "too large").await;
+    }
+    desk.park("Account/7", 1, "too large").await;
+    desk.run(&["retry"]).failed(2, &["STREAM"]);
+    desk.run(&["retry", "Account/9"]).failed(1, &["Account/9"]);
+    let dry = desk.run(&["skip", "Account/42"]).succeeded();
+    assert!(dry.stderr.contains("would put back: 2 events of 1 stream, and 1 event forgotten"), "{}", dry.stderr);
+    assert!(desk.run(&["retry", "--all"]).succeeded().stderr.contains("4 events of 2 streams"));
+    assert_eq!((desk.count("tidings_outbox").await, desk.count("tidings_outbox_parked").await), (0, 4));
+
+    desk.run(&["skip", "Account/42", "--execute"]).succeeded();
+    assert_eq!((desk.count("tidings_outbox").await, desk.count("tidings_outbox_parked").await), (2, 1));
+    let done = desk.run(&["retry", "--all", "--execute", "-o", "json"]).succeeded();
+    let done: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!((&done["executed"], &done["events"]), (&true.into(), &1.into()));
+    assert_eq!((desk.count("tidings_outbox").await, desk.count("tidings_outbox_parked").await), (3, 0));
+
+    let status = desk.run(&["status", "-o", "json"]).succeeded();
+    assert!(status.stderr.contains("3 events wait, 0 are parked, 256 buckets have no owner"), "{}", status.stderr);
+    let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!((&status[0]["rows"], &status[0]["buckets"]), (&3.into(), &256.into()));
+    let buckets = desk.run(&["status", "--buckets", "-o", "jsonl"]).succeeded().json_lines();
+    assert_eq!((buckets.len(), &buckets[7]["rows"]), (256, &3.into()));
+}
+
+#[tokio::test]
+async fn a_new_epoch_is_given_to_those_streams_that_are_named_once_it_is_told_to() {
+    let desk = Desk::new().await;
+    for stream in ["Account/1", "Account/2", "Player/1"] {
+        desk.execute(format!("INSERT INTO tidings_stream VALUES ('{stream}', 'main', 'outbox', '1', 0, 9)")).await;
+    }
+    desk.run(&["new-epoch"]).failed(2, &["--all", "--stream", "--prefix"]);
+    assert!(desk.run(&["new-epoch", "--all"]).succeeded().stderr.contains("3 streams; nothing was changed"));
+    let epochs = async || -> Vec<(i64, i64)> {
+        let sql = "SELECT epoch, sequence FROM tidings_stream ORDER BY stream";
+        sqlx::query_as(sql).fetch_all(desk.database.sqlite_pool().unwrap()).await.unwrap()
+    };
+    assert_eq!(epochs().await, [(0, 9); 3]);
+    desk.run(&["new-epoch", "--prefix", "Account/", "--epoch", "5", "--execute"]).succeeded();
+    desk.run(&["new-epoch", "--stream", "Account/2", "--epoch", "5", "--execute"]).succeeded();
+    assert_eq!(epochs().await, [(5, 0), (6, 0), (0, 9)]);
+    desk.run(&["new-epoch", "--all", "--execute"]).succeeded();
+    assert!(epochs().await.iter().all(|(epoch, sequence)| *epoch > 1_700_000_000 && *sequence == 0));
+}

@@ -1,0 +1,3 @@
+tidings::events!("schemas/twice");
+
+fn main() {}

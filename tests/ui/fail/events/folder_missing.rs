@@ -1,0 +1,3 @@
+tidings::events!("schemas/nowhere");
+
+fn main() {}

@@ -1,0 +1,3 @@
+tidings::events!("schemas/unfit");
+
+fn main() {}
