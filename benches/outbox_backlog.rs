@@ -82,7 +82,7 @@ async fn work_off(cluster: &Cluster, records: u64, reader: bool) -> [f64; 3] {
         tenths
     });
     let tenths = tenths.await.expect("the topic's ends");
-    let processor = (processor_time() - before).as_secs_f64() * 1e6 / records as f64;
+    let processor = processor_time().saturating_sub(before).as_secs_f64() * 1e6 / records as f64;
     relay.shutdown().await.expect("a relay that gets on");
     drop(open);
     database.close().await;
@@ -90,9 +90,9 @@ async fn work_off(cluster: &Cluster, records: u64, reader: bool) -> [f64; 3] {
 
     let tenth = records as f64 / 10.0;
     // Making the producer and taking the leases is not in it.
-    let began = tenths[0].saturating_sub((tenths[9] - tenths[0]) / 9);
-    let rate = records as f64 / (tenths[9] - began).as_secs_f64();
-    let rates: Vec<_> = tenths.windows(2).map(|pair| tenth / (pair[1] - pair[0]).as_secs_f64()).collect();
+    let began = tenths[0].saturating_sub(tenths[9].saturating_sub(tenths[0]) / 9);
+    let rate = records as f64 / tenths[9].saturating_sub(began).as_secs_f64();
+    let rates: Vec<_> = tenths.windows(2).map(|pair| tenth / pair[1].saturating_sub(pair[0]).as_secs_f64()).collect();
     let shown: Vec<_> = rates.iter().map(|rate| format!("{rate:.0}")).collect();
     eprintln!("rows a second, from the second tenth on: {}; {processor:.1} µs of this process a row", shown.join(" "));
     [rate, rates[0], rates[8]]

@@ -87,7 +87,7 @@ async fn counted(url: &str, statements: Arc<AtomicU64>) -> String {
                     let packet = &buffer[..length];
                     if packet.get(HEADER_BYTES) == Some(&QUERY) {
                         // The relay's literals have none.
-                        let more = packet.iter().filter(|byte| **byte == b';').count();
+                        let more = packet.split(|byte| *byte == b';').count() - 1;
                         statements.fetch_add(1 + more as u64, Ordering::Relaxed);
                     }
                     if to_server.write_all(packet).await.is_err() {

@@ -60,8 +60,9 @@ async fn run() {
     for (name, writers) in [("store-append-1", 1), ("store-append-8", 8), ("store-append-64", 64)] {
         let (mut ours, mut reference) = (Vec::new(), Vec::new());
         for round in 0..=rounds {
-            let raw = rate(writers, time, |_| insert(pool.clone())).await;
-            let appended = rate(writers, time, |writer| append(client.clone(), writer)).await;
+            let (inserting, appending) = (pool.clone(), client.clone());
+            let raw = rate(writers, time, move |_| insert(inserting.clone())).await;
+            let appended = rate(writers, time, move |writer| append(appending.clone(), writer)).await;
             // The first round warms the server up.
             if round > 0 {
                 eprintln!("{name} {round}: ours {appended:.0}/s, reference {raw:.0}/s, ratio {:.3}", appended / raw);

@@ -222,12 +222,16 @@ pub const fn assert_older<Older: Event, Newer: Event>() {
     let message =
         ConstText::new().push("`upcast_from` is the event `").push(Older::NAME).push("` ").push(Older::VERSION);
     let message = message.push(", and this is `").push(Newer::NAME).push("` ").push(Newer::VERSION);
-    if !same_text(Older::NAME, Newer::NAME) {
-        panic!("{}", message.push(": it has to be a version of the same event").as_str());
-    }
-    if !is_lower(numbers(Older::VERSION), numbers(Newer::VERSION)) {
-        panic!("{}", message.push(": it has to be an older version").as_str());
-    }
+    assert!(
+        same_text(Older::NAME, Newer::NAME),
+        "{}",
+        message.push(": it has to be a version of the same event").as_str()
+    );
+    assert!(
+        is_lower(numbers(Older::VERSION), numbers(Newer::VERSION)),
+        "{}",
+        message.push(": it has to be an older version").as_str()
+    );
 }
 
 /// The three numbers of a version; what stands behind them is left out.
@@ -236,7 +240,7 @@ const fn numbers(version: &str) -> [u64; 3] {
     while index < text.len() && place < 3 {
         match text[index] {
             digit @ b'0'..=b'9' => {
-                numbers[place] = numbers[place].saturating_mul(10).saturating_add((digit - b'0') as u64)
+                numbers[place] = numbers[place].saturating_mul(10).saturating_add((digit - b'0') as u64);
             }
             b'.' => place += 1,
             _ => return numbers,

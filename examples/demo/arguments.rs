@@ -29,7 +29,7 @@ pub struct Arguments {
     #[arg(long, value_name = "URL", help_heading = "Real servers")]
     pub registry: Option<String>,
 
-    /// An event store that runs already, such as http://127.0.0.1:7433; its token in TIDINGS_STORE_TOKEN. Default: one in this
+    /// An event store that runs already, such as `http://127.0.0.1:7433`; its token in `TIDINGS_STORE_TOKEN`. Default: one in this
     /// process, on SQLite in a temporary file.
     #[arg(long, value_name = "URL", help_heading = "Real servers")]
     pub store: Option<String>,

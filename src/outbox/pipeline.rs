@@ -99,7 +99,7 @@ impl Pipeline {
     /// Take in a row that waits for an earlier one of its stream: it is to be parked behind it.
     pub(super) fn follow(&mut self, row: &OutboxRow) {
         self.know(row, 0, Stage::Settled);
-        self.to_park(row.id, row.stream.clone(), row.position, None);
+        self.park_later(row.id, row.stream.clone(), row.position, None);
     }
 
     /// Whether an earlier row of its stream was refused, by all that is known here.
@@ -182,18 +182,18 @@ impl Pipeline {
         self.settle(row);
         let Some(known) = self.known.get(&row) else { return };
         let (stream, behind) = (known.stream.clone(), known.position);
-        self.to_park(row, stream.clone(), behind, Some(reason));
+        self.park_later(row, stream.clone(), behind, Some(reason));
         let queued = std::mem::take(&mut self.queue);
         let (behind_it, others): (VecDeque<_>, VecDeque<_>) =
             queued.into_iter().partition(|row| row.stream == stream && row.position > behind);
         self.queue = others;
         for row in behind_it {
             self.settle(row.id);
-            self.to_park(row.id, row.stream, row.position, None);
+            self.park_later(row.id, row.stream, row.position, None);
         }
     }
 
-    fn to_park(&mut self, row: RowId, stream: Stream, position: Position, reason: Option<String>) {
+    fn park_later(&mut self, row: RowId, stream: Stream, position: Position, reason: Option<String>) {
         self.holding.entry(stream).or_default().to_park.insert(position);
         self.refused.push_back(Refused { row, reason });
     }

@@ -16,6 +16,7 @@
 mod bytes;
 mod decimal;
 #[cfg(all(test, feature = "macros"))]
+#[allow(clippy::unwrap_used, reason = "what these tests share may stop at the first surprise")]
 mod tests;
 mod time;
 

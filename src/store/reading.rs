@@ -107,6 +107,7 @@ impl Subscription {
 
 /// What a subscription gives out.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "most notices are events")]
 pub enum Notice {
     /// The next event.
     Event(StoredEvent),
@@ -132,6 +133,7 @@ struct Reading {
     query: StreamQuery,
     page: VecDeque<StoredEvent>,
     /// The first place that is too late, once that is known.
+    #[expect(clippy::option_option, reason = "not asked for yet, or there is none")]
     bound: Option<Option<Place>>,
     is_over: bool,
 }

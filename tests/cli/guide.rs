@@ -20,14 +20,11 @@ fn blocks(page: &str) -> Vec<Block> {
     let mut named = None;
     let mut lines = page.lines();
     while let Some(line) = lines.next() {
-        let kind = match line.strip_prefix("```") {
-            Some(kind) => kind,
-            None => {
-                if let Some(path) = line.strip_prefix('`').and_then(|rest| rest.strip_suffix("`:")) {
-                    named = Some(path.to_owned());
-                }
-                continue;
+        let Some(kind) = line.strip_prefix("```") else {
+            if let Some(path) = line.strip_prefix('`').and_then(|rest| rest.strip_suffix("`:")) {
+                named = Some(path.to_owned());
             }
+            continue;
         };
         let text: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
         match kind {

@@ -58,12 +58,9 @@ async fn a_field_that_is_marked_later_is_hidden_in_older_events_too() {
 
 #[tokio::test]
 async fn dead_letters_are_shown_masked() {
-    let (topic, letters) = (fresh_topic("masking-source", 1).await, fresh_topic("masking-letters", 1).await);
-    published(&topic, SCHEMA);
-    let lines = on_servers(["tail", &topic, "--unmask"]).args(TAIL).run().succeeded();
-    // The letter is the event's own record with the headers of a letter.
-    let raw = on_servers(["publish", &letters, "-o", "jsonl"]).input(lines.stdout).run().succeeded();
-    assert_eq!(raw.json_lines().len(), 1);
+    let letters = fresh_topic("masking-letters", 1).await;
+    // Any record of a dead-letter topic is a letter.
+    published(&letters, SCHEMA);
     let letter = |more: &[&str]| {
         let show = ["dead-letters", "show", "0:0", "--topic", &letters, "-o", "json"];
         on_servers(show).args(more.iter().copied()).run().succeeded()

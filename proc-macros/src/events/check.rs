@@ -43,7 +43,7 @@ pub(super) fn check(file: &SchemaFile, literal: &LitStr, diagnostics: &mut Diagn
     let version_help = "\"tidings.version\": \"1.0.0\" beside the record's name";
     match version.map(str::parse::<Version>) {
         None => {
-            report(format!("`{name}` states no version, which handlers choose events by"), &record.place, version_help)
+            report(format!("`{name}` states no version, which handlers choose events by"), &record.place, version_help);
         }
         Some(Err(error)) => report(format!("the version of `{name}` is none: {error}"), &record.place, version_help),
         Some(Ok(_)) => {}

@@ -62,7 +62,7 @@ pub(super) fn read(literal: &LitStr, diagnostics: &mut Diagnostics) -> Vec<Schem
                 files.push(SchemaFile { path: path.to_owned(), schema: Schema { label, record } });
             }
             (Ok(_), None) => {
-                diagnostics.error(literal, format!("the path of `{label}` is not UTF-8, so it cannot be included"))
+                diagnostics.error(literal, format!("the path of `{label}` is not UTF-8, so it cannot be included"));
             }
             (Err(message), _) => diagnostics.error(literal, message),
         }

@@ -52,7 +52,9 @@ impl Reader {
     }
 
     fn read(&mut self, lines: &[Line]) {
-        lines.iter().for_each(|line| self.read_after(0, *line));
+        for line in lines {
+            self.read_after(0, *line);
+        }
     }
 
     /// What is wrong within what was read.

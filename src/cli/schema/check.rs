@@ -92,9 +92,10 @@ pub(super) async fn run(arguments: &CheckArguments, settings: &Settings, printer
 
 async fn check(arguments: &CheckArguments, settings: &Settings, printer: &Printer) -> Result<(usize, usize), CliError> {
     let histories = arguments.selection.histories(settings)?;
-    let registry = match arguments.offline {
-        true => None,
-        false => registered::open(settings, &arguments.registry, |options| options.auto_register(false)).await?,
+    let registry = if arguments.offline {
+        None
+    } else {
+        registered::open(settings, &arguments.registry, |options| options.auto_register(false)).await?
     };
     let mut rows = Vec::with_capacity(histories.len());
     for history in &histories {

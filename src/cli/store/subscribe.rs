@@ -65,7 +65,7 @@ pub(super) async fn run(arguments: SubscribeArguments, settings: &Settings, prin
     while left != Some(0) {
         let notice = tokio::select! {
             notice = notices.try_next() => notice?,
-            _ = &mut stopped => None,
+            () = &mut stopped => None,
         };
         match notice {
             None => break,

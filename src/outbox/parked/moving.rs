@@ -1,5 +1,7 @@
 //! Moving rows out of the way, by the relay that owns their bucket.
 
+use std::fmt::Write as _;
+
 use super::SHARED_COLUMNS;
 use crate::database::open::OpenTransaction;
 use crate::database::sql::push_list;
@@ -56,16 +58,18 @@ impl OutboxTable {
                 }
             };
             let (reason, now) = (dialect.text(reason.as_deref().unwrap_or(WAITS)), dialect.now());
-            sql.push_str(&format!(
+            // Writing to a `String` cannot fail.
+            let _ = write!(
+                sql,
                 ";REPLACE INTO tidings_outbox_parked (id, {SHARED_COLUMNS}, reason, parked_at) \
                  SELECT id, {SHARED_COLUMNS}, {reason}, {now} FROM tidings_outbox WHERE {here} AND {mine}{behind};\
                  DELETE FROM tidings_outbox WHERE {here} AND {mine} AND \
                  EXISTS (SELECT 1 FROM tidings_outbox_parked p WHERE p.event_id = tidings_outbox.event_id)"
-            ));
-            places.push_str(&format!("{or}{here}"));
+            );
+            let _ = write!(places, "{or}{here}");
             or = " OR ";
         }
-        sql.push_str(&format!(";SELECT bucket, id FROM tidings_outbox WHERE {places}"));
+        let _ = write!(sql, ";SELECT bucket, id FROM tidings_outbox WHERE {places}");
 
         let mut open = OpenTransaction::begin(&self.pool).await?;
         let mut left = Vec::new();

@@ -54,6 +54,8 @@ const UNHEARD: Duration = Duration::from_mins(10);
 
 /// An operation under way, if one is.
 type Task<T> = Option<BoxFuture<'static, T>>;
+/// The rows that were to be parked, and those that were.
+type Parking = (Vec<RowId>, Result<Vec<RowId>, sqlx::Error>);
 
 pub(super) struct Running {
     database: Database,
@@ -110,7 +112,7 @@ pub(super) struct Running {
     /// When to try again what failed.
     delete_again_at: Instant,
     delete_backoff: Backoff,
-    parking: Task<(Vec<RowId>, Result<Vec<RowId>, sqlx::Error>)>,
+    parking: Task<Parking>,
     park_at: Instant,
 
     report_at: Instant,

@@ -140,9 +140,13 @@ impl Running {
 
     /// Take in what a read has shown that is new; where it was cut short, `last` is where.
     fn take(&mut self, fetch: &Fetch, rows: Vec<OutboxRow>, last: Option<RowId>) {
-        rows.iter().for_each(|row| self.settled.took(row.id));
+        for row in &rows {
+            self.settled.took(row.id);
+        }
         let (behind, free): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| self.pipeline.holds(row));
-        behind.iter().for_each(|row| self.pipeline.follow(row));
+        for row in &behind {
+            self.pipeline.follow(row);
+        }
         self.pipeline.read_anew();
         let admitted = self.order.admit(free);
 

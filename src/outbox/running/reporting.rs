@@ -54,7 +54,9 @@ impl Running {
                 let mine: Vec<_> = a_bucket.into_iter().filter(|(bucket, _)| self.owned.contains(*bucket)).collect();
                 let buckets: BucketSet = mine.iter().map(|(bucket, _)| *bucket).collect();
                 self.reported_buckets.without(buckets).iter().for_each(|bucket| of_bucket(bucket, 0));
-                mine.into_iter().for_each(|(bucket, rows)| of_bucket(bucket, rows));
+                for (bucket, rows) in mine {
+                    of_bucket(bucket, rows);
+                }
                 self.reported_buckets = buckets;
             }
             Err(error) => tracing::debug!(%error, "the backlog could not be measured"),

@@ -133,7 +133,9 @@ impl Running {
                 self.ask_pause =
                     if free.is_empty() { (self.ask_pause * 2).min(MAX_ASK_INTERVAL) } else { ASK_INTERVAL };
                 self.ask_at = Instant::now() + self.ask_pause;
-                free.into_iter().for_each(|gate| self.settled.found_free(gate));
+                for gate in free {
+                    self.settled.found_free(gate);
+                }
             }
             Err(error) => {
                 self.ask_at = Instant::now() + MAX_BACKOFF;

@@ -3,7 +3,7 @@
 //! Anybody can send anything to a port. A datagram of another length, or without the token that only readers of the lease table
 //! know, is dropped; one that is taken can do no more than make the relay look at buckets that it owns.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use super::bucket_set::{BucketSet, SET_BYTES};
@@ -60,7 +60,8 @@ impl WakeAddress {
     pub(crate) fn to_text(&self) -> String {
         let mut text = format!("{}/", self.place);
         for byte in self.token.0 {
-            text.push_str(&format!("{byte:02x}"));
+            // Writing to a `String` cannot fail.
+            let _ = write!(text, "{byte:02x}");
         }
         text
     }

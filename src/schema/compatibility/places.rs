@@ -96,7 +96,9 @@ fn define<'t>(raw: &'t RawValue, definitions: &mut BTreeMap<String, &'t RawValue
         return;
     }
     if let Some(branches) = branches(raw) {
-        branches.into_iter().for_each(|branch| define(branch, definitions, depth + 1));
+        for branch in branches {
+            define(branch, definitions, depth + 1);
+        }
         return;
     }
     let Some(object) = object(raw) else { return };
