@@ -3,6 +3,8 @@
 mod scenarios {
     #[cfg(feature = "macros")]
     pub(super) use crate::scenarios::derived;
+    #[cfg(feature = "store")]
+    pub(super) use crate::scenarios::event_store;
     pub(super) use crate::scenarios::{inbox, inbox_batches, relaying, shards, transactions};
     pub(super) use crate::{inbox_on_servers, on_servers};
 }

@@ -4,6 +4,7 @@ pub(crate) mod account;
 #[cfg(feature = "macros")]
 pub(crate) mod derived;
 #[cfg(feature = "store")]
+#[allow(dead_code, reason = "not every test program has event stores")]
 pub(crate) mod event_store;
 pub(crate) mod inbox;
 pub(crate) mod inbox_batches;
@@ -94,6 +95,7 @@ macro_rules! all_scenarios {
                 a_key_whose_events_are_not_published_stays_where_it_is,
                 a_key_that_is_moved_while_many_write_loses_and_reorders_nothing,
                 a_moved_keys_events_are_still_handled_once,
+                a_batch_is_on_one_shard_or_blames_none_of_its_events,
             }
             relaying {
                 records_are_those_of_the_direct_mode_with_a_sequence,

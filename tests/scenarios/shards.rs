@@ -4,15 +4,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tidings::Outcome;
 use tidings::database::shards::{KeyMove, MoveStep, Placement, Shards};
 use tidings::database::sqlx;
 use tidings::database::{Error, Inbox, Transaction};
 use tidings::outbox::RelayHandle;
 use tidings::publisher::DeliveryMode;
+use tidings::transport::Record;
+use tidings::{ErrorClass, Outcome};
 
 use super::account::{Account, AccountRenamed};
-use super::inbox::{handled_on, nth};
+use super::inbox::{assert_class, handled_on, is_done, nth};
+use super::inbox_batches::{deliver_batch_to, of_stream};
 use super::stage::Stage;
 
 /// Two shards: the key `7` lives on the first, all others on the second.
@@ -23,7 +25,7 @@ struct Pair {
 
 impl Pair {
     async fn of(stage: &Stage) -> Self {
-        Self { first: stage.another("first").await, second: stage.another("second").await }
+        Self { first: stage.another_shard("first").await, second: stage.another_shard("second").await }
     }
 
     fn placement() -> Placement {
@@ -305,5 +307,58 @@ pub(crate) async fn a_moved_keys_events_are_still_handled_once(stage: &Stage) {
     // What was passed over on the old shard is handled once on the new one.
     assert_eq!(handled(&shards, 3).await.as_deref(), Some("second"));
     assert_eq!(handled(&shards, 3).await, None);
+    pair.clear().await;
+}
+
+pub(crate) async fn a_batch_is_on_one_shard_or_blames_none_of_its_events(stage: &Stage) {
+    let pair = Pair::of(stage).await;
+    let (shards, stale) = (pair.shards().await, pair.shards().await);
+    let handled = async |shards: &Shards, records: &[Record]| {
+        let on = std::sync::Mutex::new(None);
+        let inbox = Inbox::on_shards(shards, "boards.Board");
+        let outcomes = deliver_batch_to(&inbox, records, async |tx, ids| {
+            *on.lock().unwrap() = Some(tx.database().shard().to_owned());
+            ids.iter().map(|_| Outcome::Done).collect()
+        });
+        (outcomes.await, on.into_inner().unwrap())
+    };
+    let of_eight = |sequence| {
+        let mut record = of_stream("8", sequence);
+        record.key = Some("8".into());
+        record
+    };
+
+    let (outcomes, shard) = handled(&shards, &[nth(1), nth(2)]).await;
+    assert!(outcomes.iter().all(is_done), "{outcomes:?}");
+    assert_eq!(shard.as_deref(), Some("first"));
+
+    // An error that is no `Unavailable` has the engine handle the events of a batch one by one.
+    let (outcomes, shard) = handled(&shards, &[nth(3), of_eight(1)]).await;
+    for outcome in &outcomes {
+        assert_class(outcome, ErrorClass::Retryable);
+        assert!(format!("{outcome:?}").contains("on several shards, 'first' and 'second'"), "{outcome:?}");
+    }
+    assert_eq!(shard, None, "the handler does not run");
+    for (record, expected) in [(nth(3), "first"), (of_eight(1), "second")] {
+        let (outcomes, shard) = handled(&shards, &[record]).await;
+        assert!(outcomes.iter().all(is_done), "{outcomes:?}");
+        assert_eq!(shard.as_deref(), Some(expected));
+    }
+
+    // A process that has not heard of a move finds out at its commit, and nobody is blamed for it.
+    shards.move_key("7", "second").await.unwrap().run().await.unwrap();
+    let batch = [nth(4), nth(5)];
+    let (outcomes, shard) = handled(&stale, &batch).await;
+    for outcome in &outcomes {
+        assert_class(outcome, ErrorClass::Unavailable);
+    }
+    assert_eq!(shard.as_deref(), Some("first"));
+    // With one of another key, which lives there as well.
+    let (outcomes, shard) = handled(&stale, &[nth(4), of_eight(2), nth(5)]).await;
+    assert!(outcomes.iter().all(is_done), "{outcomes:?}");
+    assert_eq!(shard.as_deref(), Some("second"));
+    let (outcomes, shard) = handled(&shards, &batch).await;
+    assert!(outcomes.iter().all(is_done), "{outcomes:?}");
+    assert_eq!(shard, None, "repeats run no handler");
     pair.clear().await;
 }

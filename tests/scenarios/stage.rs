@@ -50,7 +50,8 @@ impl Stage {
     }
 
     /// Another database of this kind, as the shard called `shard`.
-    pub(crate) async fn another(&self, shard: &str) -> Self {
+    #[allow(dead_code, reason = "not every test program has shards")]
+    pub(crate) async fn another_shard(&self, shard: &str) -> Self {
         match &self.place {
             #[cfg(feature = "sqlite")]
             Place::File(_) => {
@@ -63,6 +64,7 @@ impl Stage {
                 let name = format!("tidings_test_{}", uuid::Uuid::new_v4().simple());
                 on_server(url, &format!("CREATE DATABASE {name}")).await;
                 let options = DatabaseOptions::new(of_server(url, &name)).max_connections(16).shard(shard);
+                let options = options.connect_timeout(Duration::from_mins(1));
                 Self::set(options, Place::Server { url: url.clone(), name }).await
             }
         }
