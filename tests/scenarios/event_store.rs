@@ -87,7 +87,9 @@ async fn follow(store: &dyn EventStore, after: u64, count: usize) -> Vec<StoredE
         })
     });
     let events = events.take(count).collect();
-    tokio::time::timeout(Duration::from_secs(60), events).await.expect("the subscription does not go on")
+    tokio::time::timeout(Duration::from_secs(60), events)
+        .await
+        .unwrap_or_else(|_| panic!("the subscription does not go on"))
 }
 
 /// Positions without gaps or repeats, and each stream's events in order.
@@ -190,7 +192,7 @@ pub(crate) async fn an_id_is_for_one_event_for_ever(stage: &Stage) {
         assert_eq!((again.first, again.last, again.repeated), (first.first, first.last, true));
     }
     let mut traced = pair.clone();
-    traced[0].envelope.traceparent = "00-00000000000000000000000000000001-0000000000000001-00".to_owned();
+    "00-00000000000000000000000000000001-0000000000000001-00".clone_into(&mut traced[0].envelope.traceparent);
     assert!(
         store.append(Append::new(traced, ExpectedVersion::Any)).await.unwrap().repeated,
         "another trace, the same event"

@@ -4,7 +4,7 @@ pub(crate) mod account;
 #[cfg(feature = "macros")]
 pub(crate) mod derived;
 #[cfg(feature = "store")]
-#[allow(dead_code, reason = "not every test program has event stores")]
+#[allow(dead_code, reason = "run by the tests of the store and of the servers, not by all that share these")]
 pub(crate) mod event_store;
 pub(crate) mod inbox;
 pub(crate) mod inbox_batches;
