@@ -27,7 +27,8 @@ impl Statements {
             }
         }
         let found = key.iter().map(|column| format!("{column} = ?")).collect::<Vec<_>>().join(" AND ");
-        let set = columns.iter().map(|column| format!("{column} = ?, ")).collect::<String>();
+        let next = format!("{version} = {version} + 1");
+        let set = columns.iter().map(|column| format!("{column} = ?")).chain([next]).collect::<Vec<_>>().join(", ");
         columns.append(&mut key);
         columns.push(version.clone());
         let places = vec!["?"; columns.len()].join(", ");
@@ -38,7 +39,7 @@ impl Statements {
             load_for_update: format!("{load} FOR UPDATE"),
             load,
             insert: format!("INSERT INTO {table} ({columns}) VALUES ({places})"),
-            update: format!("UPDATE {table} SET {set}{version} = {version} + 1 WHERE {found} AND {version} = ?"),
+            update: format!("UPDATE {table} SET {set} WHERE {found} AND {version} = ?"),
             delete_version: format!("{delete} AND {version} = ?"),
             delete,
         }

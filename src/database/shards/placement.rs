@@ -12,11 +12,13 @@ use serde::Deserialize;
 #[derive(Clone)]
 pub struct Placement(Kind);
 
+type ShardOfKey = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 #[derive(Clone)]
 enum Kind {
     Hash,
     Lookup { table: Arc<BTreeMap<String, String>>, otherwise: Option<String> },
-    Function { name: String, function: Arc<dyn Fn(&str) -> Option<String> + Send + Sync> },
+    Function { name: String, function: Arc<ShardOfKey> },
 }
 
 impl Placement {

@@ -1,5 +1,7 @@
-//! What `#[derive(Entity)]` names of a database, without one: with one, the fixtures would take minutes to compile. What the derive
-//! does on real databases is tested with the scenarios, and the bounds on fields' types with the documentation.
+//! What `#[derive(Entity)]` names of a database, without one.
+//!
+//! With one, the fixtures would take minutes to compile. What the derive does on real databases is tested with the scenarios, and the
+//! bounds on fields' types with the documentation.
 
 use std::future::Future;
 

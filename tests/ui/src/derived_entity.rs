@@ -1,4 +1,5 @@
 //! What the code of `#[derive(Entity)]` calls, keeping what it is told.
+#![allow(clippy::unused_async, reason = "as in `tidings`, where they wait for a database")]
 
 use crate::database::sqlx::Error;
 use crate::database::{Connection, Entity, Saved, Versioned};
