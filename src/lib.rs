@@ -54,6 +54,7 @@
 //! | publish, straight to Kafka | [`publisher`] |
 //! | publish in a transaction | [`database`], [`outbox`] |
 //! | have effects once | [`database::inbox`] |
+//! | spread keys over several databases | [`database::shards`] |
 //! | count what was lost, repeated or reordered | `audit`, a feature |
 //! | know what is on the topic | [`envelope`] |
 //! | encode, decode, use a registry | [`schema`] |
@@ -164,6 +165,8 @@ mod pages {
     struct DecodePlans;
     #[doc = include_str!("../docs/limits.md")]
     struct Limits;
+    #[doc = include_str!("../docs/shards.md")]
+    struct ShardsPage;
     #[doc = include_str!("../docs/evolving-events.md")]
     struct EvolvingEvents;
 }

@@ -11,6 +11,9 @@ use crate::dispatch::{BatchPolicy, Delivery, OutcomesMissing, PayloadInfo, Polic
 use crate::event::Event;
 use crate::outcome::{ErrorClass, HandlerError, Outcome};
 
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+pub use crate::database::derived as entity;
+
 /// The versions a literal names; the macro has checked it, so what does not parse matches nothing rather than panics.
 pub fn versions(requirement: &str) -> Versions {
     let nothing = || VersionReq { comparators: ["<0.0.0-0"].iter().flat_map(|text| text.parse()).collect() };
@@ -58,6 +61,14 @@ pub async fn decode<E: Event>(delivery: &Delivery) -> Result<E, HandlerError> {
     crate::upcast::decode(delivery.codec(), delivery.record(), version.as_ref())
         .await
         .map_err(crate::schema::DecodeError::into_handler_error)
+}
+
+/// Note the key whose shard the handler's transaction is to be on.
+pub fn shard_by<K: crate::event::Key + ?Sized>(delivery: &Delivery, key: &K) {
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    delivery.share_value(std::sync::Arc::new(crate::database::inbox::ShardKey(key.to_key().into_owned())));
+    #[cfg(not(any(feature = "mysql", feature = "sqlite")))]
+    let _ = (delivery, key);
 }
 
 /// The payload type of a handler of batches.

@@ -1,17 +1,18 @@
 //! A player: the entity, and what may happen to it.
 
-use tidings::database::sqlx;
-use tidings::database::{Connection, Entity, Saved, Versioned};
+use tidings::database::Entity;
 
 use crate::events::{NicknameChanged, ScoreChanged, UserRegistered};
 
 /// A player, as the service `accounts` keeps it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Entity, Debug, Clone, PartialEq, Eq)]
+#[entity(table = "demo_player")]
 pub struct Player {
+    #[entity(key)]
     pub id: i64,
     pub nickname: String,
     pub score: i64,
-    /// How often it has changed; the version that two writers notice each other by.
+    /// How often it has changed, as its events tell.
     pub revision: i64,
 }
 
@@ -44,56 +45,8 @@ impl Player {
 }
 
 /// The table; this text is understood by MySQL and by SQLite.
-pub const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS demo_player (
-    id BIGINT NOT NULL PRIMARY KEY, nickname VARCHAR(64) NOT NULL, score BIGINT NOT NULL, revision BIGINT NOT NULL)";
-
-const SELECT: &str = "SELECT nickname, score, revision FROM demo_player WHERE id = ?";
-const INSERT: &str = "INSERT INTO demo_player (nickname, score, revision, id) VALUES (?, ?, ?, ?)";
-const UPDATE: &str = "UPDATE demo_player SET nickname = ?, score = ?, revision = ? WHERE id = ? AND revision = ?";
-
-/// How it is read and written. The demo runs on either database, so each statement is there twice; a service has one.
-impl Entity for Player {
-    type Key = i64;
-
-    fn key(&self) -> &i64 {
-        &self.id
-    }
-
-    async fn load(connection: Connection<'_>, id: &i64) -> Result<Option<Versioned<Self>>, sqlx::Error> {
-        let row: Option<(String, i64, i64)> = match connection {
-            Connection::MySql(mysql) => sqlx::query_as(SELECT).bind(id).fetch_optional(mysql).await?,
-            Connection::Sqlite(sqlite) => sqlx::query_as(SELECT).bind(id).fetch_optional(sqlite).await?,
-            other => return Err(unknown_kind(&other)),
-        };
-        Ok(row.map(|(nickname, score, revision)| Versioned {
-            entity: Self { id: *id, nickname, score, revision },
-            version: revision.unsigned_abs(),
-        }))
-    }
-
-    async fn save(&self, connection: Connection<'_>, expected: Option<u64>) -> Result<Saved, sqlx::Error> {
-        let Self { id, nickname, score, revision } = self;
-        let statement = if expected.is_some() { UPDATE } else { INSERT };
-        let rows = match connection {
-            Connection::MySql(mysql) => {
-                let query = sqlx::query(statement).bind(nickname).bind(score).bind(revision).bind(id);
-                let query = expected.into_iter().fold(query, |query, version| query.bind(version.cast_signed()));
-                query.execute(mysql).await?.rows_affected()
-            }
-            Connection::Sqlite(sqlite) => {
-                let query = sqlx::query(statement).bind(nickname).bind(score).bind(revision).bind(id);
-                let query = expected.into_iter().fold(query, |query, version| query.bind(version.cast_signed()));
-                query.execute(sqlite).await?.rows_affected()
-            }
-            other => return Err(unknown_kind(&other)),
-        };
-        Ok(Saved::if_one_row(rows))
-    }
-}
-
-fn unknown_kind(connection: &Connection<'_>) -> sqlx::Error {
-    sqlx::Error::Configuration(format!("the demo has no statements for {}", connection.kind()).into())
-}
+pub const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS demo_player (id BIGINT NOT NULL PRIMARY KEY, \
+    nickname VARCHAR(64) NOT NULL, score BIGINT NOT NULL, revision BIGINT NOT NULL, version BIGINT NOT NULL)";
 
 #[cfg(test)]
 mod tests {

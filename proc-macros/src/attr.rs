@@ -174,6 +174,16 @@ pub(crate) fn choice<T: Copy>(
     Err(syn::Error::new(literal.span(), format!("unknown {what} {text:?}; expected {known}")))
 }
 
+/// `key = field`.
+pub(crate) fn field(key: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<Ident> {
+    equals(key, input, example)?;
+    let wrong = |error: syn::Error| {
+        let message = format!("`{key}` takes a field of the payload, without quotes\nhelp: `{example}`");
+        syn::Error::new(error.span(), message)
+    };
+    input.parse::<Ident>().map_err(wrong)
+}
+
 /// `crate = path`.
 pub(crate) fn path(key: &Ident, input: ParseStream<'_>) -> syn::Result<Path> {
     path_to(key, input, "crate = events")

@@ -9,6 +9,7 @@ mod debug;
 mod diagnostics;
 mod dispatcher;
 mod duration;
+mod entity;
 mod event;
 mod events;
 mod names;
@@ -23,6 +24,12 @@ use proc_macro::TokenStream;
 #[proc_macro_derive(Event, attributes(event))]
 pub fn derive_event(input: TokenStream) -> TokenStream {
     debug::printed("derive(Event)", event::derive(input.into())).into()
+}
+
+#[allow(missing_docs, reason = "documented where the `tidings` crate re-exports it")]
+#[proc_macro_derive(Entity, attributes(entity))]
+pub fn derive_entity(input: TokenStream) -> TokenStream {
+    debug::printed("derive(Entity)", entity::derive(input.into())).into()
 }
 
 #[allow(missing_docs, reason = "documented where the `tidings` crate re-exports it")]

@@ -84,6 +84,15 @@ const CAPTURABLE: &[&str] = &[
     "Batch",
     "Outcome",
     "Policy",
+    "Entity",
+    "DeleteEntity",
+    "Connection",
+    "Saved",
+    "Versioned",
+    "Table",
+    "Statements",
+    "Values",
+    "Row",
 ];
 
 /// The generated part names such things by an absolute path only. User code may name them as it likes, so the check begins at
@@ -113,7 +122,8 @@ fn check_tokens(tokens: TokenStream, checked: &mut usize) {
                     behind_path || !CAPTURABLE.contains(&ident.to_string().as_str()),
                     "`{ident}` is not behind a path"
                 );
-                behind_path = false;
+                // What `type` declares is no use of the name.
+                behind_path = ident == "type";
             }
             TokenTree::Group(group) => {
                 check_tokens(group.stream(), checked);

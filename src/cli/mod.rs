@@ -29,6 +29,7 @@ mod relay;
 mod routes;
 mod schema;
 mod schemas;
+mod shards;
 mod store;
 mod tail;
 mod topics;
@@ -107,6 +108,7 @@ enum Verb {
     Store(Box<store::StoreVerbs>),
     Migrate(migrate::MigrateArguments),
     Inbox(inbox::InboxArguments),
+    Shards(shards::ShardsCommand),
     Completions(completions::CompletionsArguments),
 }
 
@@ -160,6 +162,7 @@ fn run(arguments: Arguments, printer: &Printer) -> Result<(), CliError> {
             Verb::Store(arguments) => store::run(*arguments, &settings, printer).await,
             Verb::Migrate(arguments) => migrate::run(arguments, &settings, printer).await,
             Verb::Inbox(arguments) => inbox::run(arguments, &settings, printer).await,
+            Verb::Shards(arguments) => shards::run(arguments, &settings, printer).await,
             // They ran above.
             Verb::Routes(_) | Verb::Completions(_) => Ok(()),
         }

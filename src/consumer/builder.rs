@@ -159,8 +159,15 @@ impl ConsumerBuilder {
     /// [inbox](crate::database::inbox). Give it a publisher first if they publish. A handler holds one of its connections while
     /// it runs, so as many handlers run at once as it has connections.
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
-    pub fn database(mut self, database: crate::database::Database) -> Self {
-        self.inbox.database = Some(database);
+    pub fn database(self, database: crate::database::Database) -> Self {
+        self.shards(crate::database::Shards::one(database))
+    }
+
+    /// The databases of this service, as [`database`](Self::database): a handler's transaction is on the shard of the event's key, or of
+    /// the field that `#[on(.., shard = field)]` names. Events of parked keys are kept on the first shard.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub fn shards(mut self, shards: crate::database::Shards) -> Self {
+        self.inbox.shards = Some(shards);
         self
     }
 
@@ -309,7 +316,7 @@ impl ConsumerBuilder {
         let given = self.parked;
         #[cfg(any(feature = "mysql", feature = "sqlite"))]
         let given = given.or_else(|| {
-            let database = self.inbox.database.as_ref()?;
+            let database = self.inbox.shards.as_ref()?.iter().next()?;
             Some(Arc::new(DatabaseParkedStore::new(database)) as Arc<dyn ParkedStore>)
         });
         #[cfg(any(feature = "mysql", feature = "sqlite"))]

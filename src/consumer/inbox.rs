@@ -12,19 +12,19 @@ use super::passed_over::PassedOver;
 use super::plan::GroupPlan;
 use super::stats::Counters;
 use crate::database::inbox::{InboxOptions, Purge};
-use crate::database::{Database, Inbox};
+use crate::database::{Database, Inbox, Shards};
 use crate::dispatch::Extensions;
 
 /// What a consumer's builder was told of the database.
 #[derive(Default)]
 pub(super) struct InboxBuilder {
-    pub(super) database: Option<Database>,
+    pub(super) shards: Option<Shards>,
     pub(super) options: InboxOptions,
 }
 
 /// The inbox of all groups of a consumer.
 pub(crate) struct ConsumerInbox {
-    database: Database,
+    shards: Shards,
     options: InboxOptions,
 }
 
@@ -32,9 +32,9 @@ impl InboxBuilder {
     /// Check that handlers have the transactions they ask for. `None` where no handler asks for one.
     pub(super) async fn check(self, plans: &[GroupPlan]) -> Result<Option<ConsumerInbox>, BuildError> {
         let Some(route) = plans.iter().find_map(|plan| plan.transactional().next()) else { return Ok(None) };
-        let Some(database) = self.database else { return Err(BuildError::NoDatabase { handler: route.handler }) };
-        database.check_migrated().await.map_err(BuildError::Database)?;
-        Ok(Some(ConsumerInbox { database, options: self.options }))
+        let Some(shards) = self.shards else { return Err(BuildError::NoDatabase { handler: route.handler }) };
+        shards.check_migrated().await.map_err(BuildError::Database)?;
+        Ok(Some(ConsumerInbox { shards, options: self.options }))
     }
 }
 
@@ -63,7 +63,7 @@ impl ConsumerInbox {
         dispatchers.sort_unstable();
         dispatchers.dedup();
         let longest = plan.transactional().map(|route| route.policy.timeout).max().unwrap_or_default();
-        let inbox = Arc::new(Inbox::of_group(&self.database, &plan.group, dispatchers, longest, &counters.inbox));
+        let inbox = Arc::new(Inbox::of_group(&self.shards, &plan.group, dispatchers, longest, &counters.inbox));
         let mut extensions = extensions.clone();
         extensions.insert(Arc::clone(&inbox));
         (extensions, Some(inbox))
@@ -71,14 +71,16 @@ impl ConsumerInbox {
 
     /// Begin to delete, now and then, ids that `groups` need not remember any more.
     pub(super) fn keep_up(&self, groups: Vec<Arc<str>>, runtime: &Handle) -> Upkeep {
-        let (database, options) = (self.database.clone(), self.options);
+        let (shards, options) = (self.shards.clone(), self.options);
         let upkeep = runtime.spawn(async move {
             loop {
                 // Processes that start together need not purge together.
                 let pause = options.purge_interval.mul_f64(rand::rng().random_range(0.5..=1.0));
                 tokio::time::sleep(pause).await;
                 for group in &groups {
-                    purge(&database, group, options.remember_events).await;
+                    for database in shards.iter() {
+                        purge(database, group, options.remember_events).await;
+                    }
                 }
             }
         });

@@ -78,15 +78,30 @@ impl Database {
         Fut: Future<Output = Result<R, E>> + Send,
         E: From<Error>,
     {
+        self.run_atomically(key, None, closure).await?
+    }
+
+    /// As [`atomically`](Self::atomically), with the key whose shard this has to be. The framework's own error is the outer one.
+    pub(super) async fn run_atomically<A, F, Fut, R, E>(
+        &self,
+        key: &A::Key,
+        of: Option<&str>,
+        closure: F,
+    ) -> Result<Result<R, E>, Error>
+    where
+        A: Entity,
+        F: Fn(Transaction, Option<A>) -> Fut,
+        Fut: Future<Output = Result<R, E>> + Send,
+    {
         let lock = self.options.locking == Locking::ForUpdate;
         let mut attempts = Attempts::new(self.options.max_attempts);
         loop {
-            let tx = Transaction::new(self);
+            let tx = Transaction::new(self, of);
             let overtaken = match tx.read::<A>(key, lock).await {
                 Ok(entity) => {
                     let result = closure(tx.clone(), entity).await;
                     match self.finish(&tx, result).await {
-                        Ok(result) => return result,
+                        Ok(result) => return Ok(result),
                         Err(error) => error,
                     }
                 }
@@ -110,12 +125,25 @@ impl Database {
         Fut: Future<Output = Result<R, E>> + Send,
         E: From<Error>,
     {
+        self.run_transaction(None, closure).await?
+    }
+
+    /// As [`transaction`](Self::transaction), with the key whose shard this has to be.
+    pub(super) async fn run_transaction<F, Fut, R, E>(
+        &self,
+        of: Option<&str>,
+        closure: F,
+    ) -> Result<Result<R, E>, Error>
+    where
+        F: Fn(Transaction) -> Fut,
+        Fut: Future<Output = Result<R, E>> + Send,
+    {
         let mut attempts = Attempts::new(self.options.max_attempts);
         loop {
-            let tx = Transaction::new(self);
+            let tx = Transaction::new(self, of);
             let result = closure(tx.clone()).await;
             match self.finish(&tx, result).await {
-                Ok(result) => return result,
+                Ok(result) => return Ok(result),
                 Err(error) => attempts.again(error).await?,
             }
         }

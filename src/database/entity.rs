@@ -13,6 +13,8 @@ use crate::event::Key;
 /// The version is how two writers notice each other: [`save`](Self::save) writes only where the version is still the one
 /// that was read.
 ///
+/// Where it is the row of one table, [derive](macro@super::Entity) it. By hand:
+///
 /// ```
 /// use tidings::database::{Connection, Entity, Saved, Versioned};
 /// use tidings::database::sqlx::{self, Row as _};
@@ -56,6 +58,11 @@ use crate::event::Key;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an entity",
+    label = "this type does not implement `Entity`",
+    note = "derive it: `#[derive(Entity, Clone)]` with `#[entity(table = \"…\")]`, and `#[entity(key)]` on a field"
+)]
 pub trait Entity: Clone + Send + Sync + 'static {
     /// What it is found by.
     type Key: Key + ?Sized;
@@ -96,6 +103,27 @@ pub trait Entity: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Saved, sqlx::Error>> + Send;
 }
 
+/// An entity that can be deleted, with [`Transaction::delete`](super::Transaction::delete).
+///
+/// Derive it with `#[entity(.., delete)]`. By hand, see to it that an entity that is created anew under the same key begins at a
+/// version that nobody can have read before; else somebody who read the old one may write over the new one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be deleted",
+    label = "this type does not implement `DeleteEntity`",
+    note = "where `Entity` is derived, say so: `#[entity(table = \"…\", delete)]`"
+)]
+pub trait DeleteEntity: Entity {
+    /// Delete it if its version is still `expected`; whatever its version is, and whether or not it exists, where that is `None`.
+    ///
+    /// # Errors
+    /// The database's.
+    fn delete(
+        &self,
+        connection: Connection<'_>,
+        expected: Option<u64>,
+    ) -> impl Future<Output = Result<Saved, sqlx::Error>> + Send;
+}
+
 /// An entity as it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Versioned<A> {
@@ -122,21 +150,37 @@ impl Saved {
     }
 }
 
-/// An entity to be saved, its type forgotten.
-pub(crate) trait SaveEntity: Send + Sync {
-    fn save_in<'a>(
+/// An entity to be written, its type forgotten.
+pub(crate) trait WriteEntity: Send + Sync {
+    fn write_in<'a>(
         &'a self,
         connection: Connection<'a>,
         expected: Option<u64>,
     ) -> BoxFuture<'a, Result<Saved, sqlx::Error>>;
 }
 
-impl<A: Entity> SaveEntity for A {
-    fn save_in<'a>(
+/// An entity that is to be as it is here.
+pub(crate) struct Save<A>(pub(crate) A);
+
+/// An entity that is to be gone.
+pub(crate) struct Delete<A>(pub(crate) A);
+
+impl<A: Entity> WriteEntity for Save<A> {
+    fn write_in<'a>(
         &'a self,
         connection: Connection<'a>,
         expected: Option<u64>,
     ) -> BoxFuture<'a, Result<Saved, sqlx::Error>> {
-        self.save(connection, expected).boxed()
+        self.0.save(connection, expected).boxed()
+    }
+}
+
+impl<A: DeleteEntity> WriteEntity for Delete<A> {
+    fn write_in<'a>(
+        &'a self,
+        connection: Connection<'a>,
+        expected: Option<u64>,
+    ) -> BoxFuture<'a, Result<Saved, sqlx::Error>> {
+        self.0.delete(connection, expected).boxed()
     }
 }

@@ -136,6 +136,63 @@ pub enum Error {
         /// What this event says.
         wanted: String,
     },
+    /// The key lives on another shard, or is on its way there.
+    #[error(
+        "key {key} does not live on shard '{here}': it lives on '{shard}', or is on its way there; run its transactions there"
+    )]
+    KeyElsewhere {
+        /// The key.
+        key: String,
+        /// The shard it was looked for on.
+        here: String,
+        /// The shard it lives on, or is on its way to.
+        shard: String,
+    },
+    /// No shard is known for the key.
+    #[error("key {key} has no shard{}; correct how keys are placed, or connect to that shard", named(shard.as_deref()))]
+    NoShard {
+        /// The key.
+        key: String,
+        /// The shard it was placed on, which is not among those there are.
+        shard: Option<String>,
+    },
+    /// Databases cannot be shards together.
+    #[error("these databases cannot be shards together: {reason}")]
+    Shards {
+        /// Why.
+        reason: String,
+    },
+    /// Keys were spread over shards in another way before.
+    #[error(
+        "the database of shard '{shard}' remembers that it is {recorded}, and here it would be {wanted}; keys would be looked for \
+         where they are not. Correct the configuration, or move the keys and accept the new layout"
+    )]
+    Layout {
+        /// The shard.
+        shard: String,
+        /// What the database remembers.
+        recorded: String,
+        /// What the configuration says.
+        wanted: String,
+    },
+    /// A key cannot be moved to another shard yet.
+    #[error(
+        "key {key} stays where it is: {waiting} of its events are still in the outbox and {parked} are parked; see that a relay runs, \
+         decide what becomes of those parked, and try again"
+    )]
+    Unpublished {
+        /// The key.
+        key: String,
+        /// How many events wait in the outbox.
+        waiting: i64,
+        /// How many Kafka has refused.
+        parked: i64,
+    },
+    /// The service's own rows of a key could not be carried to another shard.
+    #[error(
+        "the service's own rows could not be carried to the other shard; the key is closed until the move is run again"
+    )]
+    Carry(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A statement failed.
     #[error("{doing} failed")]
     Sql {
@@ -148,12 +205,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it is that `key` lives elsewhere.
+    pub(crate) fn is_about(&self, key: &str) -> bool {
+        matches!(self, Self::KeyElsewhere { key: elsewhere, .. } if elsewhere == key)
+    }
+
     pub(crate) fn sql(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| match source {
             sqlx::Error::PoolTimedOut => Self::NoConnection,
             source => Self::Sql { doing, source },
         }
     }
+}
+
+fn named(shard: Option<&str>) -> String {
+    shard.map(|shard| format!(" that is known: '{shard}' is not among them")).unwrap_or_default()
 }
 
 /// The longest name in an error message, in characters.

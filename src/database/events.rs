@@ -75,6 +75,11 @@ impl Events {
         Ok(Self { streams, way: Way::Outbox { events: vec![event], target } })
     }
 
+    /// The keys of their streams.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.streams.values().map(|used| used.key.as_str())
+    }
+
     /// What writes them: their streams' rows, then, in the outbox mode, theirs.
     pub(super) fn statements(&self, database: &Database) -> Vec<String> {
         let dialect = database.pool.dialect();

@@ -49,6 +49,7 @@ const fn migrations(set: TableSet, dialect: Dialect) -> &'static [(u32, &'static
             (3, include_str!("../../migrations/mysql/0003_parked.sql")),
             (4, include_str!("../../migrations/mysql/0004_outbox_gate.sql")),
             (5, include_str!("../../migrations/mysql/0005_target.sql")),
+            (6, include_str!("../../migrations/mysql/0006_shards.sql")),
         ],
         #[cfg(feature = "sqlite")]
         (TableSet::Service, Dialect::Sqlite) => &[
@@ -57,6 +58,7 @@ const fn migrations(set: TableSet, dialect: Dialect) -> &'static [(u32, &'static
             (3, include_str!("../../migrations/sqlite/0003_parked.sql")),
             (4, include_str!("../../migrations/sqlite/0004_outbox_gate.sql")),
             (5, include_str!("../../migrations/sqlite/0005_target.sql")),
+            (6, include_str!("../../migrations/sqlite/0006_shards.sql")),
         ],
     }
 }

@@ -4,29 +4,40 @@
 //! short transaction**. Nothing is open while the logic runs, unless it asks for the connection.
 //!
 //! ```no_run
-//! # use tidings::database::{Database, Connection, Entity, Saved, Transaction, Versioned};
-//! # #[derive(Clone)]
-//! # struct Account { id: i64, nickname: String }
-//! # impl Entity for Account {
-//! #     type Key = i64;
-//! #     fn key(&self) -> &i64 { &self.id }
-//! #     async fn load(_: Connection<'_>, _: &i64) -> Result<Option<Versioned<Self>>, sqlx::Error> { Ok(None) }
-//! #     async fn save(&self, _: Connection<'_>, _: Option<u64>) -> Result<Saved, sqlx::Error> { Ok(Saved::Done) }
-//! # }
-//! # async fn rename<U: tidings::Event>(db: &Database, user_id: i64, event: U) -> Result<(), tidings::database::Error> {
-//! db.atomically(&user_id, async |tx: Transaction, account: Option<Account>| {
-//!     let account = Account { nickname: "Kim".into(), ..account.unwrap_or(Account { id: user_id, nickname: String::new() }) };
-//!     tx.save(&account);
-//!     tx.publish(&event);
-//!     Ok(())
-//! })
-//! .await
-//! # }
+//! # use serde::{Deserialize, Serialize};
+//! use tidings::database::{Database, Entity, Error, Transaction};
+//! # use tidings::prelude::*;
+//! # #[derive(Event, Serialize, Deserialize)]
+//! # #[event(name = "accounts.Renamed", version = "1.0.0", entity = "Account")]
+//! # #[event(schema_inline = r#"{"type": "record", "name": "Renamed", "namespace": "accounts",
+//! #   "fields": [{"name": "id", "type": "long"}, {"name": "nickname", "type": "string"}]}"#)]
+//! # struct Renamed { #[event(key)] id: i64, nickname: String }
+//!
+//! #[derive(Entity, Clone)]
+//! #[entity(table = "account")]
+//! struct Account {
+//!     #[entity(key)]
+//!     id: i64,
+//!     nickname: String,
+//! }
+//!
+//! async fn rename(db: &Database, id: i64, nickname: &str) -> std::result::Result<(), Error> {
+//!     db.atomically(&id, async |tx: Transaction, account: Option<Account>| {
+//!         let Some(account) = account else { return Ok(()) };
+//!         let account = Account { nickname: nickname.to_owned(), ..account };
+//!         tx.save(&account);
+//!         tx.publish(&Renamed { id, nickname: nickname.to_owned() });
+//!         Ok(())
+//!     })
+//!     .await
+//! }
 //! ```
 
 mod atomically;
 mod commit;
 mod connection;
+#[doc(hidden)]
+pub mod derived;
 mod entity;
 mod error;
 mod events;
@@ -40,6 +51,7 @@ pub(crate) mod open;
 mod options;
 pub(crate) mod pool;
 mod recorder;
+pub mod shards;
 pub(crate) mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -47,7 +59,7 @@ mod transaction;
 
 pub use atomically::{Locking, TransactionOptions};
 pub use connection::Connection;
-pub use entity::{Entity, Saved, Versioned};
+pub use entity::{DeleteEntity, Entity, Saved, Versioned};
 pub use error::Error;
 #[cfg(feature = "mysql")]
 pub(crate) use error::Failure;
@@ -60,6 +72,11 @@ pub use inbox::Inbox;
 pub(crate) use migrate::TableSet;
 pub use options::DatabaseOptions;
 pub use pool::Database;
+pub use shards::Shards;
 pub use transaction::{Transaction, TransactionConnection};
+
+#[cfg(feature = "macros")]
+#[doc = include_str!("../docs/entity.md")]
+pub use tidings_macros::Entity;
 
 pub use sqlx;

@@ -8,6 +8,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use sqlx::AssertSqlSafe;
 
 use super::open::{CommitFailure, OpenTransaction};
+use super::shards::map::ShardMap;
 use super::sql::Dialect;
 use super::{DatabaseOptions, Error, TransactionOptions};
 use crate::outbox::Wake;
@@ -15,7 +16,7 @@ use crate::publisher::Publisher;
 
 /// A database. A cheap handle: clone it.
 ///
-/// One `Database` is one shard: a transaction cannot leave it.
+/// One `Database` is one shard: a transaction cannot leave it. Several are [`Shards`](super::shards::Shards).
 #[derive(Clone)]
 pub struct Database {
     pub(crate) pool: Pool,
@@ -23,6 +24,8 @@ pub struct Database {
     pub(crate) publisher: Option<Publisher>,
     pub(crate) wake: Arc<Wake>,
     pub(crate) options: TransactionOptions,
+    /// The shards it is one of, where there are several.
+    pub(crate) map: Option<Arc<ShardMap>>,
 }
 
 impl Database {
@@ -42,6 +45,7 @@ impl Database {
             publisher: None,
             wake,
             options: TransactionOptions::default(),
+            map: None,
         };
         if options.migrate {
             database.migrate().await?;

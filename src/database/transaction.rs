@@ -9,11 +9,11 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMappedMutexGuard, OwnedMutexGuard};
 
-use super::entity::SaveEntity;
+use super::entity::{Delete, Save, WriteEntity};
 use super::error::Failure;
 use super::open::OpenTransaction;
 use super::pool::Pool;
-use super::{Connection, Database, Entity, Error, Locking, Versioned};
+use super::{Connection, Database, DeleteEntity, Entity, Error, Locking, Versioned};
 use crate::event::{Event, Key as _};
 use crate::publisher::PreparedEvent;
 
@@ -44,18 +44,20 @@ type EntityId = (TypeId, String);
 /// What a closure has asked for.
 #[derive(Default)]
 pub(super) struct Buffer {
-    pub(super) saves: Vec<PendingSave>,
+    pub(super) writes: Vec<PendingWrite>,
     pub(super) events: Vec<PreparedEvent>,
     /// The first thing of the framework's own that failed. It decides, whatever the closure makes of it.
     failure: Option<Error>,
     versions: FxHashMap<EntityId, u64>,
+    /// The keys whose shard this has to be, where there are several.
+    pub(super) of: Vec<String>,
     ended: bool,
 }
 
-pub(super) struct PendingSave {
+pub(super) struct PendingWrite {
     id: EntityId,
     pub(super) expected: Option<u64>,
-    pub(super) entity: Box<dyn SaveEntity>,
+    pub(super) entity: Box<dyn WriteEntity>,
 }
 
 /// A transaction whose closure has returned.
@@ -65,17 +67,18 @@ pub(super) struct Ended {
 }
 
 impl Transaction {
-    pub(super) fn new(database: &Database) -> Self {
-        let database = database.clone();
-        let shared = Shared { database, buffer: Mutex::default(), open: Arc::default(), locks_reads: false };
+    pub(super) fn new(database: &Database, of: Option<&str>) -> Self {
+        let (database, buffer) =
+            (database.clone(), Mutex::new(Buffer::of(of.map(str::to_owned).into_iter().collect())));
+        let shared = Shared { database, buffer, open: Arc::default(), locks_reads: false };
         Self { shared: Arc::new(shared) }
     }
 
-    /// A transaction that is open already, a handler's.
-    pub(super) fn opened(database: &Database, open: OpenTransaction) -> Self {
+    /// A transaction that is open already, a handler's. `of` are the keys whose shard this has to be.
+    pub(super) fn opened(database: &Database, open: OpenTransaction, of: Vec<String>) -> Self {
         let shared = Shared {
             database: database.clone(),
-            buffer: Mutex::default(),
+            buffer: Mutex::new(Buffer::of(of)),
             open: Arc::new(AsyncMutex::new(Some(open))),
             locks_reads: database.options.locking == Locking::ForUpdate,
         };
@@ -90,14 +93,22 @@ impl Transaction {
     /// Write `entity` when the transaction commits, if nobody else has written it since it was read; insert it if it was not
     /// found, or not read. Saved twice, the last one is written.
     pub fn save<A: Entity>(&self, entity: &A) {
-        let id = entity_id::<A>(entity.key());
-        let entity = Box::new(entity.clone());
-        self.note("save", |buffer| {
-            if let Some(save) = buffer.saves.iter_mut().find(|save| save.id == id) {
-                save.entity = entity;
+        self.write("save", entity_id::<A>(entity.key()), Box::new(Save(entity.clone())));
+    }
+
+    /// Delete `entity` when the transaction commits, if nobody else has written it since it was read; whatever its version is, and
+    /// whether or not it is there, if it was not read. Of saves and deletes of one entity, the last counts.
+    pub fn delete<A: DeleteEntity>(&self, entity: &A) {
+        self.write("delete", entity_id::<A>(entity.key()), Box::new(Delete(entity.clone())));
+    }
+
+    fn write(&self, what: &str, id: EntityId, entity: Box<dyn WriteEntity>) {
+        self.note(what, |buffer| {
+            if let Some(write) = buffer.writes.iter_mut().find(|write| write.id == id) {
+                write.entity = entity;
             } else {
                 let expected = buffer.versions.get(&id).copied();
-                buffer.saves.push(PendingSave { id, expected, entity });
+                buffer.writes.push(PendingWrite { id, expected, entity });
             }
         });
     }
@@ -242,6 +253,10 @@ impl Transaction {
 }
 
 impl Buffer {
+    fn of(keys: Vec<String>) -> Self {
+        Self { of: keys, ..Self::default() }
+    }
+
     fn fail(&mut self, error: Error) {
         self.failure.get_or_insert(error);
     }
@@ -274,7 +289,7 @@ impl fmt::Debug for Transaction {
         let buffer = self.shared.buffer.lock();
         formatter
             .debug_struct("Transaction")
-            .field("saves", &buffer.saves.len())
+            .field("writes", &buffer.writes.len())
             .field("events", &buffer.events.len())
             .field("ended", &buffer.ended)
             .finish_non_exhaustive()

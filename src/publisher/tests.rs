@@ -60,6 +60,20 @@ async fn a_failed_send_is_an_error_and_a_reported_drop() {
     assert_eq!((drops.lock().len(), producer.written().len()), (1, 1));
 }
 
+#[tokio::test]
+async fn an_event_that_kafka_refuses_holds_no_other_back() {
+    let producer = MemoryProducer::new(1);
+    let (publisher, drops) = publisher(PublisherOptions::new("accounts"), &producer).await;
+    producer.fail_next(1, refused);
+    let mut pending = Vec::new();
+    for user_id in 0..10 {
+        pending.push(publisher.enqueue(&Renamed { user_id }, Acks::All).await.unwrap());
+    }
+    let results = futures_util::future::join_all(pending).await;
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 9);
+    assert_eq!((drops.lock().len(), producer.written().len()), (1, 9));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_is_waited_for() {
     let producer = MemoryProducer::new(1).queue_records(1);

@@ -12,5 +12,6 @@ mod publish;
 mod routes;
 mod schema;
 mod settings;
+mod shards;
 mod store;
 mod usage;

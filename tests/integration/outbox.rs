@@ -1,9 +1,11 @@
 //! Transactions, the inbox and the relay on real MySQL and MariaDB.
 
 mod scenarios {
+    #[cfg(feature = "macros")]
+    pub(super) use crate::scenarios::derived;
     #[cfg(feature = "store")]
     pub(super) use crate::scenarios::event_store;
-    pub(super) use crate::scenarios::{inbox, inbox_batches, relaying, transactions};
+    pub(super) use crate::scenarios::{inbox, inbox_batches, relaying, shards, transactions};
     pub(super) use crate::{inbox_on_servers, on_servers};
 }
 
@@ -40,6 +42,8 @@ mod mysql {
     use crate::scenarios::stage::Stage;
 
     all_scenarios! { [] (Stage::server(&crate::setting("TIDINGS_TEST_DATABASE"))) }
+    #[cfg(feature = "macros")]
+    derived_scenarios! { [] (Stage::server(&crate::setting("TIDINGS_TEST_DATABASE"))) }
     server_scenarios! { [] (Stage::server(&crate::setting("TIDINGS_TEST_DATABASE"))) }
     #[cfg(feature = "store")]
     crate::event_store_scenarios! { [] (Stage::server(&crate::setting("TIDINGS_TEST_DATABASE"))) }
@@ -50,6 +54,11 @@ mod mariadb {
     use crate::scenarios::stage::Stage;
 
     all_scenarios! {
+        [#[ignore = "needs MariaDB: scripts/servers up mariadb"]]
+        (Stage::server(&crate::setting("TIDINGS_TEST_MARIADB")))
+    }
+    #[cfg(feature = "macros")]
+    derived_scenarios! {
         [#[ignore = "needs MariaDB: scripts/servers up mariadb"]]
         (Stage::server(&crate::setting("TIDINGS_TEST_MARIADB")))
     }

@@ -84,6 +84,17 @@ where
     delivery.complete(outcome).await
 }
 
+/// Deliver `record` to a handler that does nothing; what came of it, and the shard the handler ran on, if it did.
+pub(crate) async fn handled_on(inbox: &Inbox, record: Record) -> (Outcome, Option<String>) {
+    let shard = std::sync::Mutex::new(None);
+    let outcome = deliver_to(inbox.clone(), record, async |tx: Transaction| {
+        *shard.lock().unwrap() = Some(tx.database().shard().to_owned());
+        Outcome::Done
+    });
+    let outcome = outcome.await;
+    (outcome, shard.into_inner().unwrap())
+}
+
 /// Write down in the transaction that an event took effect.
 pub(crate) async fn add_effect(tx: &Transaction, event: &str) -> Result<(), HandlerError> {
     if tx.database().kind() == "MySQL" {

@@ -23,8 +23,19 @@ async fn deliver_batch<F>(
 where
     F: Future<Output = Vec<Outcome>>,
 {
-    let deliveries: Vec<Delivery> =
-        records.iter().map(|record| delivery_to(Inbox::new(database, GROUP), record.clone())).collect();
+    deliver_batch_to(&Inbox::new(database, GROUP), records, handler).await
+}
+
+/// As [`deliver_batch`], with an inbox of the test's own.
+pub(crate) async fn deliver_batch_to<F>(
+    inbox: &Inbox,
+    records: &[Record],
+    handler: impl Fn(Transaction, Vec<String>) -> F,
+) -> Vec<Outcome>
+where
+    F: Future<Output = Vec<Outcome>>,
+{
+    let deliveries: Vec<Delivery> = records.iter().map(|record| delivery_to(inbox.clone(), record.clone())).collect();
     let ids = records.iter().map(|record| record.headers.get_str(header::ID).unwrap().to_owned()).collect();
     let outcomes = match Transaction::from_deliveries(&deliveries).await {
         Ok(tx) => handler(tx, ids).await,
@@ -49,7 +60,7 @@ async fn note_batch(stage: &Stage, records: &[Record], of: impl Fn(&str) -> Outc
     .await
 }
 
-fn of_stream(stream: &str, sequence: u64) -> Record {
+pub(crate) fn of_stream(stream: &str, sequence: u64) -> Record {
     let mut record = event(0, sequence, &format!("{stream}-{sequence}"));
     record.headers.push_str(header::SUBJECT, &format!("Account/{stream}"));
     record

@@ -1,6 +1,8 @@
 //! What must hold on every database: the same scenarios run on SQLite, MySQL and MariaDB.
 
 pub(crate) mod account;
+#[cfg(feature = "macros")]
+pub(crate) mod derived;
 #[cfg(feature = "store")]
 #[allow(dead_code, reason = "run by the tests of the store and of the servers, not by all that share these")]
 pub(crate) mod event_store;
@@ -9,6 +11,7 @@ pub(crate) mod inbox_batches;
 #[cfg(feature = "consumer")]
 pub(crate) mod parked;
 pub(crate) mod relaying;
+pub(crate) mod shards;
 pub(crate) mod stage;
 pub(crate) mod transactions;
 
@@ -83,6 +86,17 @@ macro_rules! all_scenarios {
                 a_batch_whose_commit_fails_leaves_nothing_behind,
                 a_batch_waits_for_another_process_that_handles_one_of_its_streams,
             }
+            shards {
+                each_key_is_written_and_published_on_its_own_shard,
+                an_event_of_a_key_that_lives_elsewhere_fails_before_the_commit,
+                a_database_remembers_how_keys_are_spread,
+                a_moved_key_goes_on_where_it_was_on_its_new_shard,
+                a_move_that_is_killed_after_any_step_goes_on,
+                a_key_whose_events_are_not_published_stays_where_it_is,
+                a_key_that_is_moved_while_many_write_loses_and_reorders_nothing,
+                a_moved_keys_events_are_still_handled_once,
+                a_batch_is_on_one_shard_or_blames_none_of_its_events,
+            }
             relaying {
                 records_are_those_of_the_direct_mode_with_a_sequence,
                 an_epoch_that_is_not_zero_is_a_header,
@@ -103,6 +117,23 @@ macro_rules! all_scenarios {
                 a_row_that_somebody_spoilt_is_parked_with_its_stream,
                 the_status_tells_of_the_backlog,
                 a_row_with_a_lower_id_that_appears_later_is_still_published,
+            }
+        }
+    };
+}
+
+/// A test for each thing that derived entities must do.
+#[cfg(feature = "macros")]
+#[macro_export]
+macro_rules! derived_scenarios {
+    ($attributes:tt $stage:tt) => {
+        $crate::scenarios! { $attributes $stage
+            derived {
+                a_derived_entity_is_inserted_found_and_updated,
+                a_derived_entity_that_is_overtaken_is_read_again,
+                a_deleted_entity_is_gone_and_one_created_anew_is_not_taken_for_it,
+                an_entity_of_nothing_but_a_key_is_found_by_what_it_borrows_as,
+                a_column_that_does_not_fit_is_named,
             }
         }
     };

@@ -49,6 +49,27 @@ impl Stage {
         Self::set(options, Place::Server { url: url.to_owned(), name }).await
     }
 
+    /// Another database of this kind, as the shard called `shard`.
+    #[allow(dead_code, reason = "not every test program has shards")]
+    pub(crate) async fn another_shard(&self, shard: &str) -> Self {
+        match &self.place {
+            #[cfg(feature = "sqlite")]
+            Place::File(_) => {
+                let folder = tempfile::tempdir().unwrap();
+                let url = format!("sqlite:{}", folder.path().join("test.db").display());
+                Self::set(DatabaseOptions::new(url).shard(shard), Place::File(folder)).await
+            }
+            #[cfg(feature = "mysql")]
+            Place::Server { url, .. } => {
+                let name = format!("tidings_test_{}", uuid::Uuid::new_v4().simple());
+                on_server(url, &format!("CREATE DATABASE {name}")).await;
+                let options = DatabaseOptions::new(of_server(url, &name)).max_connections(16).shard(shard);
+                let options = options.connect_timeout(Duration::from_mins(1));
+                Self::set(options, Place::Server { url: url.clone(), name }).await
+            }
+        }
+    }
+
     async fn set(options: DatabaseOptions, place: Place) -> Self {
         let kafka = MemoryProducer::new(4);
         let database = Database::connect(options.clone().migrate(true)).await.unwrap();

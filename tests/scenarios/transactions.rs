@@ -277,14 +277,19 @@ pub(crate) async fn the_direct_mode_sends_after_the_commit(stage: &Stage) {
 }
 
 pub(crate) async fn an_event_too_large_for_its_topic_is_refused_before_the_commit(stage: &Stage) {
-    let result = stage.database.atomically("7", async |tx: Transaction, _: Option<Account>| {
-        tx.save(&Account::new("7", "Kim"));
-        tx.publish(&AccountRenamed::new("7", &"x".repeat(1_048_600)));
-        Ok(())
-    });
-    let error: Error = result.await.unwrap_err();
-    assert!(matches!(error, Error::Publish(tidings::publisher::PublishError::TooLarge { .. })), "{error:?}");
-    assert_eq!(stage.texts("SELECT id FROM account").await.len(), 0);
+    let direct = stage.publishing(DeliveryMode::Direct { acks: Acks::All }).await;
+    for database in [&stage.database, &direct] {
+        let result = database.atomically("7", async |tx: Transaction, _: Option<Account>| {
+            tx.save(&Account::new("7", "Kim"));
+            tx.publish(&AccountRenamed::new("7", &"x".repeat(1_048_600)));
+            Ok(())
+        });
+        let error: Error = result.await.unwrap_err();
+        assert!(matches!(error, Error::Publish(tidings::publisher::PublishError::TooLarge { .. })), "{error:?}");
+        assert_eq!(stage.texts("SELECT id FROM account").await.len(), 0);
+        assert_eq!(stage.texts("SELECT stream FROM tidings_stream").await.len(), 0);
+    }
+    assert!(stage.kafka.written().is_empty());
 
     // The control: one that just fits.
     let result = stage.database.transaction(async |tx| {
@@ -348,6 +353,8 @@ pub(crate) async fn a_publisher_records_in_the_outbox(stage: &Stage) {
     let publisher = Publisher::builder(options).producer(std::sync::Arc::new(stage.kafka.clone()));
     let publisher = publisher.recorder(std::sync::Arc::new(stage.database.clone())).build().await.unwrap();
     publisher.publish(&AccountRenamed::new("7", "Kim")).await.unwrap();
+    let error = publisher.publish(&AccountRenamed::new("7", &"x".repeat(1_048_600))).await.unwrap_err();
+    assert!(matches!(error, tidings::publisher::PublishError::TooLarge { .. }), "{error:?}");
     publisher.publish(&AccountRenamed::new("7", "Lou")).await.unwrap();
     assert_eq!(
         stage.texts("SELECT sequence FROM tidings_outbox ORDER BY id").await,

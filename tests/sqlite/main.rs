@@ -9,6 +9,9 @@ use scenarios::stage::Stage;
 
 all_scenarios! { [] (Stage::sqlite()) }
 
+#[cfg(feature = "macros")]
+derived_scenarios! { [] (Stage::sqlite()) }
+
 #[cfg(feature = "consumer")]
 mod parked_in_memory {
     use super::scenarios;

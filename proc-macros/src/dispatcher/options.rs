@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use semver::VersionReq;
 use syn::parse::{ParseStream, Parser as _};
-use syn::{Attribute, LitStr, Meta, Path, Token, parse_quote};
+use syn::{Attribute, Ident, LitStr, Meta, Path, Token, parse_quote};
 
 use super::batch::BatchOptions;
 use super::policy::{PolicyOptions, policy_keys};
@@ -82,6 +82,8 @@ pub(crate) struct HandlerOptions {
     pub(crate) range: Option<VersionRange>,
     pub(crate) policy: PolicyOptions,
     pub(crate) batch: Option<BatchOptions>,
+    /// The payload's field whose shard the handler's transaction is on.
+    pub(crate) shard: Option<Ident>,
 }
 
 impl HandlerOptions {
@@ -117,6 +119,7 @@ impl HandlerOptions {
                     range: Some(VersionRange::Any),
                     policy: PolicyOptions::default(),
                     batch: None,
+                    shard: None,
                 }
             });
             match &mut options {
@@ -133,7 +136,7 @@ impl HandlerOptions {
     }
 
     fn read(&mut self, input: ParseStream<'_>, diagnostics: &mut Diagnostics) {
-        let mut reader = OptionReader::new("#[on]", policy_keys!("version"; "batch"));
+        let mut reader = OptionReader::new("#[on]", policy_keys!("version"; "batch", "shard"));
         reader.read(input, diagnostics, |key, input, diagnostics| {
             if key == "version" {
                 let literal = attr::string(key, input, "version = \">=1.2.3, <3\"")?;
@@ -142,6 +145,8 @@ impl HandlerOptions {
                 self.version = Some(literal);
             } else if key == "batch" {
                 self.batch = Some(BatchOptions::read(key, input, diagnostics)?);
+            } else if key == "shard" {
+                self.shard = Some(attr::field(key, input, "shard = guild_id")?);
             } else {
                 self.policy.read(key, input, diagnostics)?;
             }

@@ -46,10 +46,15 @@ pub(super) fn single(krate: &Path, handler: &Handler, payload: &Type) -> TokenSt
     let decode = quote_spanned!(payload.span()=> #here::__private::decode::<#payload>(&#delivery));
     let decode = taken(payload_variable, payload.span(), &decode, &failed);
     let extractors = extractors(krate, handler, &quote!(FromDelivery), &quote!(from_delivery(&#delivery)), &failed);
+    let shard = handler.options.shard.as_ref().map(|field| {
+        let here = at(krate, field.span());
+        // The variables keep their hygiene: only the place is the field's.
+        quote_spanned!(field.span()=> #here::__private::shard_by(&#delivery, &#payload_variable.#field);)
+    });
     let call = call(handler, &variables);
     let (convert, span) = conversion(krate, handler, &quote!(IntoOutcome), &quote!(into_outcome));
     let outcome = quote_spanned!(span=> #convert(#call));
-    closure(handler, &quote!(#this, #delivery), &quote!(#decode #extractors #outcome))
+    closure(handler, &quote!(#this, #delivery), &quote!(#decode #shard #extractors #outcome))
 }
 
 /// The closure of a handler of batches.

@@ -16,6 +16,11 @@ pub(crate) fn check(block: &Block, diagnostics: &mut Diagnostics) {
         check_receiver(handler, diagnostics);
         check_qualifiers(handler, diagnostics);
         check_parameters(handler, diagnostics);
+        if let (Some(_), Some(field)) = (&handler.options.batch, &handler.options.shard) {
+            let message = "a batch has one transaction for all of its events, on the shard of their keys\n\
+                           help: leave `shard` out, or handle one event at a time";
+            diagnostics.error(field, message);
+        }
         handler.options.policy.check_within(&block.options.policy, diagnostics);
     }
 }

@@ -11,7 +11,7 @@ use crate::cli::error::CliError;
 /// The file that is read when none is named.
 const DEFAULT: &str = "tidings.toml";
 
-/// The options a file may hold, all of them text. `kafka` is a table of properties besides.
+/// The options a file may hold, all of them text. `kafka` is a table of properties besides, and `shards` one of databases.
 const OPTIONS: &[&str] = &[
     "brokers",
     "database",
@@ -30,6 +30,7 @@ const OPTIONS: &[&str] = &[
 pub(super) struct SettingsFile {
     options: BTreeMap<String, String>,
     kafka: Vec<(String, String)>,
+    shards: Vec<(String, String)>,
 }
 
 impl SettingsFile {
@@ -68,6 +69,21 @@ impl SettingsFile {
                         "{path}: kafka is a table of properties; begin it with [kafka]"
                     )));
                 }
+                ("shards", Value::Table(shards)) => {
+                    for (name, url) in shards {
+                        let Value::String(url) = url else {
+                            return Err(CliError::usage(format!(
+                                "{path}: {name} under [shards] is not the URL of a database"
+                            )));
+                        };
+                        file.shards.push((name, url));
+                    }
+                }
+                ("shards", _) => {
+                    return Err(CliError::usage(format!(
+                        "{path}: shards is a table of databases by their names; begin it with [shards]"
+                    )));
+                }
                 (known, Value::String(value)) if OPTIONS.contains(&known) => {
                     if !value.is_empty() {
                         file.options.insert(name, value);
@@ -79,7 +95,7 @@ impl SettingsFile {
                 (unknown, _) => {
                     let known = OPTIONS.join(", ");
                     return Err(CliError::usage(format!(
-                        "{path}: there is no option {unknown}; the options are {known}, and the table [kafka]"
+                        "{path}: there is no option {unknown}; the options are {known}, and the tables [kafka] and [shards]"
                     )));
                 }
             }
@@ -91,6 +107,11 @@ impl SettingsFile {
     pub(super) fn text(&self, name: &str) -> Option<String> {
         debug_assert!(OPTIONS.contains(&name), "{name} is not an option");
         self.options.get(name).cloned()
+    }
+
+    /// The shards, name and URL.
+    pub(super) fn shards(&self) -> &[(String, String)] {
+        &self.shards
     }
 
     /// The properties of the Kafka client.
@@ -176,6 +197,8 @@ mod tests {
             "registry_password = { secret = \"secret\" }",
             "a = 1\na = \"secret\"",
             "kafka = \"secret\"",
+            "shards = \"secret\"",
+            "[shards]\na = [\"secret\"]",
             "[kafka]\nsasl.password = [\"secret\"]",
             "[kafka]\nsasl.password = 'secret\n",
         ] {

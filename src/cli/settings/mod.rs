@@ -105,6 +105,23 @@ pub(super) struct DatabaseArguments {
     database: Option<String>,
 }
 
+/// How to reach the shards.
+#[derive(Args)]
+pub(super) struct ShardsArguments {
+    /// A shard, its name and its database: eu-1=mysql://user:password@host/database; may be repeated.
+    ///
+    /// In the environment they are separated by spaces; in the file they are lines under [shards]. A password given as a flag shows
+    /// in the list of processes; give it in the environment or in the file.
+    #[arg(
+        long = "shard",
+        value_name = "NAME=URL",
+        env = "TIDINGS_SHARDS",
+        value_delimiter = ' ',
+        hide_env_values = true
+    )]
+    shards: Vec<String>,
+}
+
 /// How to reach an event store.
 #[derive(Args)]
 pub(super) struct StoreArguments {
@@ -213,6 +230,30 @@ impl Settings {
                  tidings.toml",
             )
         })
+    }
+
+    /// The shards, name and URL. Those of the file are used where no other is named.
+    pub(super) fn shards(&self, arguments: &ShardsArguments) -> Result<Vec<(String, String)>, CliError> {
+        let mut shards = Vec::new();
+        for (index, shard) in arguments.shards.iter().filter(|shard| !shard.is_empty()).enumerate() {
+            // The text may hold a password: it is not shown.
+            let (name, url) = split_property(shard).ok_or_else(|| {
+                let nth = index + 1;
+                CliError::usage(format!(
+                    "the shard number {nth} is not NAME=URL, such as --shard eu-1=mysql://host/database"
+                ))
+            })?;
+            shards.push((name.to_owned(), url.to_owned()));
+        }
+        if shards.is_empty() {
+            shards.extend_from_slice(self.file.shards());
+        }
+        if shards.is_empty() {
+            return Err(CliError::usage(
+                "there are no shards: give --shard NAME=URL for each, TIDINGS_SHARDS, or a table [shards] in tidings.toml",
+            ));
+        }
+        Ok(shards)
     }
 
     /// How to reach the event store.

@@ -14,7 +14,7 @@ use crate::database::commit::commit;
 use crate::database::error::Failure;
 use crate::database::open::OpenTransaction;
 use crate::database::transaction::{Ended, sql_error};
-use crate::database::{Database, Transaction};
+use crate::database::{Database, Error, Shards, Transaction};
 use crate::dispatch::{Delivery, FromDelivery};
 use crate::outcome::{ErrorClass, HandlerError, Outcome};
 
@@ -61,7 +61,8 @@ impl FromDelivery for Transaction {
         // It can never be remembered, so it cannot be handled once.
         let identity = identity.map_err(|error| HandlerError::from(error).terminal())?;
 
-        let database = &inbox.database;
+        let key = shard_key(delivery);
+        let database = inbox.shards.of(&*key).map_err(Error::into_handler_error)?;
         let mut open = begin(database).await?;
         let dialect = database.pool.dialect();
         let admission = match ask(&mut open, dialect, &identity, opening(dialect, inbox.abandoned_after)).await {
@@ -70,9 +71,10 @@ impl FromDelivery for Transaction {
         };
         match admission.verdict {
             Verdict::Newer | Verdict::PassedOver => {
-                let transaction = Self::opened(database, open);
+                let transaction = Self::opened(database, open, vec![key.clone()]);
                 delivery.share_value(Arc::new(transaction.clone()));
-                let handling = Handling { transaction: transaction.clone(), statements: admission.statements };
+                let (shards, statements) = (inbox.shards.clone(), admission.statements);
+                let handling = Handling { transaction: transaction.clone(), key, shards, statements };
                 delivery.on_completion(Box::new(move |outcome| handling.complete(outcome).boxed()));
                 Ok(transaction)
             }
@@ -88,6 +90,20 @@ impl FromDelivery for Transaction {
             }
         }
     }
+}
+
+/// What `#[on(.., shard = field)]` took from the payload.
+pub(crate) struct ShardKey(pub(crate) String);
+
+/// The key whose shard the event belongs to.
+pub(super) fn shard_key(delivery: &Delivery) -> String {
+    if let Some(key) = delivery.shared_value::<ShardKey>() {
+        return key.0.clone();
+    }
+    if let Some(key) = delivery.envelope().key() {
+        return key.to_owned();
+    }
+    delivery.record().key.as_deref().map(|key| String::from_utf8_lossy(key).into_owned()).unwrap_or_default()
 }
 
 /// The inbox of the delivery's consumer, and whose handler it goes to.
@@ -156,10 +172,29 @@ pub(super) async fn roll_back(open: Option<OpenTransaction>) -> bool {
     }
 }
 
+/// What a handler's commit failed with. That one of the `keys` of its events has moved is nobody's fault: the next attempt goes where
+/// it lives. Of another key, it is the handler's mistake.
+pub(super) async fn not_committed<'k>(
+    error: Error,
+    shards: &Shards,
+    keys: impl IntoIterator<Item = &'k str>,
+) -> HandlerError {
+    match keys.into_iter().find(|key| error.is_about(key)) {
+        Some(moved) => {
+            let _ = shards.find(moved).await;
+            unavailable(error)
+        }
+        None => error.into_handler_error(),
+    }
+}
+
 /// A handler's transaction while the handler runs. Dropped before the handler has ended, as when it is cancelled, it rolls
 /// back, whoever still holds a clone of the handle.
 struct Handling {
     transaction: Transaction,
+    /// What its shard was found by.
+    key: String,
+    shards: Shards,
     statements: Vec<String>,
 }
 
@@ -169,10 +204,10 @@ impl Handling {
         let statements = std::mem::take(&mut self.statements);
         let failure = match (buffer, &outcome) {
             (Ok(buffer), Outcome::Done) => {
-                let database = self.transaction.database();
-                return match commit(database, buffer, open, statements).await {
+                let committed = commit(self.transaction.database(), buffer, open, statements).await;
+                return match committed {
                     Ok(()) => Outcome::Done,
-                    Err(error) => error.into_handler_error().into(),
+                    Err(error) => not_committed(error, &self.shards, [&*self.key]).await.into(),
                 };
             }
             (Ok(_), _) => None,
@@ -236,7 +271,13 @@ mod tests {
         let inbox = |dispatchers| {
             let mut extensions = Extensions::new();
             let longest = std::time::Duration::ZERO;
-            extensions.insert(Arc::new(Inbox::of_group(&database, &group, dispatchers, longest, &Arc::default())));
+            extensions.insert(Arc::new(Inbox::of_group(
+                &Shards::one(database.clone()),
+                &group,
+                dispatchers,
+                longest,
+                &Arc::default(),
+            )));
             delivery(extensions)
         };
         let error = Transaction::from_delivery(&inbox(vec!["Other"])).await.unwrap_err();

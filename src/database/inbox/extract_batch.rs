@@ -6,13 +6,15 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 
 use super::admission::{ask, opening};
-use super::extract::{begin, could_not_ask, inbox_of, roll_back, settle_fork, settle_repeat, unavailable};
+use super::extract::{
+    begin, could_not_ask, inbox_of, not_committed, roll_back, settle_fork, settle_repeat, shard_key, unavailable,
+};
 use super::failure::without_blame;
 use super::identity::Identity;
 use super::rules::Verdict;
-use crate::database::Transaction;
 use crate::database::commit::commit;
 use crate::database::transaction::Ended;
+use crate::database::{Database, Error, Shards, Transaction};
 use crate::dispatch::{Delivery, FromDeliveries, RolledBack, failed};
 use crate::outcome::{ErrorClass, HandlerError, Outcome};
 
@@ -23,6 +25,17 @@ use crate::outcome::{ErrorClass, HandlerError, Outcome};
 )]
 struct TakenOut;
 
+/// Held against none of the events: they are handled one by one, each on its own shard.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the batch has events of keys on several shards, '{first}' and '{second}', and a transaction is on one: they are handled one by \
+     one; where that is often so, leave `batch` out of `#[on(..)]`"
+)]
+struct SeveralShards {
+    first: String,
+    second: String,
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error("a batch without events has no transaction")]
 struct Empty;
@@ -30,6 +43,8 @@ struct Empty;
 /// One transaction for all events of the batch, with each of them remembered as handled in it. It commits when **every** event is
 /// done, and else rolls back: those that failed keep their outcomes and are tried again by themselves, the others are handled again
 /// and nothing is held against them. Events that were handled before are taken out, and the batch is put together anew.
+///
+/// Where a service has several databases, all of the batch's events must be on one shard. Otherwise they are handled one by one.
 impl FromDeliveries for Transaction {
     const USES_TRANSACTION: bool = true;
 
@@ -53,7 +68,8 @@ impl FromDeliveries for Transaction {
             return Err(unavailable(TakenOut));
         }
 
-        let database = &inbox.database;
+        let keys: Vec<_> = deliveries.iter().map(shard_key).collect();
+        let database = shard_of(&inbox.shards, &keys)?;
         let dialect = database.pool.dialect();
         let mut open = begin(database).await?;
         let mut statements = opening(dialect, inbox.abandoned_after);
@@ -81,17 +97,35 @@ impl FromDeliveries for Transaction {
             let _ = open.roll_back().await;
             return Err(unavailable(TakenOut));
         }
-        let transaction = Self::opened(database, open);
+        let transaction = Self::opened(database, open, keys.clone());
         first.share_value(Arc::new(transaction.clone()));
-        let handling = Handling { transaction: transaction.clone(), statements };
+        let shards = inbox.shards.clone();
+        let handling = Handling { transaction: transaction.clone(), keys, shards, statements };
         Delivery::on_batch_completion(deliveries, Box::new(move |outcomes| handling.complete(outcomes).boxed()));
         Ok(transaction)
     }
 }
 
+/// The shard that all of `keys` live on.
+fn shard_of<'s>(shards: &'s Shards, keys: &[String]) -> Result<&'s Database, HandlerError> {
+    let mut found: Option<&Database> = None;
+    for key in keys {
+        let database = shards.of(&**key).map_err(Error::into_handler_error)?;
+        let first = *found.get_or_insert(database);
+        if first.shard != database.shard {
+            let (first, second) = (first.shard.to_string(), database.shard.to_string());
+            return Err(SeveralShards { first, second }.into());
+        }
+    }
+    found.ok_or_else(|| Empty.into())
+}
+
 /// A batch's transaction while its handler runs. Dropped before the handler has ended it rolls back, as a single event's does.
 struct Handling {
     transaction: Transaction,
+    /// What its shard was found by.
+    keys: Vec<String>,
+    shards: Shards,
     statements: Vec<String>,
 }
 
@@ -103,10 +137,13 @@ impl Handling {
         let all_done = outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done));
         let failure = match buffer {
             Ok(buffer) if all_done => {
-                let database = self.transaction.database();
-                return match commit(database, buffer, open, statements).await {
+                let committed = commit(self.transaction.database(), buffer, open, statements).await;
+                return match committed {
                     Ok(()) => outcomes,
-                    Err(error) => failed(error.into_handler_error(), events),
+                    Err(error) => {
+                        let keys = self.keys.iter().map(String::as_str);
+                        failed(not_committed(error, &self.shards, keys).await, events)
+                    }
                 };
             }
             Ok(_) => None,

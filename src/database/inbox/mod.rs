@@ -69,8 +69,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Database;
+use super::{Database, Shards};
 pub(crate) use counters::InboxCounters;
+pub(crate) use extract::ShardKey;
 #[cfg(feature = "consumer")]
 pub use options::InboxOptions;
 pub use purge::{Purge, Purged};
@@ -79,7 +80,7 @@ pub use purge::{Purge, Purged};
 /// one by hand to run handlers without a consumer, or to pass events over.
 #[derive(Clone)]
 pub struct Inbox {
-    database: Database,
+    shards: Shards,
     group: Arc<str>,
     /// Whose handlers use it; everybody's where it is not said.
     dispatchers: Option<Arc<[&'static str]>>,
@@ -94,8 +95,14 @@ const GRACE: Duration = Duration::from_secs(60);
 impl Inbox {
     /// The inbox of `group` in `database`.
     pub fn new(database: &Database, group: &str) -> Self {
+        Self::on_shards(&Shards::one(database.clone()), group)
+    }
+
+    /// The inbox of `group` on `shards`: each event is remembered on the shard of its key, or of the field that `#[on(.., shard = field)]`
+    /// names.
+    pub fn on_shards(shards: &Shards, group: &str) -> Self {
         Self {
-            database: database.clone(),
+            shards: shards.clone(),
             group: group.into(),
             dispatchers: None,
             abandoned_after: GRACE + Duration::from_secs(60),
@@ -114,15 +121,15 @@ impl Inbox {
     /// The inbox of `group`, which only `dispatchers` use.
     #[cfg(feature = "consumer")]
     pub(crate) fn of_group(
-        database: &Database,
+        shards: &Shards,
         group: &Arc<str>,
         dispatchers: Vec<&'static str>,
         longest_handler: Duration,
         counters: &Arc<InboxCounters>,
     ) -> Self {
-        let (database, group, counters) = (database.clone(), Arc::clone(group), Arc::clone(counters));
+        let (shards, group, counters) = (shards.clone(), Arc::clone(group), Arc::clone(counters));
         let abandoned_after = longest_handler.saturating_add(GRACE);
-        Self { database, group, dispatchers: Some(dispatchers.into()), abandoned_after, counters }
+        Self { shards, group, dispatchers: Some(dispatchers.into()), abandoned_after, counters }
     }
 
     /// The consumer group.
@@ -141,7 +148,7 @@ impl fmt::Debug for Inbox {
         formatter
             .debug_struct("Inbox")
             .field("group", &self.group)
-            .field("database", &self.database)
+            .field("shards", &self.shards)
             .finish_non_exhaustive()
     }
 }

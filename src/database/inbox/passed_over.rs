@@ -3,9 +3,9 @@
 use super::Inbox;
 use super::admission::pass_over;
 use super::identity::{EventIdentity, Identity};
-use crate::database::Error;
 use crate::database::open::OpenTransaction;
 use crate::database::transaction::sql_error;
+use crate::database::{Database, Error};
 use crate::transport::Record;
 
 impl Inbox {
@@ -21,15 +21,22 @@ impl Inbox {
         if matches!(identity.event, EventIdentity::Single { .. }) {
             return Ok(());
         }
-        let database = &self.database;
-        let begun = OpenTransaction::begin(&database.pool).await;
-        let mut open = begun.map_err(|error| sql_error("opening a transaction", error))?;
-        match pass_over(&mut open, database.pool.dialect(), &identity).await {
-            Ok(statements) => Ok(open.commit(statements).await?),
-            Err(error) => {
-                let _ = open.roll_back().await;
-                Err(sql_error("remembering an event that is passed over", error))
-            }
+        // On every shard: only the payload may say which one its handler would work on, and nobody may be able to read it.
+        for database in self.shards.iter() {
+            pass_over_on(database, &identity).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn pass_over_on(database: &Database, identity: &Identity) -> Result<(), Error> {
+    let begun = OpenTransaction::begin(&database.pool).await;
+    let mut open = begun.map_err(|error| sql_error("opening a transaction", error))?;
+    match pass_over(&mut open, database.pool.dialect(), identity).await {
+        Ok(statements) => Ok(open.commit(statements).await?),
+        Err(error) => {
+            let _ = open.roll_back().await;
+            Err(sql_error("remembering an event that is passed over", error))
         }
     }
 }

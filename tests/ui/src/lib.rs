@@ -5,8 +5,18 @@
 // The fixtures use it.
 #![cfg_attr(test, allow(unused_crate_dependencies))]
 
+pub mod database;
+pub mod derived_entity;
+
+/// What generated code calls.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::derived_entity as entity;
+}
+
 use serde::{Deserialize, Serialize};
 use tidings::prelude::*;
+pub use tidings_macros::Entity;
 
 /// A player's profile changed.
 #[derive(Event, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
@@ -72,4 +82,15 @@ impl Audit {
         use std::fmt::Write as _;
         write!(String::new(), "{}{nickname}{id:?}", self.prefix)
     }
+}
+
+/// A player, so that clippy sees what the macro writes.
+#[derive(Entity, Debug, Clone, PartialEq, Eq)]
+#[entity(table = "account", delete, crate = crate)]
+pub struct Account {
+    /// The player.
+    #[entity(key)]
+    pub id: i64,
+    /// What others see.
+    pub nickname: String,
 }

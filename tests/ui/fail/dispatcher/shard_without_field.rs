@@ -1,0 +1,12 @@
+use tidings::prelude::*;
+use tidings_ui_tests::UserUpdated;
+
+struct Leaderboards;
+
+#[dispatcher(source = "accounts")]
+impl Leaderboards {
+    #[on("accounts.UserUpdated", shard)]
+    async fn on_user_updated(&self, _event: UserUpdated) {}
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use tidings_ui_tests::Entity;
+
+#[derive(Entity, Clone)]
+#[entity(table = "account", crate = tidings_ui_tests)]
+struct Account {
+    #[entity(key)]
+    id: i64,
+    nickname: String,
+    #[entity(column = "NickName")]
+    shown: String,
+}
+
+fn main() {}

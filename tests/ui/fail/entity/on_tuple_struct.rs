@@ -1,0 +1,7 @@
+use tidings_ui_tests::Entity;
+
+#[derive(Entity, Clone)]
+#[entity(table = "account", crate = tidings_ui_tests)]
+struct Account(i64);
+
+fn main() {}
