@@ -245,7 +245,7 @@ pub(crate) async fn what_is_stored_cannot_be_changed(stage: &Stage) {
     store.append(Append::new([event("Account/1", "a")], ExpectedVersion::None)).await.unwrap();
     follow(&store, 0, 1).await;
     for statement in [
-        "UPDATE tidings_store_event SET payload = ''",
+        "UPDATE tidings_store_event SET payload = x'00'",
         "DELETE FROM tidings_store_event",
         "UPDATE tidings_store_position SET event = 0",
         "DELETE FROM tidings_store_position",
