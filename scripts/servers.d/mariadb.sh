@@ -23,6 +23,7 @@ character-set-server=utf8mb4
 sync-binlog=1
 innodb-flush-log-at-trx-commit=1
 log-bin=binlog
+log-bin-trust-function-creators=ON
 binlog-format=ROW
 server-id=1
 expire-logs-days=1

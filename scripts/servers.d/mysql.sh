@@ -69,6 +69,7 @@ character-set-server=utf8mb4
 sync-binlog=1
 innodb-flush-log-at-trx-commit=1
 log-bin=binlog
+log-bin-trust-function-creators=ON
 server-id=1
 binlog-expire-logs-seconds=86400
 max-connections=500
