@@ -18,19 +18,18 @@ pub struct Released {
 }
 
 /// Put all parked events of `stream` back into the outbox of `database`: its relay publishes them in the order of their sequences,
-/// before what came since. One that Kafka refuses again is parked again, and those behind it with it.
+/// before what came since. One that Kafka refuses again is parked again, and those behind it with it; it is not put back a second time.
 ///
 /// # Errors
 /// [`Error::Sql`]. What was put back until then stays so, and is the beginning of what was parked.
 pub async fn retry_parked(database: &Database, stream: &str) -> Result<Released, Error> {
-    let mut events = 0;
-    loop {
-        let put_back = put_back(database, stream).await?;
-        events += put_back;
-        if put_back == 0 {
-            return Ok(Released { events, skipped: None });
-        }
+    let (mut events, mut last) = (0, None);
+    // What came meanwhile was parked behind these.
+    while let Some(put_back) = put_back(database, stream, last.as_ref()).await? {
+        events += put_back.events;
+        last = Some(put_back.last);
     }
+    Ok(Released { events, skipped: None })
 }
 
 /// Let go of the first parked event of `stream` for good, and put the others back. Consumers see a gap in the stream's sequence.
@@ -48,23 +47,31 @@ pub async fn skip_parked(database: &Database, stream: &str) -> Result<Released, 
     Ok(Released { skipped: skipped.then_some(first), ..released })
 }
 
-/// Put back the first few; how many those are.
-async fn put_back(database: &Database, stream: &str) -> Result<u64, Error> {
+/// The place of an event in its stream.
+type Place = (i64, String);
+
+struct PutBack {
+    events: u64,
+    last: Place,
+}
+
+/// Put back the first few, unless they are there again: at or below `last`, the last place that was put back.
+async fn put_back(database: &Database, stream: &str, last: Option<&Place>) -> Result<Option<PutBack>, Error> {
     let pool = &database.pool;
     let dialect = pool.dialect();
     let name = dialect.text(stream);
     let moved = async {
         let first = format!(
-            "SELECT event_id, bucket FROM tidings_outbox_parked WHERE stream = {name} ORDER BY epoch, sequence LIMIT {AT_ONCE}"
+            "SELECT event_id, bucket, epoch, sequence FROM tidings_outbox_parked WHERE stream = {name} ORDER BY epoch, sequence LIMIT {AT_ONCE}"
         );
-        let (mut ids, mut buckets) = (Vec::new(), Vec::new());
+        let (mut ids, mut buckets, mut places) = (Vec::new(), Vec::new(), Vec::new());
         for row in pool.query(first).await? {
             ids.push(dialect.text(&row.text(0)?));
             buckets.push(u8::try_from(row.integer(1)?).unwrap_or_default());
+            places.push((row.integer(2)?, row.text(3)?));
         }
-        if ids.is_empty() {
-            return Ok((0, buckets));
-        }
+        let refused_again = places.first().zip(last).is_some_and(|(first, last)| first <= last);
+        let Some(last) = places.pop().filter(|_| !refused_again) else { return Ok(None) };
         let (mut events, mut leases) = (String::new(), String::new());
         push_list(&mut events, &ids);
         buckets.sort_unstable();
@@ -80,9 +87,11 @@ async fn put_back(database: &Database, stream: &str) -> Result<u64, Error> {
             format!("DELETE FROM tidings_outbox_parked WHERE event_id IN ({events})"),
         ]);
         pool.run_transaction(statements.collect()).await?;
-        Ok((u64::try_from(ids.len()).unwrap_or_default(), buckets))
+        Ok(Some((PutBack { events: u64::try_from(ids.len()).unwrap_or_default(), last }, buckets)))
     };
-    let (events, buckets) = moved.await.map_err(Error::sql("putting parked events back"))?;
-    database.wake.committed(buckets.into_iter());
-    Ok(events)
+    let moved = moved.await.map_err(Error::sql("putting parked events back"))?;
+    Ok(moved.map(|(put_back, buckets)| {
+        database.wake.committed(buckets.into_iter());
+        put_back
+    }))
 }
