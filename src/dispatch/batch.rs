@@ -79,11 +79,13 @@ impl std::error::Error for SharedError {
 
 /// The transaction of the batch was rolled back for another of its events, or for nobody knows which: this one has to be handled
 /// again.
+#[cfg(any(feature = "consumer", feature = "mysql", feature = "sqlite"))]
 #[derive(Debug, thiserror::Error)]
 #[error("the batch was rolled back because another of its events failed")]
 pub(crate) struct RolledBack;
 
 /// Whether an event has this error only because its batch was rolled back.
+#[cfg(feature = "consumer")]
 pub(crate) fn is_rolled_back(error: &HandlerError) -> bool {
     error.source().is::<RolledBack>()
 }
@@ -130,6 +132,7 @@ impl<T: IntoOutcomes, E: Into<HandlerError>> IntoOutcomes for Result<T, E> {
 }
 
 /// The error that a batch shares, where `error` is one.
+#[cfg(any(feature = "consumer", feature = "mysql", feature = "sqlite"))]
 pub(crate) fn shared(error: &HandlerError) -> Option<&HandlerError> {
     error.source().downcast_ref::<SharedError>().map(|shared| &*shared.0)
 }

@@ -16,6 +16,7 @@ pub(crate) use schedule::{LaneId, TenantId, Tenants};
 pub(crate) use setup::{TenantsBuilder, TenantsSetup};
 #[cfg(test)]
 pub(crate) use watch::LimitsFile;
+#[cfg(feature = "testing")]
 pub(crate) use watch::WatchedLimits;
 
 use std::borrow::Cow;
