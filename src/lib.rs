@@ -104,7 +104,7 @@ pub mod database;
 pub mod dead_letters;
 pub mod dispatch;
 pub mod envelope;
-#[cfg(feature = "kafka")]
+#[cfg(any(feature = "consumer", feature = "publisher"))]
 mod error_report;
 pub mod event;
 #[cfg(feature = "publisher")]

@@ -114,6 +114,7 @@ impl Dialect {
     /// Of what to select a `slot`, so that a gate is taken, shared, until the transaction ends: to be done before rows of the outbox
     /// get their ids. Which of the two it is changes four times a second, so that each is free now and then. SQLite, with its one
     /// writer at a time, has none.
+    #[cfg_attr(not(feature = "sqlite"), allow(clippy::unnecessary_wraps, reason = "SQLite has none"))]
     pub(crate) const fn gate(self) -> Option<&'static str> {
         match self {
             #[cfg(feature = "mysql")]

@@ -100,6 +100,7 @@ impl OutboxTable {
     }
 
     /// Whether nobody who writes holds `gate` now: see [`Settled`](super::settled::Settled). `false` also where there are no gates.
+    #[cfg_attr(not(feature = "mysql"), allow(clippy::unused_async, reason = "only MySQL is asked"))]
     pub(super) async fn is_free(&self, gate: usize) -> Result<bool, sqlx::Error> {
         match &self.pool {
             #[cfg(feature = "mysql")]

@@ -29,7 +29,7 @@ impl Keys {
         if self.0.is_empty() {
             return Vec::new();
         }
-        let mut statements = gate(dialect, self.0.iter().map(String::as_str));
+        let mut statements = gate(dialect, &self.0);
         let mut keys = String::new();
         push_list(&mut keys, self.0.iter().map(|key| dialect.text(key)));
         statements.push(format!(
@@ -65,12 +65,12 @@ fn check(map: &ShardMap, here: &str, key: &str) -> Result<(), Error> {
 }
 
 /// Share the gates of `keys`.
-fn gate<'k>(dialect: Dialect, keys: impl Iterator<Item = &'k str>) -> Vec<String> {
+fn gate(dialect: Dialect, keys: &BTreeSet<String>) -> Vec<String> {
     match dialect {
         #[cfg(feature = "mysql")]
         Dialect::MySql => {
             let mut sql = "SELECT bucket FROM tidings_shard_gate WHERE bucket IN (".to_owned();
-            push_list(&mut sql, keys.map(bucket_of).collect::<BTreeSet<_>>());
+            push_list(&mut sql, keys.iter().map(|key| bucket_of(key)).collect::<BTreeSet<_>>());
             sql.push_str(") LOCK IN SHARE MODE");
             vec![sql]
         }

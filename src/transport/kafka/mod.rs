@@ -21,6 +21,8 @@ mod produce_error;
 mod producer;
 mod producer_options;
 #[cfg(feature = "consumer")]
+mod raw_headers;
+#[cfg(feature = "consumer")]
 pub(crate) mod reader;
 #[cfg(feature = "testing")]
 pub(crate) mod scratch;

@@ -19,7 +19,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka_sys as sys;
 
 use super::super::{Headers, Record, TopicPartition, Wake};
-use super::native_headers;
+use super::{native_headers, raw_headers};
 
 /// The messages one call can bring.
 const BATCH: usize = 512;
@@ -78,7 +78,7 @@ impl<C: ConsumerContext + 'static> PartitionQueue<C> {
             topic,
             batch: vec![ptr::null_mut(); BATCH],
             chunk: BytesMut::new(),
-            raw_headers: native_headers::is_verified(),
+            raw_headers: raw_headers::is_verified(),
             consumer: Arc::clone(consumer),
         })
     }
@@ -170,7 +170,7 @@ pub(super) fn commit<C: ConsumerContext>(
 /// Copy a message into `chunk`. The copy frees librdkafka's fetch buffer, which otherwise stays as long as its slowest message.
 ///
 /// # Safety
-/// `message` is valid, of a topic and partition as named; `raw_headers` only where [`native_headers::is_verified`].
+/// `message` is valid, of a topic and partition as named; `raw_headers` only where [`raw_headers::is_verified`].
 unsafe fn read_message(
     message: &sys::rd_kafka_message_t,
     partition: &TopicPartition,
@@ -187,7 +187,7 @@ unsafe fn read_message(
     // SAFETY: in a message without an error, `payload` and `key` are null or valid for their lengths.
     let (payload, key) = unsafe { (bytes(message.payload, message.len), bytes(message.key, message.key_len)) };
     // SAFETY: as the caller says.
-    let raw = if raw_headers { unsafe { native_headers::as_written(message) } } else { None };
+    let raw = if raw_headers { unsafe { raw_headers::as_written(message) } } else { None };
     let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
     // SAFETY: the message is valid.
     let timestamp = unsafe { sys::rd_kafka_message_timestamp(message, &raw mut kind) };
