@@ -92,6 +92,34 @@ impl fmt::Debug for Stream {
     }
 }
 
+/// Whose stream it is, and its name: two services may have streams of one name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamId {
+    /// The publishing service's name.
+    pub source: Arc<str>,
+    /// The stream.
+    pub stream: Stream,
+}
+
+impl StreamId {
+    /// The stream `stream` of the service `source`.
+    pub fn new(source: impl Into<Arc<str>>, stream: Stream) -> Self {
+        Self { source: source.into(), stream }
+    }
+
+    /// From how rows have them: the source as a path, as in its header.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub(crate) fn of_row(source: &str, stream: &str) -> Self {
+        Self::new(source.strip_prefix('/').unwrap_or(source), Stream::from_name(stream))
+    }
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} of {}", self.stream, self.source)
+    }
+}
+
 /// A value that can be a key: it has one text form, the same in every service.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a key",

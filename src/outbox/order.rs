@@ -10,15 +10,15 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 
 use super::row::{OutboxRow, Position, RowId};
-use crate::event::Stream;
+use crate::event::StreamId;
 
 /// The last position published of each stream, and the rows that wait for a second look.
 pub(super) struct StreamOrder {
     /// Two generations: when the young one is full it becomes the old one, and what nobody asked for since is forgotten.
-    young: FxHashMap<Stream, Position>,
-    old: FxHashMap<Stream, Position>,
+    young: FxHashMap<StreamId, Position>,
+    old: FxHashMap<StreamId, Position>,
     generation: usize,
-    waiting: FxHashMap<Stream, Position>,
+    waiting: FxHashMap<StreamId, Position>,
 }
 
 /// A snapshot's rows, told apart.
@@ -51,7 +51,7 @@ impl StreamOrder {
     /// Tell which of `rows` may be published. They are all that a snapshot shows of their buckets from the start up to some
     /// id, except for rows that were admitted before and are still there. What is admitted counts as published.
     pub(super) fn admit(&mut self, rows: Vec<OutboxRow>) -> Admitted {
-        let mut streams: FxHashMap<Stream, VecDeque<usize>> = FxHashMap::default();
+        let mut streams: FxHashMap<StreamId, VecDeque<usize>> = FxHashMap::default();
         for (index, row) in rows.iter().enumerate() {
             streams.entry(row.stream.clone()).or_default().push_back(index);
         }
@@ -61,7 +61,7 @@ impl StreamOrder {
 
         let mut admitted = Admitted::default();
         // Each stream takes its own slots, in the order of its positions.
-        let slots: Vec<Stream> = rows.iter().map(|row| row.stream.clone()).collect();
+        let slots: Vec<StreamId> = rows.iter().map(|row| row.stream.clone()).collect();
         let mut rows: Vec<Option<OutboxRow>> = rows.into_iter().map(Some).collect();
         for stream in slots {
             let next = streams.get_mut(&stream).and_then(VecDeque::pop_front);
@@ -84,7 +84,7 @@ impl StreamOrder {
         admitted
     }
 
-    fn may_follow(&mut self, stream: &Stream, position: Position) -> bool {
+    fn may_follow(&mut self, stream: &StreamId, position: Position) -> bool {
         let confirmed = self.waiting.remove(stream) == Some(position);
         match self.published(stream) {
             // A row from before what was published: an operator put it back. It is late already.
@@ -94,7 +94,7 @@ impl StreamOrder {
         }
     }
 
-    fn published(&mut self, stream: &Stream) -> Option<Position> {
+    fn published(&mut self, stream: &StreamId) -> Option<Position> {
         if let Some(position) = self.young.get(stream) {
             return Some(*position);
         }
@@ -103,12 +103,12 @@ impl StreamOrder {
         Some(position)
     }
 
-    fn publish(&mut self, stream: Stream, position: Position) {
+    fn publish(&mut self, stream: StreamId, position: Position) {
         let position = self.published(&stream).map_or(position, |published| published.max(position));
         self.remember(stream, position);
     }
 
-    fn remember(&mut self, stream: Stream, position: Position) {
+    fn remember(&mut self, stream: StreamId, position: Position) {
         if self.young.len() >= self.generation && !self.young.contains_key(&stream) {
             self.old = std::mem::take(&mut self.young);
         }
@@ -125,7 +125,7 @@ mod tests {
     }
 
     fn published(admitted: &Admitted) -> Vec<(String, u64)> {
-        admitted.publish.iter().map(|row| (row.stream.to_string(), row.position.sequence)).collect()
+        admitted.publish.iter().map(|row| (row.stream.stream.to_string(), row.position.sequence)).collect()
     }
 
     fn pairs(pairs: &[(&str, u64)]) -> Vec<(String, u64)> {

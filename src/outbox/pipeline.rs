@@ -12,7 +12,7 @@ use super::bucket::BUCKETS;
 use super::parked::Refused;
 use super::row::{OutboxRow, Position, RowId};
 use super::wake::BucketSet;
-use crate::event::Stream;
+use crate::event::StreamId;
 use crate::telemetry::spans;
 use crate::transport::{ProduceError, Producer, Written};
 
@@ -39,7 +39,7 @@ pub(super) struct Pipeline {
     acknowledged: Vec<RowId>,
     refused: VecDeque<Refused>,
     /// Streams of which rows are to be parked, or were when the read under way began: it does not show what became of them.
-    holding: FxHashMap<Stream, Hold>,
+    holding: FxHashMap<StreamId, Hold>,
 }
 
 /// The rows of a stream that hold back what comes behind them, whatever the table says.
@@ -59,7 +59,7 @@ struct Known {
     /// Counted while it is queued or in flight.
     bytes: usize,
     stage: Stage,
-    stream: Stream,
+    stream: StreamId,
     position: Position,
 }
 
@@ -193,7 +193,7 @@ impl Pipeline {
         }
     }
 
-    fn park_later(&mut self, row: RowId, stream: Stream, position: Position, reason: Option<String>) {
+    fn park_later(&mut self, row: RowId, stream: StreamId, position: Position, reason: Option<String>) {
         self.holding.entry(stream).or_default().to_park.insert(position);
         self.refused.push_back(Refused { row, reason });
     }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::database::pool::Row;
 use crate::envelope::Envelope;
-use crate::event::Stream;
+use crate::event::StreamId;
 use crate::publisher::ReadyEvent;
 use crate::transport::{OutgoingRecord, Target};
 
@@ -42,13 +42,12 @@ impl Position {
 #[derive(Debug, Clone)]
 pub(crate) struct OutboxRow {
     pub(crate) id: RowId,
-    pub(crate) stream: Stream,
+    pub(crate) stream: StreamId,
     pub(crate) position: Position,
     pub(crate) topic: Arc<str>,
     pub(crate) target: Target,
     pub(crate) event_id: String,
     key: String,
-    source: String,
     pub(crate) event: String,
     schema_version: String,
     occurred_at: String,
@@ -76,21 +75,20 @@ impl OutboxRow {
     pub(crate) const COLUMNS: &'static str = "bucket, id, event_id, topic, stream, epoch, sequence, partition_key, source, \
          event_type, schema_version, occurred_at, recorded_at, correlation_id, causation_id, data_schema, traceparent, \
          tracestate, payload, target, EXISTS (SELECT 1 FROM tidings_outbox_parked p WHERE p.stream = tidings_outbox.stream AND \
-         (p.epoch < tidings_outbox.epoch OR p.epoch = tidings_outbox.epoch AND p.sequence < tidings_outbox.sequence))";
+         p.source = tidings_outbox.source AND (p.epoch < tidings_outbox.epoch OR p.epoch = tidings_outbox.epoch AND p.sequence < tidings_outbox.sequence))";
 
     pub(crate) fn read(row: &Row) -> Result<Self, sqlx::Error> {
         Ok(Self {
             id: RowId { bucket: narrow(row.integer(0)?)?, id: narrow(row.integer(1)?)? },
             event_id: row.text(2)?,
             topic: row.text(3)?.into(),
-            stream: Stream::from_name(&row.text(4)?),
+            stream: StreamId::of_row(&row.text(8)?, &row.text(4)?),
             position: Position {
                 epoch: narrow(row.integer(5)?)?,
                 // Where it is no number the row is found unreadable when its turn comes.
                 sequence: row.text(6)?.parse().unwrap_or_default(),
             },
             key: row.text(7)?,
-            source: row.text(8)?,
             event: row.text(9)?,
             schema_version: row.text(10)?,
             occurred_at: row.text(11)?,
@@ -122,12 +120,12 @@ impl OutboxRow {
         }
         let envelope = Envelope {
             id: Uuid::parse_str(&self.event_id).map_err(|_| unreadable("event_id", &self.event_id))?,
-            source: self.source.strip_prefix('/').unwrap_or(&self.source).to_owned().into(),
+            source: self.stream.source.to_string().into(),
             event: self.event.clone().into(),
             schema_version: self.schema_version.clone().into(),
             time: time("occurred_at", &self.occurred_at)?,
             recorded_time: time("recorded_at", &self.recorded_at)?,
-            stream: self.stream.clone(),
+            stream: self.stream.stream.clone(),
             sequence: Some(self.position.sequence),
             stream_epoch: self.position.epoch,
             key: self.key.clone(),
@@ -144,13 +142,12 @@ impl OutboxRow {
     pub(super) fn example(id: u64, stream: &str, sequence: u64) -> Self {
         Self {
             id: RowId { bucket: 0, id },
-            stream: Stream::from_name(stream),
+            stream: StreamId::of_row("/accounts", stream),
             position: Position { epoch: 0, sequence },
             topic: "accounts".into(),
             target: Target::Kafka,
             event_id: Uuid::from_u128(id.into()).to_string(),
             key: "42".to_owned(),
-            source: "/accounts".to_owned(),
             event: "accounts.UserUpdated".to_owned(),
             schema_version: "1.0.0".to_owned(),
             occurred_at: "2025-01-02T03:04:05.000006Z".to_owned(),

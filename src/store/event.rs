@@ -1,14 +1,12 @@
 //! What the store takes and what it gives back.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use uuid::Uuid;
 
 use super::StoreError;
 use crate::database::check_name;
 use crate::envelope::{Envelope, EnvelopeView, header};
-use crate::event::{MAX_NAME_BYTES, Stream};
+use crate::event::{MAX_NAME_BYTES, StreamId};
 use crate::publisher::ReadyEvent;
 use crate::transport::OutgoingRecord;
 use crate::transport::kafka::topic_name;
@@ -32,15 +30,6 @@ pub struct StoredEvent {
     pub event: NewEvent,
 }
 
-/// A stream in the store: whose it is, and its name. Two services may have streams of one name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct StreamId {
-    /// The publishing service's name.
-    pub source: Arc<str>,
-    /// The stream.
-    pub stream: Stream,
-}
-
 /// A place in a stream. Places compare by epoch first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
@@ -53,13 +42,6 @@ pub struct Place {
 impl From<ReadyEvent> for NewEvent {
     fn from(event: ReadyEvent) -> Self {
         Self { envelope: event.envelope, payload: event.payload }
-    }
-}
-
-impl StreamId {
-    /// The stream `stream` of the service `source`.
-    pub fn new(source: impl Into<Arc<str>>, stream: Stream) -> Self {
-        Self { source: source.into(), stream }
     }
 }
 

@@ -11,7 +11,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::watch;
 
 use super::StoreError;
-use super::event::{Place, StoredEvent, StreamId};
+use super::event::{Place, StoredEvent};
+use crate::event::StreamId;
 use super::sequencer::last_position;
 use super::tables::{EVENT_COLUMNS, EVENT_TABLES, narrow, read_event};
 use crate::database::pool::Pool;

@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use super::Refusal;
 use super::append::{Append, Appended, ExpectedVersion, Relayed};
-use super::event::{NewEvent, Place, StreamId};
+use super::event::{NewEvent, Place};
+use crate::event::StreamId;
 
 /// Who numbers a stream's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

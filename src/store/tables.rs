@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use uuid::Uuid;
 
-use super::event::{NewEvent, Place, StoredEvent, StreamId};
+use super::event::{NewEvent, Place, StoredEvent};
+use crate::event::StreamId;
 use super::rules::{Changes, Judge, StreamState, Writer};
 use crate::database::open::{CommitFailure, OpenTransaction};
 use crate::database::pool::{Pool, Row};
@@ -205,8 +206,7 @@ fn push_ids(sql: &mut String, ids: impl Iterator<Item = Uuid>) {
 }
 
 fn read_stream(row: &Row) -> Result<(StreamId, StreamState), sqlx::Error> {
-    let source = row.text(1)?;
-    let stream = StreamId::new(without_slash(&source), Stream::from_name(&row.text(2)?));
+    let stream = StreamId::of_row(&row.text(1)?, &row.text(2)?);
     let writer = row.text(3)?;
     let writer = Writer::from_text(&writer).ok_or_else(|| unreadable("writer", &writer))?;
     let last = Place { epoch: narrow(row.integer(5)?)?, sequence: narrow(row.integer(6)?)? };

@@ -31,11 +31,15 @@ impl Desk {
 
     /// An event that Kafka refused, or that waits behind one.
     async fn park(&self, stream: &str, sequence: u32, reason: &str) {
+        self.park_of("accounts", stream, sequence, reason).await;
+    }
+
+    async fn park_of(&self, source: &str, stream: &str, sequence: u32, reason: &str) {
         self.execute(format!(
             "INSERT INTO tidings_outbox_parked (bucket, id, event_id, topic, stream, epoch, sequence, partition_key, source, \
              event_type, schema_version, occurred_at, recorded_at, correlation_id, data_schema, traceparent, created_at, \
-             payload, reason) VALUES (7, {sequence}, '{stream}-{sequence}', 'accounts', '{stream}', 0, '{sequence:020}', '42', \
-             '/accounts', 'accounts.UserUpdated', '1.2.0', '2026-01-31T09:00:00Z', '2026-01-31T09:00:00Z', 'c', 'd', 'p', \
+             payload, reason) VALUES (7, {sequence}, '{source}-{stream}-{sequence}', '{source}', '{stream}', 0, '{sequence:020}', '42', \
+             '/{source}', 'accounts.UserUpdated', '1.2.0', '2026-01-31T09:00:00Z', '2026-01-31T09:00:00Z', 'c', 'd', 'p', \
              '2026-01-31 09:00:00', X'FF00', '{reason}')"
         ))
         .await;
@@ -68,6 +72,21 @@ async fn parked_streams_are_listed_and_shown_with_the_reason() {
     assert_eq!(shown[0]["payload_base64"], "/wA=");
     assert!(desk.run(&["show", "Account/42"]).succeeded().stdout.contains("it waits"));
     desk.run(&["show", "Account/9"]).failed(1, &["Account/9", "tidings outbox ls"]);
+}
+
+#[tokio::test]
+async fn of_streams_of_one_name_only_the_named_services_is_touched() {
+    let desk = Desk::new().await;
+    desk.park_of("accounts", "Account/42", 2, "too large").await;
+    desk.park_of("players", "Account/42", 1, "too large").await;
+    assert_eq!(desk.run(&["ls", "-o", "jsonl"]).succeeded().json_lines().len(), 2);
+    desk.run(&["skip", "Account/42", "--execute"]).failed(1, &["accounts and players", "--source"]);
+    assert_eq!(desk.count("tidings_outbox_parked").await, 2);
+    desk.run(&["skip", "Account/42", "--source", "teams", "--execute"]).failed(1, &["Account/42"]);
+    let skipped = desk.run(&["skip", "Account/42", "--source", "accounts", "--execute", "-o", "jsonl"]).succeeded();
+    assert_eq!(skipped.json_lines()[0]["streams"][0]["source"], "accounts");
+    desk.run(&["retry", "Account/42", "--execute"]).succeeded();
+    assert_eq!((desk.count("tidings_outbox").await, desk.count("tidings_outbox_parked").await), (1, 0));
 }
 
 #[tokio::test]

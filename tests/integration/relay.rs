@@ -83,7 +83,7 @@ async fn a_record_that_the_broker_refuses_is_parked_with_its_stream_and_its_comp
     // It, and what came behind it in its stream.
     assert_eq!(summary.parked, 6, "{summary:?}");
     let parked = parked(&database, None, 10).await.unwrap();
-    assert_eq!((parked[0].stream.as_str(), parked[0].sequence), ("Account/2", 5), "{parked:?}");
+    assert_eq!((parked[0].stream.stream.as_str(), parked[0].sequence), ("Account/2", 5), "{parked:?}");
 
     let seen =
         tokio::task::spawn_blocking(move || read(&setting("TIDINGS_TEST_BROKERS"), &service, 1, 24)).await.unwrap();

@@ -16,6 +16,8 @@ use tidings::publisher::{Acks, DeliveryMode};
 use tidings::transport::memory::MemoryProducer;
 use tidings::transport::{OutgoingRecord, ProduceError, Producer, Written};
 
+use tidings::event::StreamId;
+
 use super::account::AccountRenamed;
 use super::stage::{Stage, eventually, position};
 
@@ -25,6 +27,11 @@ async fn publish(database: &Database, id: &str, nickname: &str) {
         Ok::<_, Error>(())
     });
     publish.await.unwrap();
+}
+
+/// The stream of an account.
+fn account(id: &str) -> StreamId {
+    StreamId::new("accounts", tidings::Stream::new("Account", id))
 }
 
 /// Every stream's sequences, in the order they were first published, are 1, 2, 3…
@@ -274,6 +281,47 @@ pub(crate) async fn a_poisoned_row_is_parked_and_the_others_go_on(stage: &Stage)
     assert_eq!(status(&stage.database).await.unwrap().parked, 6);
 }
 
+pub(crate) async fn streams_of_one_name_of_two_sources_do_not_share_their_fate(stage: &Stage) {
+    publish(&stage.database, "poison", "one").await;
+    publish(&stage.database, "poison", "two").await;
+    let kafka = stage.kafka.clone();
+    let relay = Relay::new(&stage.database, move || -> Arc<dyn Producer> {
+        Arc::new(Picky { kafka: kafka.clone(), poison: &["poison"], failed: Arc::default() })
+    });
+    let relay = relay.spawn();
+    stage.until_empty().await;
+    relay.shutdown().await.unwrap();
+    assert_eq!(status(&stage.database).await.unwrap().parked, 2);
+
+    // Another source's: behind what is parked, were they one stream, and in an order of its own.
+    for sequence in [3, 4] {
+        stage
+            .execute(&format!(
+                "INSERT INTO tidings_outbox (bucket, event_id, topic, stream, epoch, sequence, partition_key, source, \
+                 event_type, schema_version, occurred_at, recorded_at, correlation_id, data_schema, traceparent, payload) \
+                 VALUES ({}, '00000000-0000-7000-8000-00000000000{sequence}', 'players', 'Account/poison', 0, \
+                 '{sequence:020}', 'good', '/players', 'players.Renamed', '1.0.0', '2025-01-01T00:00:00Z', \
+                 '2025-01-01T00:00:00Z', 'c', 'd', 'p', X'00')",
+                bucket_of("poison"),
+            ))
+            .await;
+    }
+    let relay = stage.relay();
+    stage.until_published(2).await;
+    stage.until_empty().await;
+    let theirs = StreamId::new("players", tidings::Stream::new("Account", "poison"));
+    assert_eq!(retry_parked(&stage.database, &theirs).await.unwrap().events, 0);
+    assert_eq!(skip_parked(&stage.database, &theirs).await.unwrap().skipped, None);
+    let ours = parked_streams(&stage.database, 10).await.unwrap();
+    assert_eq!((ours.len(), ours[0].events, &ours[0].first.stream), (1, 2, &account("poison")));
+    assert_eq!(skip_parked(&stage.database, &account("poison")).await.unwrap().events, 1);
+    stage.until_published(3).await;
+    stage.until_empty().await;
+    relay.shutdown().await.unwrap();
+    let published = [3, 4, 2].map(|sequence| ("Account/poison".to_owned(), sequence));
+    assert_eq!(stage.published(), published);
+}
+
 pub(crate) async fn a_row_too_large_for_the_client_is_parked_at_once_and_its_stream_waits_behind_it(stage: &Stage) {
     for event in ["one", "two", "three"] {
         publish(&stage.database, "7", event).await;
@@ -323,7 +371,8 @@ pub(crate) async fn parked_events_are_put_back_in_order_before_what_came_since(s
     publish(&stage.database, "7", "since").await;
     stage.until_empty().await;
     assert_eq!(stage.published(), [("Account/7".to_owned(), 1)]);
-    let (released, ()) = tokio::join!(retry_parked(&stage.database, "Account/7"), async {
+    let stream = account("7");
+    let (released, ()) = tokio::join!(retry_parked(&stage.database, &stream), async {
         for event in 0..20 {
             publish(&stage.database, "7", &format!("meanwhile {event}")).await;
         }
@@ -341,7 +390,7 @@ pub(crate) async fn parked_events_are_put_back_in_order_before_what_came_since(s
 pub(crate) async fn what_is_put_back_and_refused_again_is_parked_again(stage: &Stage) {
     with_parked_events(stage, 4).await;
     let relay = Stage::relay_through(&stage.database, Small::new(stage));
-    assert_eq!(retry_parked(&stage.database, "Account/7").await.unwrap().events, 3);
+    assert_eq!(retry_parked(&stage.database, &account("7")).await.unwrap().events, 3);
     stage.until_empty().await;
     eventually("all are parked again", async || status(&stage.database).await.unwrap().parked == 3).await;
     relay.shutdown().await.unwrap();
@@ -350,7 +399,7 @@ pub(crate) async fn what_is_put_back_and_refused_again_is_parked_again(stage: &S
 
 pub(crate) async fn a_parked_event_that_is_skipped_is_gone_and_the_others_are_published(stage: &Stage) {
     with_parked_events(stage, 4).await;
-    let released = skip_parked(&stage.database, "Account/7").await.unwrap();
+    let released = skip_parked(&stage.database, &account("7")).await.unwrap();
     assert_eq!((released.events, released.skipped.unwrap().sequence), (2, 2));
     let relay = stage.relay();
     stage.until_published(3).await;
@@ -358,7 +407,7 @@ pub(crate) async fn a_parked_event_that_is_skipped_is_gone_and_the_others_are_pu
     relay.shutdown().await.unwrap();
     let sequences: Vec<_> = stage.published().into_iter().map(|(_, sequence)| sequence).collect();
     assert_eq!(sequences, [1, 3, 4]);
-    let nothing = skip_parked(&stage.database, "Account/7").await.unwrap();
+    let nothing = skip_parked(&stage.database, &account("7")).await.unwrap();
     assert_eq!((nothing.events, nothing.skipped), (0, None));
 }
 

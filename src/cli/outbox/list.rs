@@ -29,6 +29,8 @@ pub(super) struct ListArguments {
 #[derive(Serialize)]
 pub(super) struct StreamRow {
     pub(super) stream: String,
+    /// Whose stream it is.
+    pub(super) source: String,
     pub(super) events: u64,
     /// The first event, which holds the others back.
     pub(super) event: String,
@@ -44,7 +46,8 @@ impl StreamRow {
     pub(super) fn of(stream: &ParkedStream) -> Self {
         let first = &stream.first;
         Self {
-            stream: first.stream.clone(),
+            stream: first.stream.stream.to_string(),
+            source: first.stream.source.to_string(),
             events: stream.events,
             event: first.event.clone(),
             event_id: first.event_id.clone(),

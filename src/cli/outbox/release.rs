@@ -10,7 +10,7 @@ use crate::cli::output::{self, OutputFormat};
 use crate::cli::printer::Printer;
 use crate::cli::settings::Settings;
 use crate::database::Database;
-use crate::outbox::{ParkedStream, parked, parked_streams, retry_parked, skip_parked};
+use crate::outbox::{ParkedStream, first_parked, parked_streams, retry_parked, skip_parked};
 
 /// Put the parked events of streams back, to be published in their order
 ///
@@ -56,7 +56,11 @@ struct WhichArguments {
     #[arg(value_name = "STREAM", required_unless_present = "all")]
     streams: Vec<String>,
 
-    /// All streams that have parked events.
+    /// The service that published them. Needed in an event store's outbox, where streams of several services have one name.
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+
+    /// All streams that have parked events, of --source where that is given.
     #[arg(long, conflicts_with = "streams")]
     all: bool,
 
@@ -111,38 +115,48 @@ async fn run(which: &WhichArguments, skip: bool, settings: &Settings, printer: &
 }
 
 async fn release(which: &WhichArguments, skip: bool, database: &Database) -> Result<Outcome, CliError> {
-    let all = parked_streams(database, u32::MAX).await?;
+    let mut all = parked_streams(database, u32::MAX).await?;
+    if let Some(source) = &which.source {
+        all.retain(|stream| *stream.first.stream.source == **source);
+    }
     let streams: Vec<ParkedStream> = if which.all {
         all
     } else {
         let mut named = Vec::new();
         for name in &which.streams {
-            let found = all.iter().find(|stream| stream.first.stream == *name);
-            named.push(found.cloned().ok_or_else(|| {
-                CliError::failure(format!(
+            let mut found = all.iter().filter(|stream| stream.first.stream.stream.as_str() == name);
+            let Some(first) = found.next() else {
+                return Err(CliError::failure(format!(
                     "no event of the stream {name} is parked; `tidings outbox ls` lists the streams that have some"
-                ))
-            })?);
+                )));
+            };
+            if let Some(second) = found.next() {
+                let [one, two] = [first, second].map(|stream| &stream.first.stream.source);
+                return Err(CliError::failure(format!(
+                    "several services have parked events of a stream {name}, {one} and {two} among them; say which with --source"
+                )));
+            }
+            named.push(first.clone());
         }
         named
     };
     let rows = streams.iter().map(StreamRow::of).collect();
     let (mut events, mut skipped) = (0, 0);
     for stream in &streams {
-        let name = &stream.first.stream;
+        let id = &stream.first.stream;
         if !which.execute {
             skipped += u64::from(skip);
             events += stream.events - u64::from(skip);
         } else if skip {
             // Only what was shown: somebody else may have been faster.
-            let first = parked(database, Some(name), 1).await?;
-            if first.first().is_some_and(|first| first.event_id == stream.first.event_id) {
-                let released = skip_parked(database, name).await?;
+            let first = first_parked(database, id).await?;
+            if first.is_some_and(|first| first.event_id == stream.first.event_id) {
+                let released = skip_parked(database, id).await?;
                 skipped += u64::from(released.skipped.is_some());
                 events += released.events;
             }
         } else {
-            events += retry_parked(database, name).await?.events;
+            events += retry_parked(database, id).await?.events;
         }
     }
     Ok(Outcome { executed: which.execute, events, skipped, streams: rows })

@@ -45,6 +45,7 @@ pub(super) struct ShowArguments {
 #[derive(Serialize)]
 struct EventRow {
     stream: String,
+    source: String,
     epoch: u32,
     sequence: u64,
     event: String,
@@ -87,7 +88,8 @@ async fn row(event: ParkedEvent, schemas: &Schemas) -> EventRow {
     let payload = bytes::Bytes::from(event.payload);
     let decoded = schemas.codec.decode_json(Some(&payload)).await.ok().map(|json| json.value);
     EventRow {
-        stream: event.stream,
+        stream: event.stream.stream.to_string(),
+        source: event.stream.source.to_string(),
         epoch: event.epoch,
         sequence: event.sequence,
         event: event.event,
@@ -107,6 +109,7 @@ fn table(row: &EventRow, printer: &Printer) -> Result<(), CliError> {
     let fact = |name: &str, value: &str| printer.line(&format!("{name:<12}  {}", escaped(value.as_bytes())));
     printer.heading(&escaped(format!("{}  {} {}", row.sequence, row.event, row.version).as_bytes()))?;
     fact("stream", &row.stream)?;
+    fact("source", &row.source)?;
     fact("epoch", &row.epoch.to_string())?;
     fact("id", &row.event_id)?;
     fact("topic", &row.topic)?;

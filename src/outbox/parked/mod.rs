@@ -12,7 +12,9 @@ use std::time::Duration;
 pub(super) use self::moving::Refused;
 pub use self::releasing::{Released, retry_parked, skip_parked};
 use crate::database::pool::Row;
+use crate::database::sql::Dialect;
 use crate::database::{Database, Error};
+use crate::event::StreamId;
 
 /// The columns that a row has in the outbox and among the parked ones; the id is the outbox's own.
 const SHARED_COLUMNS: &str = "bucket, event_id, topic, stream, epoch, sequence, partition_key, source, event_type, \
@@ -33,8 +35,8 @@ pub struct ParkedEvent {
     pub topic: String,
     /// The key.
     pub key: String,
-    /// The stream.
-    pub stream: String,
+    /// The stream, and whose it is.
+    pub stream: StreamId,
     /// The stream's epoch.
     pub epoch: u32,
     /// The position in the stream; 0 where the row says none.
@@ -62,7 +64,7 @@ pub struct ParkedStream {
 }
 
 const READ_COLUMNS: &str = "event_id, event_type, schema_version, topic, partition_key, stream, epoch, sequence, occurred_at, \
-     reason, data_schema, payload";
+     reason, data_schema, payload, source";
 
 impl ParkedEvent {
     fn read(row: &Row) -> Result<Self, sqlx::Error> {
@@ -72,14 +74,14 @@ impl ParkedEvent {
             schema_version: row.text(2)?,
             topic: row.text(3)?,
             key: row.text(4)?,
-            stream: row.text(5)?,
+            stream: StreamId::of_row(&row.text(12)?, &row.text(5)?),
             epoch: u32::try_from(row.integer(6)?).unwrap_or_default(),
             sequence: row.text(7)?.parse().unwrap_or_default(),
             occurred_at: row.text(8)?,
             reason: row.text(9)?,
             data_schema: row.text(10)?,
             payload: row.bytes(11)?,
-            parked_for: Duration::from_micros(u64::try_from(row.integer(12)?).unwrap_or_default()),
+            parked_for: Duration::from_micros(u64::try_from(row.integer(13)?).unwrap_or_default()),
         })
     }
 }
@@ -92,9 +94,31 @@ impl ParkedEvent {
 pub async fn parked(database: &Database, stream: Option<&str>, limit: u32) -> Result<Vec<ParkedEvent>, Error> {
     let dialect = database.pool.dialect();
     let only = stream.map(|stream| format!("WHERE stream = {}", dialect.text(stream))).unwrap_or_default();
+    select(database, &only, limit).await
+}
+
+/// The first parked event of `stream`, which holds back what comes behind it.
+///
+/// # Errors
+/// [`Error::Sql`].
+pub async fn first_parked(database: &Database, stream: &StreamId) -> Result<Option<ParkedEvent>, Error> {
+    let only = format!("WHERE {}", condition(database.pool.dialect(), stream));
+    Ok(select(database, &only, 1).await?.pop())
+}
+
+/// What is true of the rows of `stream`.
+fn condition(dialect: Dialect, stream: &StreamId) -> String {
+    let name = dialect.text(stream.stream.as_str());
+    // A row that somebody wrote by hand may have no slash.
+    let (source, path) = (dialect.text(&stream.source), dialect.text(&format!("/{}", stream.source)));
+    format!("stream = {name} AND source IN ({source}, {path})")
+}
+
+async fn select(database: &Database, only: &str, limit: u32) -> Result<Vec<ParkedEvent>, Error> {
+    let dialect = database.pool.dialect();
     let age = dialect.microseconds_since("parked_at");
     let sql = format!(
-        "SELECT {READ_COLUMNS}, {age} FROM tidings_outbox_parked {only} ORDER BY stream, epoch, sequence LIMIT {limit}"
+        "SELECT {READ_COLUMNS}, {age} FROM tidings_outbox_parked {only} ORDER BY stream, source, epoch, sequence LIMIT {limit}"
     );
     let read = async { database.pool.query(sql).await?.iter().map(ParkedEvent::read).collect::<Result<Vec<_>, _>>() };
     read.await.map_err(Error::sql("reading the parked events"))
@@ -106,19 +130,19 @@ pub async fn parked(database: &Database, stream: Option<&str>, limit: u32) -> Re
 /// [`Error::Sql`].
 pub async fn parked_streams(database: &Database, limit: u32) -> Result<Vec<ParkedStream>, Error> {
     let counts =
-        format!("SELECT stream, COUNT(*) FROM tidings_outbox_parked GROUP BY stream ORDER BY stream LIMIT {limit}");
+        format!("SELECT source, stream, COUNT(*) FROM tidings_outbox_parked GROUP BY stream, source ORDER BY stream, source LIMIT {limit}");
     let read = async {
         let mut counted = Vec::new();
         for row in database.pool.query(counts).await? {
-            counted.push((row.text(0)?, row.integer(1)?.unsigned_abs()));
+            counted.push((StreamId::of_row(&row.text(0)?, &row.text(1)?), row.integer(2)?.unsigned_abs()));
         }
         Ok(counted)
     };
-    let counted: Vec<(String, u64)> = read.await.map_err(Error::sql("reading the parked streams"))?;
+    let counted: Vec<(StreamId, u64)> = read.await.map_err(Error::sql("reading the parked streams"))?;
     let mut streams = Vec::with_capacity(counted.len());
     for (stream, events) in counted {
         // One that was released meanwhile has none any more.
-        streams.extend(parked(database, Some(&stream), 1).await?.pop().map(|first| ParkedStream { events, first }));
+        streams.extend(first_parked(database, &stream).await?.map(|first| ParkedStream { events, first }));
     }
     Ok(streams)
 }

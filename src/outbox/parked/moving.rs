@@ -54,7 +54,7 @@ impl OutboxTable {
                 Some(_) => "",
                 None => {
                     " AND EXISTS (SELECT 1 FROM tidings_outbox_parked p WHERE p.stream = tidings_outbox.stream AND \
-                     (p.epoch < tidings_outbox.epoch OR p.epoch = tidings_outbox.epoch AND p.sequence < tidings_outbox.sequence))"
+                     p.source = tidings_outbox.source AND (p.epoch < tidings_outbox.epoch OR p.epoch = tidings_outbox.epoch AND p.sequence < tidings_outbox.sequence))"
                 }
             };
             let (reason, now) = (dialect.text(reason.as_deref().unwrap_or(WAITS)), dialect.now());

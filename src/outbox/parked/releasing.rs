@@ -1,8 +1,9 @@
 //! Putting parked events back, in order, or letting go of one.
 
-use super::{ParkedEvent, SHARED_COLUMNS, parked};
+use super::{ParkedEvent, SHARED_COLUMNS, condition, first_parked};
 use crate::database::sql::push_list;
 use crate::database::{Database, Error};
+use crate::event::StreamId;
 
 /// The most events put back in one transaction.
 const AT_ONCE: u32 = 500;
@@ -22,7 +23,7 @@ pub struct Released {
 ///
 /// # Errors
 /// [`Error::Sql`]. What was put back until then stays so, and is the beginning of what was parked.
-pub async fn retry_parked(database: &Database, stream: &str) -> Result<Released, Error> {
+pub async fn retry_parked(database: &Database, stream: &StreamId) -> Result<Released, Error> {
     let (mut events, mut last) = (0, None);
     // What came meanwhile was parked behind these.
     while let Some(put_back) = put_back(database, stream, last.as_ref()).await? {
@@ -36,8 +37,8 @@ pub async fn retry_parked(database: &Database, stream: &str) -> Result<Released,
 ///
 /// # Errors
 /// [`Error::Sql`]; as for [`retry_parked`].
-pub async fn skip_parked(database: &Database, stream: &str) -> Result<Released, Error> {
-    let Some(first) = parked(database, Some(stream), 1).await?.pop() else {
+pub async fn skip_parked(database: &Database, stream: &StreamId) -> Result<Released, Error> {
+    let Some(first) = first_parked(database, stream).await? else {
         return Ok(Released { events: 0, skipped: None });
     };
     let id = database.pool.dialect().text(&first.event_id);
@@ -56,13 +57,13 @@ struct PutBack {
 }
 
 /// Put back the first few, unless they are there again: at or below `last`, the last place that was put back.
-async fn put_back(database: &Database, stream: &str, last: Option<&Place>) -> Result<Option<PutBack>, Error> {
+async fn put_back(database: &Database, stream: &StreamId, last: Option<&Place>) -> Result<Option<PutBack>, Error> {
     let pool = &database.pool;
     let dialect = pool.dialect();
-    let name = dialect.text(stream);
+    let of_stream = condition(dialect, stream);
     let moved = async {
         let first = format!(
-            "SELECT event_id, bucket, epoch, sequence FROM tidings_outbox_parked WHERE stream = {name} ORDER BY epoch, sequence LIMIT {AT_ONCE}"
+            "SELECT event_id, bucket, epoch, sequence FROM tidings_outbox_parked WHERE {of_stream} ORDER BY epoch, sequence LIMIT {AT_ONCE}"
         );
         let (mut ids, mut buckets, mut places) = (Vec::new(), Vec::new(), Vec::new());
         for row in pool.query(first).await? {
