@@ -2,21 +2,28 @@
 
 use std::time::Duration;
 
+use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
 use crate::dispatch::BreakerPolicy;
 use crate::outcome::ErrorClass;
+
+/// The most keys that are known to fail. Beyond that they are all forgotten, and count once more.
+const FAILING: usize = 10_000;
 
 /// A handler's breaker; see [`BreakerPolicy`].
 #[derive(Debug)]
 pub(crate) struct Breaker {
     policy: BreakerPolicy,
     state: State,
+    /// Keys whose latest attempt failed, by hash. Such a key counts once, not again with each attempt: poisoned keys are tried
+    /// in company, as their retries and dead letters end, and would look like a handler that fails whatever it is given.
+    failing: FxHashSet<u64>,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Attempts run. These keys have failed alike since the last success, by hash.
+    /// Attempts run. These keys began to fail, alike, since the last success, by hash.
     Closed { class: ErrorClass, failed: SmallVec<[u64; 4]> },
     /// Nothing runs before `until`.
     Open { until: Duration, pause: Duration },
@@ -44,7 +51,7 @@ pub(crate) enum Tripped {
 
 impl Breaker {
     pub(crate) fn new(policy: BreakerPolicy) -> Self {
-        Self { policy, state: State::closed() }
+        Self { policy, state: State::closed(), failing: FxHashSet::default() }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -64,8 +71,21 @@ impl Breaker {
         }
     }
 
-    /// An attempt succeeded. `true` when that closes the breaker.
-    pub(crate) fn succeeded(&mut self) -> bool {
+    /// Whether the next attempt to begin is the probe.
+    pub(crate) fn probes_next(&self, now: Duration) -> bool {
+        matches!(self.state, State::Open { until, .. } if now >= until)
+    }
+
+    /// Whether the latest attempt at an event of `key` failed, as far as is known.
+    pub(crate) fn is_failing(&self, key: u64) -> bool {
+        self.failing.contains(&key)
+    }
+
+    /// An attempt at an event of a key succeeded; its hash is asked for only where it matters. `true` when that closes the breaker.
+    pub(crate) fn succeeded(&mut self, key: impl FnOnce() -> u64) -> bool {
+        if !self.failing.is_empty() {
+            self.failing.remove(&key());
+        }
         match &mut self.state {
             State::Closed { failed, .. } => {
                 failed.clear();
@@ -80,14 +100,20 @@ impl Breaker {
 
     /// An attempt at an event of `key` failed.
     pub(crate) fn failed(&mut self, key: u64, class: ErrorClass, now: Duration) -> Tripped {
+        if self.policy.keys == 0 {
+            return Tripped::No;
+        }
+        if self.failing.len() >= FAILING {
+            self.failing.clear();
+        }
+        let is_new = self.failing.insert(key);
         let pause = match &mut self.state {
-            _ if self.policy.keys == 0 => return Tripped::No,
             State::Closed { class: burst, failed } => {
                 if *burst != class {
                     *burst = class;
                     failed.clear();
                 }
-                if failed.contains(&key) {
+                if !is_new {
                     return Tripped::No;
                 }
                 failed.push(key);
@@ -163,11 +189,44 @@ mod tests {
     }
 
     #[test]
+    fn a_key_counts_once_until_it_succeeds() {
+        let mut breaker = breaker();
+        for key in 0..2 {
+            breaker.failed(key, ErrorClass::Retryable, NOW);
+            breaker.succeeded(|| 100);
+        }
+        // Poisoned keys in company, again and again.
+        for _ in 0..10 {
+            assert_eq!(breaker.failed(0, ErrorClass::Retryable, NOW), Tripped::No);
+            assert_eq!(breaker.failed(1, ErrorClass::Retryable, NOW), Tripped::No);
+        }
+        assert_eq!(breaker.failed(2, ErrorClass::Retryable, NOW), Tripped::No);
+        assert_eq!(breaker.failed(3, ErrorClass::Retryable, NOW), Tripped::No);
+        // One that was well in between counts again.
+        breaker.succeeded(|| 0);
+        for key in [0, 4] {
+            assert_eq!(breaker.failed(key, ErrorClass::Retryable, NOW), Tripped::No);
+        }
+        assert!(matches!(breaker.failed(5, ErrorClass::Retryable, NOW), Tripped::Opened(_)));
+        assert!(breaker.is_failing(0) && !breaker.is_failing(100));
+    }
+
+    #[test]
+    fn what_is_known_of_failing_keys_is_bounded() {
+        let mut breaker = breaker();
+        for key in 0..100_000 {
+            breaker.failed(key, ErrorClass::Retryable, NOW);
+            breaker.succeeded(|| u64::MAX);
+        }
+        assert!(breaker.failing.len() <= FAILING);
+    }
+
+    #[test]
     fn a_success_or_another_error_begins_a_new_burst() {
         let mut breaker = breaker();
         breaker.failed(1, ErrorClass::Retryable, NOW);
         breaker.failed(2, ErrorClass::Retryable, NOW);
-        breaker.succeeded();
+        breaker.succeeded(|| 1);
         breaker.failed(3, ErrorClass::Retryable, NOW);
         breaker.failed(4, ErrorClass::Panic, NOW);
         breaker.failed(5, ErrorClass::Panic, NOW);
@@ -186,7 +245,7 @@ mod tests {
         assert_eq!(breaker.failed(9, ErrorClass::Retryable, later), Tripped::Opened(Duration::from_secs(15)));
         let later = later + Duration::from_secs(15);
         assert_eq!(breaker.admit(later), Admission::Go);
-        assert!(breaker.succeeded() && breaker.is_closed());
+        assert!(breaker.succeeded(|| 9) && breaker.is_closed());
     }
 
     #[test]

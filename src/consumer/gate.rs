@@ -95,12 +95,16 @@ impl Gate {
         self.waiting.len()
     }
 
-    /// The key that has waited longest, if an attempt may begin; it counts as running.
-    pub(crate) fn next(&mut self, now: Duration) -> Option<WaitingKey> {
+    /// The key that has waited longest, if an attempt may begin; it counts as running. For the breaker's probe it is one that is not
+    /// failing already, if there is one: that a poisoned key fails once more says nothing of the handler.
+    pub(crate) fn next(&mut self, now: Duration, hash: impl Fn(&WaitingKey) -> u64) -> Option<WaitingKey> {
+        let probes = self.breaker.probes_next(now);
         if self.waiting.is_empty() || !self.pass_again(now) {
             return None;
         }
-        self.waiting.pop_front()
+        let well = |key: &WaitingKey| !self.breaker.is_failing(hash(key));
+        let index = if probes { self.waiting.iter().position(well) } else { None };
+        self.waiting.remove(index.unwrap_or_default())
     }
 
     /// As [`pass`](Self::pass), but not before it is time to look again.

@@ -29,7 +29,9 @@ pub use bucket::{BUCKETS, bucket_of};
 pub use epochs::{Streams, count_streams, raise_epochs};
 pub use health::{OutboxHealth, OutboxLimits, health};
 pub use options::{RelayOptions, UnknownWakeListen, WakeListen};
-pub use parked::{ParkedEvent, ParkedStream, Released, first_parked, parked, parked_streams, retry_parked, skip_parked};
+pub use parked::{
+    ParkedEvent, ParkedStream, Released, first_parked, parked, parked_streams, retry_parked, skip_parked,
+};
 pub use producers::{KafkaProducers, ProducerFactory};
 pub use relay::{Relay, RelayError, RelayHandle, RelaySummary};
 pub use status::{BucketStatus, OutboxStatus, status};

@@ -31,12 +31,12 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use uuid::Uuid;
 
+pub use crate::event::StreamId;
 pub use append::{Append, Appended, ExpectedVersion, Relayed};
 pub use client::{StoreClient, StoreClientOptions};
 pub use database_store::DatabaseStore;
 pub use error::{Refusal, StoreError};
 pub use event::{NewEvent, Place, StoredEvent};
-pub use crate::event::StreamId;
 pub use options::StoreOptions;
 pub use producers::StoreProducers;
 pub use reading::{Direction, Notice, StreamQuery, Subscription};

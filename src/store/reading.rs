@@ -12,12 +12,12 @@ use tokio::sync::watch;
 
 use super::StoreError;
 use super::event::{Place, StoredEvent};
-use crate::event::StreamId;
 use super::sequencer::last_position;
 use super::tables::{EVENT_COLUMNS, EVENT_TABLES, narrow, read_event};
 use crate::database::pool::Pool;
 use crate::database::sql::push_list;
 use crate::envelope::rfc3339;
+use crate::event::StreamId;
 
 /// The most events of one query.
 const PAGE_ROWS: usize = 256;

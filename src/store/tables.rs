@@ -6,13 +6,13 @@ use std::fmt::Write as _;
 use uuid::Uuid;
 
 use super::event::{NewEvent, Place, StoredEvent};
-use crate::event::StreamId;
 use super::rules::{Changes, Judge, StreamState, Writer};
 use crate::database::open::{CommitFailure, OpenTransaction};
 use crate::database::pool::{Pool, Row};
 use crate::database::sql::{Dialect, push_list};
 use crate::envelope::{Envelope, rfc3339};
 use crate::event::Stream;
+use crate::event::StreamId;
 use crate::outbox::bucket_of;
 
 /// The most rows of one insert: SQLite takes at most 32,766 terms, and long statements are parsed slowly.

@@ -127,8 +127,13 @@ impl<T: ConsumerTransport> Engine<T> {
     /// To the handler's breaker a batch is one attempt, however many events it has: it succeeds if one of them does, and else
     /// fails as the first of them that fails.
     fn tell_breaker(&mut self, route: RouteId, items: &[Item], outcomes: &[Outcome]) {
-        if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Done)) {
-            return self.breaker_succeeded(route);
+        let mut succeeded = false;
+        for (item, _) in items.iter().zip(outcomes).filter(|(_, outcome)| matches!(outcome, Outcome::Done)) {
+            self.breaker_succeeded(route, item.slot, &item.key);
+            succeeded = true;
+        }
+        if succeeded {
+            return;
         }
         let first = items.iter().zip(outcomes).find_map(|(item, outcome)| breaking(outcome).map(|error| (item, error)));
         match first {

@@ -1,6 +1,9 @@
 //! Events that wait for their handler: its breaker, its concurrency, its rate.
 
+use std::hash::BuildHasher as _;
 use std::time::Duration;
+
+use foldhash::fast::RandomState;
 
 use super::Engine;
 use super::run::Step;
@@ -15,6 +18,11 @@ use crate::transport::ConsumerTransport;
 #[error("more keys wait for {handler} than its max_waiting allows")]
 struct TooManyWait {
     handler: &'static str,
+}
+
+/// By what a breaker knows a key.
+pub(super) fn breaker_key(hasher: &RandomState, slot: usize, key: &KeyId) -> u64 {
+    hasher.hash_one((slot, key))
 }
 
 impl<T: ConsumerTransport> Engine<T> {
@@ -59,9 +67,10 @@ impl<T: ConsumerTransport> Engine<T> {
                 if self.takes_batches((plan, index)) {
                     continue;
                 }
-                while self.places.has_one()
-                    && let Some(WaitingKey { slot, epoch, key }) = self.routes[plan][index].gate.next(self.now)
-                {
+                while self.places.has_one() {
+                    let hash = |waiting: &WaitingKey| breaker_key(&self.hasher, waiting.slot, &waiting.key);
+                    let next = self.routes[plan][index].gate.next(self.now, hash);
+                    let Some(WaitingKey { slot, epoch, key }) = next else { break };
                     self.pass_gate((plan, index), slot, epoch, key);
                 }
             }

@@ -2,10 +2,10 @@
 
 use std::cmp::Reverse;
 use std::error::Error;
-use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::gates::breaker_key;
 use super::run::Step;
 use super::{Engine, Timer};
 use crate::consumer::breaker::Tripped;
@@ -67,7 +67,7 @@ impl<T: ConsumerTransport> Engine<T> {
         if matches!(outcome, Outcome::Done) {
             // A batch has told it already.
             if let Some(route) = route.filter(|route| !self.takes_batches(*route)) {
-                self.breaker_succeeded(route);
+                self.breaker_succeeded(route, slot, key);
             }
             return self.complete(slot, key, work);
         }
@@ -160,8 +160,9 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     /// Tell a handler's breaker that an attempt succeeded.
-    pub(super) fn breaker_succeeded(&mut self, route: RouteId) {
-        if self.routes[route.0][route.1].gate.breaker.succeeded() {
+    pub(super) fn breaker_succeeded(&mut self, route: RouteId, slot: usize, key: &KeyId) {
+        let key = || breaker_key(&self.hasher, slot, key);
+        if self.routes[route.0][route.1].gate.breaker.succeeded(key) {
             let handler = self.parts.plan.topics[route.0].routes[route.1].handler;
             tracing::warn!(group = &*self.parts.plan.group, handler, "the breaker closes: the handler goes on");
         }
@@ -169,7 +170,7 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// Tell a handler's breaker that an attempt failed.
     pub(super) fn breaker_failed(&mut self, route: RouteId, slot: usize, key: &KeyId, error: &HandlerError) {
-        let key = self.hasher.hash_one((slot, key));
+        let key = breaker_key(&self.hasher, slot, key);
         let breaker = &mut self.routes[route.0][route.1].gate.breaker;
         if let Tripped::Opened(pause) = breaker.failed(key, error.class(), self.now) {
             let handler = self.parts.plan.topics[route.0].routes[route.1].handler;

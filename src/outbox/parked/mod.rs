@@ -129,8 +129,9 @@ async fn select(database: &Database, only: &str, limit: u32) -> Result<Vec<Parke
 /// # Errors
 /// [`Error::Sql`].
 pub async fn parked_streams(database: &Database, limit: u32) -> Result<Vec<ParkedStream>, Error> {
-    let counts =
-        format!("SELECT source, stream, COUNT(*) FROM tidings_outbox_parked GROUP BY stream, source ORDER BY stream, source LIMIT {limit}");
+    let counts = format!(
+        "SELECT source, stream, COUNT(*) FROM tidings_outbox_parked GROUP BY stream, source ORDER BY stream, source LIMIT {limit}"
+    );
     let read = async {
         let mut counted = Vec::new();
         for row in database.pool.query(counts).await? {

@@ -138,6 +138,51 @@ async fn a_poisoned_key_does_not_pause_the_handler_for_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_poisoned_keys_do_not_pause_the_handler_for_the_others() {
+    let policy = Policy::INHERIT.max_attempts(1).breaker_keys(5).breaker_pause(Duration::from_mins(1));
+    let rig = Rig::start_with(options(), policy, None, |delivery| async move {
+        let poisoned = key_of(&delivery).ends_with('0');
+        if poisoned { Outcome::from(crate::HandlerError::from("never")) } else { Outcome::Done }
+    });
+    // Their dead letters are written together, and so their next events come together, with none of the others in between.
+    for _ in 0..20 {
+        for key in 0..200 {
+            rig.publish(key % 2, &key.to_string());
+        }
+    }
+    rig.until("all is settled", |rig| rig.stats().handled + rig.stats().dead_lettered == 4_000).await;
+    assert_eq!((rig.stats().dead_lettered, rig.stats().retried), (400, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_is_well_again_is_found_so_behind_poisoned_keys() {
+    let ill = Arc::new(AtomicBool::new(true));
+    let state = Arc::clone(&ill);
+    let policy = Policy::INHERIT
+        .max_attempts(1)
+        .breaker_keys(5)
+        .breaker_pause(Duration::from_secs(5))
+        .breaker_max_pause(Duration::from_secs(5));
+    let rig = Rig::start_with(options(), policy, None, move |delivery| {
+        let fails = state.load(Ordering::Relaxed) || key_of(&delivery).starts_with("poison");
+        async move { if fails { Outcome::from(crate::HandlerError::from("away")) } else { Outcome::Done } }
+    });
+    // They are first in the line, as they are where each has failed before.
+    for key in 0..50 {
+        rig.publish(0, &format!("poison {key}"));
+    }
+    rig.until("the breaker is open", |rig| rig.stats().breakers_open == 1).await;
+    for key in 0..50 {
+        rig.publish(0, &key.to_string());
+    }
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    ill.store(false, Ordering::Relaxed);
+    let well = Instant::now();
+    rig.until("the others are handled", |rig| rig.stats().handled == 50).await;
+    assert!(well.elapsed() < Duration::from_secs(15), "{:?}", well.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_breaker_that_is_open_at_the_stop_policy_waits_too() {
     let ill = Arc::new(AtomicBool::new(true));
     let state = Arc::clone(&ill);
