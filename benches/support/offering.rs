@@ -41,6 +41,11 @@ impl Offering {
         self.producer.flush(Duration::from_secs(30)).expect("an acknowledgement");
     }
 
+    /// Send `event` at once.
+    pub fn send_one(&self, event: &ScoreChanged) {
+        self.send(&self.writer(), event);
+    }
+
     /// Send `count` events, `per_second` of them, each when it is due. One that is late is sent at once and keeps its time.
     pub fn run(&self, per_second: u64, count: u64, keys: u64) {
         let writer = self.writer();
