@@ -109,12 +109,12 @@ impl Breaker {
         let is_new = self.failing.insert(key);
         let pause = match &mut self.state {
             State::Closed { class: burst, failed } => {
+                if !is_new {
+                    return Tripped::No;
+                }
                 if *burst != class {
                     *burst = class;
                     failed.clear();
-                }
-                if !is_new {
-                    return Tripped::No;
                 }
                 failed.push(key);
                 if failed.len() < self.policy.keys as usize {
@@ -209,6 +209,18 @@ mod tests {
         }
         assert!(matches!(breaker.failed(5, ErrorClass::Retryable, NOW), Tripped::Opened(_)));
         assert!(breaker.is_failing(0) && !breaker.is_failing(100));
+    }
+
+    #[test]
+    fn a_poisoned_key_between_them_does_not_break_a_burst() {
+        let mut breaker = breaker();
+        breaker.failed(7, ErrorClass::Panic, NOW);
+        breaker.succeeded(|| 100);
+        for key in 0..3 {
+            assert_eq!(breaker.failed(7, ErrorClass::Panic, NOW), Tripped::No);
+            let tripped = breaker.failed(key, ErrorClass::Retryable, NOW);
+            assert_eq!(matches!(tripped, Tripped::Opened(_)), key == 2);
+        }
     }
 
     #[test]
