@@ -90,6 +90,20 @@ pub(crate) fn is_rolled_back(error: &HandlerError) -> bool {
     error.source().is::<RolledBack>()
 }
 
+/// Some of a batch's events are not to be handled: the batch is put together anew, without them.
+#[cfg(any(feature = "consumer", feature = "mysql", feature = "sqlite"))]
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the batch has events that were handled before, or that cannot be handled once; it is put together again without them"
+)]
+pub(crate) struct TakenOut;
+
+/// Whether an event has this error only because others of its batch were taken out.
+#[cfg(feature = "consumer")]
+pub(crate) fn is_taken_out_for(error: &HandlerError) -> bool {
+    shared(error).unwrap_or(error).source().is::<TakenOut>()
+}
+
 /// What a handler of batches may return: nothing or `Ok(())` when all events are done, an error when none is, or an outcome for
 /// each event, in their order.
 ///

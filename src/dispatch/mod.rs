@@ -12,14 +12,14 @@ mod route;
 mod router;
 mod versions;
 
-#[cfg(any(feature = "mysql", feature = "sqlite"))]
-pub(crate) use batch::RolledBack;
-#[cfg(feature = "consumer")]
-pub(crate) use batch::is_rolled_back;
 #[cfg(any(feature = "consumer", feature = "mysql", feature = "sqlite"))]
 pub(crate) use batch::shared;
 pub use batch::{BatchFuture, FromDeliveries, IntoOutcomes};
 pub(crate) use batch::{OutcomesMissing, failed};
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+pub(crate) use batch::{RolledBack, TakenOut};
+#[cfg(feature = "consumer")]
+pub(crate) use batch::{is_rolled_back, is_taken_out_for};
 pub use delivery::{CompletionHook, Delivery, DeliveryContext, DeliveryParts, Extensions};
 pub use extract::{FromDelivery, Message, RecordHeaders, State};
 pub use limits::{BatchPolicy, BreakerOverrides, BreakerPolicy, DeliveryOrder, Limits};

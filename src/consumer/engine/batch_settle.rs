@@ -65,9 +65,14 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     /// An event that is tried again, or parked, takes its successors with it: they are handled again behind it. Behind one that
-    /// goes to the dead letters, what is done stays done.
+    /// goes to the dead letters, what is done stays done. Those that others were taken out from between go again at once.
     fn settle_batched_key(&mut self, slot: usize, key: KeyId, mut events: Events, blame: Blame) {
         while let Some((work, outcome)) = events.pop_front() {
+            if Blame::is_put_together_again(&outcome) {
+                events.push_front((work, outcome));
+                self.take_along(slot, &key, events);
+                break;
+            }
             let step = if blame.spares(&outcome) {
                 self.try_apart(slot, &key, work, &outcome)
             } else {

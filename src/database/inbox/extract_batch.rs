@@ -15,15 +15,8 @@ use super::rules::Verdict;
 use crate::database::commit::commit;
 use crate::database::transaction::Ended;
 use crate::database::{Database, Error, Shards, Transaction};
-use crate::dispatch::{Delivery, FromDeliveries, RolledBack, failed};
+use crate::dispatch::{Delivery, FromDeliveries, RolledBack, TakenOut, failed};
 use crate::outcome::{ErrorClass, HandlerError, Outcome};
-
-/// Some of the events are not to be handled: the batch is put together anew, without them.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "the batch has events that were handled before, or that cannot be handled once; it is put together again without them"
-)]
-struct TakenOut;
 
 /// Held against none of the events: they are handled one by one, each on its own shard.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +66,7 @@ impl FromDeliveries for Transaction {
         let dialect = database.pool.dialect();
         let mut open = begin(database).await?;
         let mut statements = opening(dialect, inbox.abandoned_after);
-        let mut all_admitted = true;
+        let (mut admitted, mut all_admitted): (Vec<&Delivery>, _) = (Vec::new(), true);
         for (delivery, identity) in events {
             // What is remembered of an event is there before the next one is asked about: two may be of one stream, or be one event.
             let asked = ask(&mut open, dialect, &identity, mem::take(&mut statements)).await;
@@ -81,17 +74,21 @@ impl FromDeliveries for Transaction {
                 Ok(admission) => admission,
                 Err(error) => return Err(could_not_ask(open, error).await),
             };
+            // Behind an event that goes again it goes again too, by itself: it is counted then.
+            let goes_again = || admitted.iter().any(|earlier| delivery.is_behind(earlier));
             match admission.verdict {
-                Verdict::Newer | Verdict::PassedOver => statements = admission.statements,
-                Verdict::Repeat => {
-                    all_admitted = false;
-                    settle_repeat(&inbox, delivery);
+                Verdict::Newer | Verdict::PassedOver => {
+                    statements = admission.statements;
+                    admitted.push(delivery);
+                    continue;
                 }
-                Verdict::Fork => {
-                    all_admitted = false;
-                    settle_fork(&inbox, delivery);
+                Verdict::Repeat if goes_again() => {
+                    delivery.on_completion(Box::new(|_| async { Outcome::Done }.boxed()));
                 }
+                Verdict::Repeat => settle_repeat(&inbox, delivery),
+                Verdict::Fork => settle_fork(&inbox, delivery),
             }
+            all_admitted = false;
         }
         if !all_admitted {
             let _ = open.roll_back().await;

@@ -9,6 +9,7 @@ mod health;
 mod noise;
 mod offsets;
 pub(crate) mod once;
+mod once_batches;
 mod order;
 #[cfg(feature = "cli")]
 pub(crate) mod parking;

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::batches::{WAIT, all_done, failed};
 use super::rig::{Rig, TOPIC, options};
 use crate::consumer::dead_letter_header as header;
-use crate::dispatch::{BatchPolicy, Delivery, Policy, RolledBack, failed as all_failed};
+use crate::dispatch::{BatchPolicy, Delivery, Policy, RolledBack, TakenOut, failed as all_failed};
 use crate::outcome::{ErrorClass, HandlerError, Outcome};
 
 /// What the handler was given: offsets, and which attempt it was at the first of them.
@@ -193,4 +193,31 @@ async fn behind_what_was_rolled_back_only_the_events_at_fault_go_alone() {
     let with_the_one_at_fault = given.lock().iter().filter(|(offsets, _)| offsets.contains(&2)).count();
     // It had its attempts by itself: rolled back with its predecessor, which is handled first, it had none.
     assert_eq!(with_the_one_at_fault, 3, "{:?}", given.lock());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_handled_before_leaves_its_batch_though_it_stands_behind_what_was_not() {
+    let given = Given::default();
+    let noted = Arc::clone(&given);
+    // As with a transaction: the second `a` again, behind it in one batch, and `b` before anything new of its key.
+    let repeats = [2, 3];
+    let rig =
+        Rig::start_batches(options(), Policy::INHERIT.max_attempts(1), BatchPolicy::new(5, WAIT), move |deliveries| {
+            let offsets = note(&noted, &deliveries);
+            if !offsets.iter().any(|offset| repeats.contains(offset)) {
+                return std::future::ready(all_done(&deliveries));
+            }
+            let again = all_failed(HandlerError::new(ErrorClass::Unavailable, TakenOut), offsets.len());
+            let outcomes = offsets.iter().zip(again);
+            let done = |(offset, again)| if repeats.contains(offset) { Outcome::Done } else { again };
+            std::future::ready(outcomes.map(done).collect())
+        });
+    for key in ["a", "a", "a", "b", "b"] {
+        rig.publish(0, key);
+    }
+    rig.until("all is done", |rig| rig.broker.committed(TOPIC, 0) == Some(5)).await;
+    let stats = rig.stats();
+    assert_eq!((stats.handled, stats.retried, stats.dead_lettered, stats.in_flight), (5, 0, 0, 0), "{stats:?}");
+    let batches: Vec<_> = given.lock().iter().map(|(offsets, _)| offsets.clone()).collect();
+    assert_eq!(batches, [vec![0, 1, 2, 3, 4], vec![0, 1, 4], vec![2]]);
 }

@@ -1,0 +1,56 @@
+//! Handlers of batches whose effects happen once.
+
+use tidings::consumer::Consumer;
+use tidings::database::sqlx;
+use tidings::prelude::*;
+
+use super::once::{each, effects, name, post, post_all, store};
+use crate::support::groups::caught_up;
+use crate::support::running::Running;
+use crate::support::scene::{Scene, codec};
+use crate::support::scores::ScorePosted;
+
+const ADD: &str = "INSERT INTO effect (dispatcher, event) VALUES ('Many', ?)";
+
+/// Adds many at once to what is in the database. Cannot add the poison, and does not say which one that is.
+struct Many;
+
+const POISON: ScorePosted = ScorePosted::new(3, 4);
+
+#[dispatcher(source = "scores")]
+impl Many {
+    #[on("scores.ScorePosted", batch(max = 25, wait = "20ms"), retry(max_attempts = 2, initial = "1ms"))]
+    async fn on_many_posted(&self, events: Vec<ScorePosted>, tx: Transaction) -> Result<()> {
+        let mut connection = tx.mysql().await?;
+        for event in &events {
+            sqlx::query(ADD).bind(name(event)).execute(&mut *connection).await?;
+        }
+        if events.contains(&POISON) { Err("a rule of the database says no".into()) } else { Ok(()) }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_take_effect_once_an_event_though_repeats_and_poison_are_among_them() {
+    let (scene, store) = (Scene::new(2).await, store().await);
+    let mut posted = post_all(&scene, 8, 1..=12).await;
+    // Written again, as a relay that was killed does.
+    post_all(&scene, 8, 7..=12).await;
+    post(&scene, &ScorePosted::new(0, 13), "0-13").await;
+    posted.push("0-13".to_owned());
+
+    let group = scene.group("Many");
+    let consume = async || {
+        let consumer = Consumer::builder(scene.consumer())
+            .codec(codec())
+            .database(store.database.clone())
+            .dispatch_with(Many, |settings| settings.source(scene.topic()));
+        let running = Running::start(consumer.build().await.unwrap());
+        caught_up(&scene, &group).await;
+        running.stop().await
+    };
+    let stats = consume().await;
+    assert_eq!((stats.dead_lettered, stats.inbox_repeats, stats.in_flight), (1, 48, 0), "{stats:?}");
+    posted.retain(|event| *event != name(&POISON));
+    let posted: Vec<_> = posted.iter().map(String::as_str).collect();
+    assert_eq!(effects(&store, "Many").await, each(&posted, 1));
+}
