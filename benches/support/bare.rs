@@ -38,6 +38,8 @@ pub fn consumer(cluster: &Cluster, topic: &str) -> BaseConsumer {
         .client_config()
         .set("group.id", format!("bare-{}", uuid::Uuid::new_v4()))
         .set("enable.auto.commit", "true")
+        // Longer than a drain: `rd_kafka_consume_batch_queue` aborts the process when the event of a commit comes to its queue.
+        .set("auto.commit.interval.ms", "600000")
         .set("auto.offset.reset", "earliest")
         .set("fetch.queue.backoff.ms", "10")
         .set("queued.min.messages", "1000000")
