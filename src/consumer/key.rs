@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use tokio::task::AbortHandle;
+use futures_util::future::AbortHandle;
 
 use crate::consumer::chain::Recall;
 use crate::consumer::completions::RouteId;

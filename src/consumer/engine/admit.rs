@@ -84,7 +84,7 @@ impl<T: ConsumerTransport> Engine<T> {
             self.admit(slot, record);
         }
         self.records = records;
-        self.launch_chains();
+        self.launch_tasks();
         busy
     }
 

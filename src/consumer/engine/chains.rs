@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::{Abortable, BoxFuture};
+
 use super::run::Step;
 use super::{Engine, Parts, RouteState};
 use crate::consumer::chain::{Alarm, Begun, Chain, ChainParts, First, Link, Recall};
@@ -29,6 +31,23 @@ const LINKS_IN_A_CROWD: usize = 32;
 /// Tasks that are handed to the runtime together: waking its threads costs more than a task.
 const BURST: usize = 32;
 
+/// A task that nobody runs yet.
+pub(super) enum Formed {
+    Chain(Chain),
+    /// What is done for one event: a dead letter, a write to the parked store. Cancelled by its handle.
+    Alone(Abortable<BoxFuture<'static, ()>>),
+}
+
+impl Formed {
+    async fn run(self) {
+        match self {
+            Self::Chain(chain) => chain.run().await,
+            // One that is cancelled reports that it vanished.
+            Self::Alone(task) => drop(task.await),
+        }
+    }
+}
+
 /// What is known of chains.
 pub(super) struct Chains {
     parts: Arc<ChainParts>,
@@ -37,7 +56,7 @@ pub(super) struct Chains {
     /// Whether they may be formed now.
     open: bool,
     /// Tasks on their way to the runtime.
-    burst: Vec<Chain>,
+    burst: Vec<Formed>,
     /// Whether this thread waits for a place, as tasks do.
     claimed: bool,
 }
@@ -152,11 +171,16 @@ impl<T: ConsumerTransport> Engine<T> {
         let task = Task::Chain(Arc::clone(&recall));
         partition.keys.entry(key.clone()).or_default().state = KeyState::Running { work, task, run };
         let parts = Arc::clone(&self.chains.parts);
-        self.chains.burst.push(Chain { parts, duty, recall, first, links, tenants_place });
-        if self.chains.burst.len() >= BURST {
-            self.launch_chains();
-        }
+        self.form(Formed::Chain(Chain { parts, duty, recall, first, links, tenants_place }));
         Step::Held
+    }
+
+    /// Have `task` run, together with the others of this turn.
+    pub(super) fn form(&mut self, task: Formed) {
+        self.chains.burst.push(task);
+        if self.chains.burst.len() >= BURST {
+            self.launch_tasks();
+        }
     }
 
     /// What waits behind `first`, to be handled behind it at once.
@@ -181,17 +205,17 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     /// Hand the tasks that were formed to the runtime.
-    pub(super) fn launch_chains(&mut self) {
+    pub(super) fn launch_tasks(&mut self) {
         let mut burst = mem::take(&mut self.chains.burst);
         if burst.len() > 1 {
             // From within the runtime, where it wakes only threads it needs.
             self.parts.runtime.spawn(async move {
-                for chain in burst {
-                    tokio::spawn(chain.run());
+                for task in burst {
+                    tokio::spawn(task.run());
                 }
             });
-        } else if let Some(chain) = burst.pop() {
-            self.parts.runtime.spawn(chain.run());
+        } else if let Some(task) = burst.pop() {
+            self.parts.runtime.spawn(task.run());
             self.chains.burst = burst;
         }
     }

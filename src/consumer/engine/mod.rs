@@ -260,14 +260,16 @@ impl<T: ConsumerTransport> Engine<T> {
         self.open_gates();
         self.start_ready();
         self.launch_batches();
-        self.launch_chains();
+        self.launch_tasks();
         self.places.give_back();
         self.look_after_parked();
         self.prove_membership();
         self.commit_if_due();
         self.publish_gauges();
         self.observe();
-        if let Some(result) = self.advance_handover() {
+        let finished = self.advance_handover();
+        self.launch_tasks();
+        if let Some(result) = finished {
             self.observe_end(&result);
             return Turn::Finished(result);
         }

@@ -5,7 +5,11 @@ use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use futures_util::FutureExt as _;
+use futures_util::future::{AbortHandle, Abortable};
+
 use super::Engine;
+use super::chains::Formed;
 use crate::consumer::chain::Begun;
 use crate::consumer::completions::{Completion, Duty, Finished, Report, RouteId};
 use crate::consumer::key::{KeyId, KeyState, Task, Way, Work, WorkRoute};
@@ -236,14 +240,16 @@ impl<T: ConsumerTransport> Engine<T> {
         // Given back before it is told that the task has ended: then somebody else's turn may come.
         let places = (place, work.place.take());
         let duty = Duty::new(&self.completions, slot, partition.epoch, key.clone());
-        let task = self.parts.runtime.spawn(async move {
+        let task = async move {
             let finished = future.await;
             drop(places);
             duty.finish(finished);
-        });
+        };
+        let (handle, registration) = AbortHandle::new_pair();
         partition.running += 1;
-        let state = KeyState::Running { work, task: Task::Alone(task.abort_handle()), run };
+        let state = KeyState::Running { work, task: Task::Alone(handle), run };
         partition.keys.entry(key.clone()).or_default().state = state;
+        self.form(Formed::Alone(Abortable::new(task.boxed(), registration)));
         Step::Held
     }
 }
