@@ -280,7 +280,9 @@ impl Values {
             Self::Nanos(values) => values.append_null(),
             Self::List { places, .. } | Self::Map { places, .. } => places.push_null(),
             Self::Record { columns, nulls, .. } | Self::Union { columns, nulls, .. } => {
-                columns.iter_mut().for_each(|column| column.values.push_null());
+                for column in columns {
+                    column.values.push_null();
+                }
                 nulls.append_null();
             }
         }

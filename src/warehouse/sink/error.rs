@@ -23,31 +23,23 @@ pub enum SinkError {
     #[error(transparent)]
     Table(#[from] Arc<TableError>),
     /// The event does not fit its own schema. Given up at once.
-    #[error("{event} at offset {offset} of {topic} [{partition}] does not fit its schema")]
+    #[error("{event} at {record} does not fit its schema")]
     Encode {
         /// The event's name.
         event: &'static str,
-        /// The topic.
-        topic: String,
-        /// The partition.
-        partition: i32,
-        /// The offset.
-        offset: i64,
+        /// Where the record is.
+        record: String,
         /// Why.
         #[source]
-        source: EncodeError,
+        source: Box<EncodeError>,
     },
     /// A value of the event does not fit its column, as a decimal with too many digits does not. Given up at once.
-    #[error("{event} at offset {offset} of {topic} [{partition}] cannot be a row: {reason}")]
+    #[error("{event} at {record} cannot be a row: {reason}")]
     Value {
         /// The event's name.
         event: &'static str,
-        /// The topic.
-        topic: String,
-        /// The partition.
-        partition: i32,
-        /// The offset.
-        offset: i64,
+        /// Where the record is.
+        record: String,
         /// Which value, and why.
         reason: String,
     },

@@ -40,7 +40,7 @@ const CHUNK_BYTES: usize = 16 * 1024 * 1024;
 ///
 /// Each event's files are in folders of their own, one a day (UTC) on which the events happened:
 /// `event=accounts.UserUpdated/day=2026-11-27/accounts+3+00000000000000004711.parquet`, after the topic, the partition, and the
-/// first offset that no earlier file of the folder reaches. DuckDB, Spark and others take the folders for columns.
+/// first offset that no earlier file of the folder reaches. `DuckDB`, Spark and others take the folders for columns.
 ///
 /// **A row is there once, and before its event counts as handled.** A file is written under another name, made durable, and only
 /// then gets its own. An event that is delivered again, in whatever batch and to whatever process, finds its offset in the files
@@ -207,10 +207,11 @@ impl Shared {
         let mut flush = |rows: &mut Rows| file.write(&rows.take()?);
         let mut bytes = 0;
         for (event, message) in chosen.filter_map(|index| events.get(index).zip(messages.get(index))) {
-            let place = || (message.topic().to_owned(), message.partition(), message.offset());
-            let datum = self.codec.encode(event).map_err(|source| {
-                let (topic, partition, offset) = place();
-                SinkError::Encode { event: E::NAME, topic, partition, offset, source }
+            let record = || format!("offset {} of {} [{}]", message.offset(), message.topic(), message.partition());
+            let datum = self.codec.encode(event).map_err(|source| SinkError::Encode {
+                event: E::NAME,
+                record: record(),
+                source: Box::new(source),
             })?;
             let datum = datum.datum();
             let held = message.headers().bytes().len() + datum.len();
@@ -219,9 +220,10 @@ impl Shared {
                 bytes = 0;
             }
             bytes += held;
-            rows.push(message, datum).map_err(|Misfit(reason)| {
-                let (topic, partition, offset) = place();
-                SinkError::Value { event: E::NAME, topic, partition, offset, reason }
+            rows.push(message, datum).map_err(|Misfit(reason)| SinkError::Value {
+                event: E::NAME,
+                record: record(),
+                reason,
             })?;
         }
         flush(&mut rows).and_then(|()| file.finish()).map_err(parquet)

@@ -36,7 +36,7 @@ pub(super) struct Rows {
     schema: SchemaRef,
     pipeline: Vec<(&'static PipelineColumn, PipelineCells)>,
     payload: Vec<Cells>,
-    rows: usize,
+    count: usize,
 }
 
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Rows {
     pub(super) fn new(event: &'static str, schema: &SchemaRef, table: &Table) -> Result<Self, ArrowError> {
         let pipeline = COLUMNS.iter().map(|column| (column, PipelineCells::of(column.kind))).collect();
         let payload = table.columns.iter().map(Cells::of).collect::<Result<_, _>>()?;
-        Ok(Self { event, schema: Arc::clone(schema), pipeline, payload, rows: 0 })
+        Ok(Self { event, schema: Arc::clone(schema), pipeline, payload, count: 0 })
     }
 
     /// Add a row. After an error the rows are of no use any more.
@@ -64,18 +64,18 @@ impl Rows {
         for column in &mut self.payload {
             column.read(&mut cursor)?;
         }
-        self.rows += 1;
+        self.count += 1;
         Ok(())
     }
 
     /// How many there are.
     pub(super) const fn len(&self) -> usize {
-        self.rows
+        self.count
     }
 
     /// The rows, of which none are left.
     pub(super) fn take(&mut self) -> Result<RecordBatch, ArrowError> {
-        self.rows = 0;
+        self.count = 0;
         let pipeline = self.pipeline.iter_mut().map(|(_, cells)| Ok(cells.finish()));
         let columns = pipeline.chain(self.payload.iter_mut().map(Cells::finish)).collect::<Result<Vec<_>, _>>()?;
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
