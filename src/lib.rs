@@ -174,4 +174,7 @@ mod pages {
     struct ShardsPage;
     #[doc = include_str!("../docs/evolving-events.md")]
     struct EvolvingEvents;
+    #[cfg(feature = "parquet")]
+    #[doc = include_str!("../docs/warehouse.md")]
+    struct WarehousePage;
 }

@@ -22,10 +22,7 @@
 //! A field of the payload that has the name of one of these (or of `event` and `day`, the folders) becomes `payload_NAME`. Names
 //! that differ only in case count as the same, since most databases take them so: the later one gets `_2` behind it.
 
-#[cfg(feature = "cli")]
 pub(crate) mod columns;
-#[cfg(not(feature = "cli"))]
-mod columns;
 #[cfg(feature = "parquet")]
 mod sink;
 pub(crate) mod table;

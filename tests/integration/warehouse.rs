@@ -81,7 +81,7 @@ fn versions() -> Vec<(&'static str, &'static str, String)> {
             version(posted, "1.4.0", |fields| {
                 // A number that was narrower there, another order, and a field that the sink's build does not know.
                 fields.iter_mut().find(|field| named("serial")(field)).unwrap()["type"] = "int".into();
-                fields.reverse();
+                fields.rotate_left(3);
                 fields.push(json!({"name": "device", "type": "string", "default": ""}));
             }),
         ),
@@ -134,7 +134,8 @@ type Rows = BTreeMap<(String, i64, i64), Value>;
 async fn publish(scene: &Scene, count: i64) -> Rows {
     let (codec, versions) = (codec(), versions());
     let midnight: DateTime<Utc> = "2026-01-02T00:00:00Z".parse().unwrap();
-    let write = async |serial: i64| {
+    let (codec, versions) = (&codec, &versions);
+    let write = |serial: i64| async move {
         let (event, version, schema) = &versions[usize::try_from(serial * 7 % 5).unwrap()];
         let (player, topic) = (serial % 11, scene.topic());
         let (written, row) = payload(event, version, player, serial);
@@ -159,8 +160,9 @@ async fn publish(scene: &Scene, count: i64) -> Rows {
             tracestate: None,
         };
         let headers = envelope.to_headers();
-        let headers: Vec<RawHeader<'_>> = headers.iter().collect();
-        let (partition, offset) = scene.write(Some(envelope.key.as_bytes()), Some(&framed.bytes), &headers).await;
+        let text = |name| std::str::from_utf8(name).unwrap();
+        let headers: Vec<RawHeader<'_>> = headers.iter().map(|header| (text(header.name), header.value)).collect();
+        let (partition, offset) = scene.write(Some(envelope.key.as_bytes()), Some(&framed.bytes[..]), &headers).await;
         let mut whole = json!({
             "event_id": envelope.id.to_string(), "event_type": event, "schema_version": version, "source": topic,
             "stream": format!("Player/{player}"), "sequence": envelope.sequence, "stream_epoch": 0,
@@ -182,7 +184,7 @@ fn start(scene: &Scene, service: &str, folder: &Path, fault: &str) -> Child {
     let folder = folder.to_str().unwrap();
     let settings =
         [("TOPIC", &*scene.topic()), ("SERVICE", service), ("FOLDER", folder), (FAULT_POINT_VARIABLE, fault)];
-    let settings = if fault.is_empty() { &settings[..3] } else { &settings };
+    let settings = if fault.is_empty() { &settings[..3] } else { &settings[..] };
     Child::start("fill warehouse", settings)
 }
 

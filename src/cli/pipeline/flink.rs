@@ -79,7 +79,7 @@ fn table_and_view(event: &ExportedEvent, schema: &Value, exported: &Exported) ->
     ];
     let options = list(options.iter().map(|(name, value)| format!("{} = {}", literal(name), literal(value))));
     let table =
-        format!("CREATE TABLE {} (\n{}\n) WITH (\n{options}\n);", backquoted(&kafka), list(payload.chain(metadata)),);
+        format!("CREATE TABLE {} (\n{}\n) WITH (\n{options}\n);", backquoted(&kafka), list(payload.chain(metadata)));
     let pipeline =
         COLUMNS.iter().map(|column| format!("{} AS {}", pipeline_value(column, event), backquoted(column.name)));
     let payload = readable.iter().map(|column| format!("{} AS {}", value(column), backquoted(&column.name)));

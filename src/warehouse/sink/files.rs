@@ -65,10 +65,15 @@ impl LocalFiles {
 
     /// Make sure that `folder` and what it is in are there after a crash. Others may have made them, and not come that far.
     fn sync(&self, folder: &str) -> io::Result<()> {
-        let mut folders = self.folders(folder);
-        // The root's own name is in its parent.
-        folders.extend(self.root.parent().filter(|parent| !parent.as_os_str().is_empty()).map(Path::to_owned));
-        folders.iter().try_for_each(|folder| File::open(folder)?.sync_all())
+        let sync = |folder: &Path| File::open(folder)?.sync_all();
+        self.folders(folder).iter().try_for_each(|folder| sync(folder))?;
+        // The root's own name is in its parent. Where we may not look, somebody else made the root, before we came.
+        let parent =
+            self.root.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+        match parent.map_or(Ok(()), sync) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            synced => synced,
+        }
     }
 }
 

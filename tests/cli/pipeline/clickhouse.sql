@@ -106,27 +106,27 @@ SELECT
     toInt32(_partition) AS `kafka_partition`,
     toInt64(_offset) AS `kafka_offset`,
     toDateTime64(_timestamp_ms, 6, 'UTC') AS `kafka_timestamp`,
-    `user_id` AS `user_id`,
-    `source` AS `payload_source`,
-    `flag` AS `flag`,
-    `small` AS `small`,
-    `ratio` AS `ratio`,
-    `raw` AS `raw`,
-    `checksum` AS `checksum`,
-    `suit` AS `suit`,
-    `price` AS `price`,
-    `session` AS `session`,
-    `birthday` AS `birthday`,
-    fromUnixTimestamp64Micro(`seen_at`, 'UTC') AS `seen_at`,
-    fromUnixTimestamp64Milli(`left_at`, 'UTC') AS `left_at`,
-    fromUnixTimestamp64Micro(`local_time`, 'UTC') AS `local_time`,
-    `tags` AS `tags`,
-    `counts` AS `counts`,
-    `home` AS `home`,
-    `previous` AS `previous`,
-    `either` AS `either`,
-    `order` AS `order`
-FROM `accounts_Everything_kafka`
+    `of_topic`.`user_id` AS `user_id`,
+    `of_topic`.`source` AS `payload_source`,
+    `of_topic`.`flag` AS `flag`,
+    `of_topic`.`small` AS `small`,
+    `of_topic`.`ratio` AS `ratio`,
+    `of_topic`.`raw` AS `raw`,
+    `of_topic`.`checksum` AS `checksum`,
+    `of_topic`.`suit` AS `suit`,
+    `of_topic`.`price` AS `price`,
+    `of_topic`.`session` AS `session`,
+    `of_topic`.`birthday` AS `birthday`,
+    fromUnixTimestamp64Micro(`of_topic`.`seen_at`, 'UTC') AS `seen_at`,
+    fromUnixTimestamp64Milli(`of_topic`.`left_at`, 'UTC') AS `left_at`,
+    fromUnixTimestamp64Micro(`of_topic`.`local_time`, 'UTC') AS `local_time`,
+    `of_topic`.`tags` AS `tags`,
+    `of_topic`.`counts` AS `counts`,
+    `of_topic`.`home` AS `home`,
+    `of_topic`.`previous` AS `previous`,
+    `of_topic`.`either` AS `either`,
+    `of_topic`.`order` AS `order`
+FROM `accounts_Everything_kafka` AS `of_topic`
 WHERE _headers.value[indexOf(_headers.name, 'ce_type')] = 'accounts.Everything' AND empty(_error);
 
 CREATE TABLE IF NOT EXISTS `accounts_Everything_errors` (
@@ -204,9 +204,9 @@ SELECT
     toInt32(_partition) AS `kafka_partition`,
     toInt64(_offset) AS `kafka_offset`,
     toDateTime64(_timestamp_ms, 6, 'UTC') AS `kafka_timestamp`,
-    `user_id` AS `user_id`,
-    `reason` AS `reason`
-FROM `accounts_UserDeleted_kafka`
+    `of_topic`.`user_id` AS `user_id`,
+    `of_topic`.`reason` AS `reason`
+FROM `accounts_UserDeleted_kafka` AS `of_topic`
 WHERE _headers.value[indexOf(_headers.name, 'ce_type')] = 'accounts.UserDeleted' AND empty(_error);
 
 CREATE TABLE IF NOT EXISTS `accounts_UserDeleted_errors` (
