@@ -1,4 +1,4 @@
-//! The Parquet sink on real brokers, killed again and again, and its files read with DuckDB through the exported views.
+//! The Parquet sink on real brokers, killed again and again, and its files read with `DuckDB` through the exported views.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -130,6 +130,9 @@ fn payload(event: &str, version: &str, player: i64, serial: i64) -> (Value, Valu
 /// Rows by their event, partition and offset.
 type Rows = BTreeMap<(String, i64, i64), Value>;
 
+/// How many rows an event has on a day, and of how many records.
+type Days = BTreeMap<(String, String), (i64, i64)>;
+
 /// Publish `count` events, and what their rows are to be. They happen before and after a midnight, in no order.
 async fn publish(scene: &Scene, count: i64) -> Rows {
     let (codec, versions) = (codec(), versions());
@@ -155,7 +158,7 @@ async fn publish(scene: &Scene, count: i64) -> Rows {
             key: player.to_string(),
             correlation_id: "c".to_owned(),
             causation_id: (serial % 5 == 0).then(|| "b".to_owned()),
-            data_schema: framed.data_schema.to_string().into(),
+            data_schema: framed.data_schema.to_string(),
             traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned(),
             tracestate: None,
         };
@@ -188,8 +191,8 @@ fn start(scene: &Scene, service: &str, folder: &Path, fault: &str) -> Child {
     Child::start("fill warehouse", settings)
 }
 
-/// What DuckDB finds in `folder` through the exported views: the rows, how often each is there, and how many each day has.
-fn read(folder: &Path) -> (Rows, usize, BTreeMap<(String, String), (i64, i64)>) {
+/// What `DuckDB` finds in `folder` through the exported views: the rows, how often each is there, and how many each day has.
+fn read(folder: &Path) -> (Rows, usize, Days) {
     let schemas = format!("{}/tests/schemas/warehouse", env!("CARGO_MANIFEST_DIR"));
     let location = folder.to_str().unwrap();
     let exported = tidings(["pipeline", "export", "--to", "duckdb", "--location", location, "--schemas", &schemas]);
@@ -221,7 +224,7 @@ fn read(folder: &Path) -> (Rows, usize, BTreeMap<(String, String), (i64, i64)>) 
     (rows, count, days)
 }
 
-/// Compare what DuckDB finds with what was published, row by row.
+/// Compare what `DuckDB` finds with what was published, row by row.
 #[track_caller]
 fn is_complete(folder: &Path, published: &Rows) {
     let (rows, count, days) = read(folder);
@@ -229,7 +232,7 @@ fn is_complete(folder: &Path, published: &Rows) {
         assert_eq!(rows.get(place), Some(row), "{place:?}");
     }
     assert_eq!((rows.len(), count), (published.len(), published.len()));
-    let mut expected: BTreeMap<(String, String), (i64, i64)> = BTreeMap::new();
+    let mut expected: Days = BTreeMap::new();
     for ((event, ..), row) in published {
         let (all, different) = expected.entry((event.clone(), row["day"].as_str().unwrap().to_owned())).or_default();
         (*all, *different) = (*all + 1, *different + 1);
