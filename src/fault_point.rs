@@ -1,4 +1,4 @@
-//! Points at which a test can end this process, as a crash would: between two steps of publishing.
+//! Points at which a test can end this process, as a crash would: between two steps of publishing, or of writing a file.
 //!
 //! Without the feature `testing` nothing of it is compiled. With it, a process that has `TIDINGS_FAULT_POINT=after ack*3` in its
 //! environment ends where it comes to that point for the third time.
@@ -11,7 +11,7 @@ pub(crate) const fn reach(_: &str) {}
 #[cfg(feature = "testing")]
 pub(crate) use armed::reach;
 #[cfg(feature = "testing")]
-pub use armed::{FAULT_POINT_VARIABLE, FAULT_POINTS};
+pub use armed::{FAULT_POINT_VARIABLE, FAULT_POINTS, SINK_FAULT_POINTS};
 
 #[cfg(feature = "testing")]
 mod armed {
@@ -43,6 +43,13 @@ mod armed {
         "after send",
     ];
 
+    /// The points on an event's way into a file.
+    ///
+    /// - `before file`: a sink has put rows together, and written none.
+    /// - `before naming`: it has written them to a file that has no name yet.
+    /// - `after file`: the file has its name, and its events do not count as handled.
+    pub const SINK_FAULT_POINTS: [&str; 3] = ["before file", "before naming", "after file"];
+
     static ARMED: LazyLock<Option<Armed>> = LazyLock::new(|| Armed::of(&std::env::var(FAULT_POINT_VARIABLE).ok()?));
 
     struct Armed {
@@ -53,7 +60,7 @@ mod armed {
     impl Armed {
         fn of(text: &str) -> Option<Self> {
             let (point, times) = text.split_once('*').unwrap_or((text, "1"));
-            let known = FAULT_POINTS.contains(&point);
+            let known = FAULT_POINTS.contains(&point) || SINK_FAULT_POINTS.contains(&point);
             debug_assert!(known, "there is no fault point called {point}");
             Some(Self { point: point.to_owned(), left: AtomicU32::new(times.parse().ok()?) }).filter(|_| known)
         }

@@ -60,6 +60,7 @@
 //! | encode, decode, use a registry | [`schema`] |
 //! | reach brokers, declare topics | [`transport::kafka`] |
 //! | test handlers, without a broker or on one | `testing`, a feature |
+//! | write events as Parquet files, for a data warehouse | `warehouse`, a feature: `parquet` |
 //! | follow causes and traces | [`causality`], [`telemetry`] |
 //!
 //! # Words
@@ -86,7 +87,7 @@
 //!
 //! `macros`, `consumer`, `publisher`, `registry`, `mysql` and `tls` are on by default; `sqlite`, `embedded` (a Kafka cluster inside
 //! the process), `testing` (a test kit), `http` (health and metrics), `opentelemetry`, `audit` (the auditor), `store` (the event
-//! store) and `cli` are not. `kafka`, the client, is part of `consumer` and `publisher`; `database`, what the databases
+//! store), `parquet` (a sink for data warehouses) and `cli` are not. `kafka`, the client, is part of `consumer` and `publisher`; `database`, what the databases
 //! share, of `mysql` and `sqlite`. A consumer that needs no database says
 //! `default-features = false, features = ["macros", "consumer", "tls"]`.
 
@@ -107,7 +108,7 @@ pub mod envelope;
 #[cfg(any(feature = "consumer", feature = "publisher"))]
 mod error_report;
 pub mod event;
-#[cfg(feature = "publisher")]
+#[cfg(any(feature = "publisher", feature = "parquet"))]
 mod fault_point;
 #[cfg(feature = "consumer")]
 mod handoff;
@@ -127,6 +128,10 @@ pub mod telemetry;
 pub mod testing;
 pub mod transport;
 pub mod upcast;
+#[cfg(feature = "parquet")]
+pub mod warehouse;
+#[cfg(all(feature = "cli", not(feature = "parquet")))]
+mod warehouse;
 
 pub use dispatch::{Delivery, Dispatcher, FromDelivery, Message, State};
 pub use event::{Event, Key, Stream};
@@ -169,4 +174,7 @@ mod pages {
     struct ShardsPage;
     #[doc = include_str!("../docs/evolving-events.md")]
     struct EvolvingEvents;
+    #[cfg(feature = "parquet")]
+    #[doc = include_str!("../docs/warehouse.md")]
+    struct WarehousePage;
 }

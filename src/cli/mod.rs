@@ -22,6 +22,7 @@ mod migrate;
 mod outbox;
 mod output;
 mod parked;
+mod pipeline;
 mod position;
 mod publish;
 mod record_line;
@@ -100,6 +101,7 @@ enum Verb {
     Topics(topics::TopicsArguments),
     Schema(schema::SchemaArguments),
     Contract(contract::ContractArguments),
+    Pipeline(pipeline::PipelineArguments),
     DeadLetters(Box<dead_letters::DeadLettersArguments>),
     Parked(Box<parked::ParkedArguments>),
     Outbox(outbox::OutboxArguments),
@@ -153,6 +155,7 @@ fn run(arguments: Arguments, printer: &Printer) -> Result<(), CliError> {
             Verb::Publish(arguments) => publish::run(*arguments, &settings, printer).await,
             Verb::Topics(arguments) => topics::run(arguments, &settings, printer).await,
             Verb::Contract(arguments) => contract::run(&arguments, &settings, printer),
+            Verb::Pipeline(arguments) => pipeline::run(&arguments, &settings, printer),
             Verb::Schema(arguments) => schema::run(arguments, &settings, printer).await,
             Verb::DeadLetters(arguments) => dead_letters::run(*arguments, &settings, printer).await,
             Verb::Parked(arguments) => parked::run(*arguments, &settings, printer).await,

@@ -131,6 +131,11 @@ impl Message {
         self.delivery.record().offset
     }
 
+    /// The record's own timestamp, in milliseconds since 1970, where it has one.
+    pub fn timestamp_ms(&self) -> Option<i64> {
+        self.delivery.record().timestamp_ms
+    }
+
     /// Which attempt this is, from 1.
     pub fn attempt(&self) -> u32 {
         self.delivery.attempt()

@@ -19,6 +19,12 @@ pub use codec::{Codec, EncodedDatum, FramedPayload};
 pub use contract::SchemaError;
 pub use error::{DecodeError, EncodeError};
 pub use payload::{JsonPayload, PayloadView};
+#[cfg(feature = "cli")]
+pub(crate) use plan::Plan;
+#[cfg(any(feature = "parquet", feature = "cli"))]
+pub(crate) use plan::branch_name;
+#[cfg(feature = "parquet")]
+pub(crate) use plan::{Cursor, DatumError};
 #[cfg(feature = "registry")]
 pub use registry::{ConfluentRegistry, RegistryAuthorization, RegistryOptions, RegistryOptionsError};
 pub use registry::{LocalRegistry, RegisteredSchema, Registration, RegistryError, SchemaId, SchemaRegistry};

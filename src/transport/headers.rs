@@ -168,7 +168,7 @@ impl Headers {
     }
 
     /// Names and values as they stand in memory, for a copy.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match &self.buffer {
             Buffer::Owned(buffer) => buffer,
             Buffer::Read(buffer) => buffer,

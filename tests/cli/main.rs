@@ -8,6 +8,7 @@ mod inbox;
 mod migrate;
 mod outbox;
 mod parked;
+mod pipeline;
 mod publish;
 mod routes;
 mod schema;

@@ -74,6 +74,15 @@ mod strangers;
 mod support;
 #[cfg(feature = "publisher")]
 mod topics;
+#[cfg(all(
+    feature = "macros",
+    feature = "registry",
+    feature = "mysql",
+    feature = "cli",
+    feature = "parquet",
+    feature = "testing"
+))]
+mod warehouse;
 
 /// The address or path that the servers script put into the environment.
 #[allow(dead_code, reason = "without features no test is about a server")]

@@ -18,6 +18,8 @@ pub(crate) async fn play(part: &str) {
         "append to store" => event_store::append().await,
         #[cfg(feature = "store")]
         "store service" => event_store::serve().await,
+        #[cfg(all(feature = "cli", feature = "parquet", feature = "testing"))]
+        "fill warehouse" => crate::warehouse::fill().await,
         _ => panic!("there is no part called {part}"),
     }
 }

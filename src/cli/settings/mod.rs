@@ -217,6 +217,18 @@ impl Settings {
         }
     }
 
+    /// The schema registry's address, if there is one, to be shown: without a user and a password.
+    pub(super) fn registry_url(&self, arguments: &RegistryArguments) -> Option<String> {
+        let url = given(arguments.registry.as_ref()).or_else(|| self.file.text("registry"))?;
+        let Ok(mut parsed) = url::Url::parse(&url) else { return Some(url).filter(|url| !url.contains('@')) };
+        if parsed.username().is_empty() && parsed.password().is_none() {
+            return Some(url);
+        }
+        // It fails where there can be none.
+        let _ = parsed.set_username("").and_then(|()| parsed.set_password(None));
+        Some(parsed.to_string())
+    }
+
     /// Whether a database is named anywhere.
     pub(super) fn has_database(&self, arguments: &DatabaseArguments) -> bool {
         self.database(arguments).is_ok()

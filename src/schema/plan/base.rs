@@ -55,7 +55,7 @@ pub(in crate::schema) fn base(schema: &Schema) -> Base<'_> {
 }
 
 /// The name of a type within a union: its full name, or its Avro type.
-pub(in crate::schema) fn branch_name(schema: &Schema) -> String {
+pub(crate) fn branch_name(schema: &Schema) -> String {
     match base(schema) {
         Base::Null => "null".into(),
         Base::Boolean => "boolean".into(),

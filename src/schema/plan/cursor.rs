@@ -11,7 +11,7 @@ const EMPTY_VALUES: usize = 65_536;
 
 /// What is left of a datum.
 #[derive(Debug)]
-pub(super) struct Cursor<'d> {
+pub(crate) struct Cursor<'d> {
     rest: &'d [u8],
     depth: usize,
     /// How many more values without a byte there may be.
@@ -19,23 +19,23 @@ pub(super) struct Cursor<'d> {
 }
 
 impl<'d> Cursor<'d> {
-    pub(super) fn new(datum: &'d [u8]) -> Self {
+    pub(crate) fn new(datum: &'d [u8]) -> Self {
         Self { rest: datum, depth: 0, empty_values: EMPTY_VALUES.saturating_add(datum.len()) }
     }
 
     /// A cursor over other bytes, nested as deep as this one.
-    pub(super) fn within<'o>(&self, datum: &'o [u8]) -> Cursor<'o> {
+    pub(crate) fn within<'o>(&self, datum: &'o [u8]) -> Cursor<'o> {
         Cursor { rest: datum, ..*self }
     }
 
     /// How many bytes are left.
-    pub(super) fn remaining(&self) -> usize {
+    pub(crate) fn remaining(&self) -> usize {
         self.rest.len()
     }
 
     /// Go one record, array or map deeper, into one that has `empty_values` values without a byte.
     #[inline]
-    pub(super) fn enter(&mut self, empty_values: usize) -> Result<(), DatumError> {
+    pub(crate) fn enter(&mut self, empty_values: usize) -> Result<(), DatumError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(DatumError::new(format!("it nests deeper than {MAX_DEPTH} levels")));
@@ -55,12 +55,12 @@ impl<'d> Cursor<'d> {
     }
 
     /// Come back up.
-    pub(super) fn leave(&mut self) {
+    pub(crate) fn leave(&mut self) {
         self.depth -= 1;
     }
 
     #[inline]
-    pub(super) fn long(&mut self) -> Result<i64, DatumError> {
+    pub(crate) fn long(&mut self) -> Result<i64, DatumError> {
         // Most numbers are lengths, branches and counts: one byte.
         if let [byte, rest @ ..] = self.rest
             && byte & 0x80 == 0
@@ -84,12 +84,12 @@ impl<'d> Cursor<'d> {
     }
 
     #[inline]
-    pub(super) fn int(&mut self) -> Result<i32, DatumError> {
+    pub(crate) fn int(&mut self) -> Result<i32, DatumError> {
         let long = self.long()?;
         i32::try_from(long).map_err(|_| DatumError::new("an int is larger than 32 bits"))
     }
 
-    pub(super) fn boolean(&mut self) -> Result<bool, DatumError> {
+    pub(crate) fn boolean(&mut self) -> Result<bool, DatumError> {
         match self.take(1, "a boolean")? {
             [0] => Ok(false),
             [1] => Ok(true),
@@ -97,17 +97,17 @@ impl<'d> Cursor<'d> {
         }
     }
 
-    pub(super) fn float(&mut self) -> Result<f32, DatumError> {
+    pub(crate) fn float(&mut self) -> Result<f32, DatumError> {
         self.array("a float").map(f32::from_le_bytes)
     }
 
-    pub(super) fn double(&mut self) -> Result<f64, DatumError> {
+    pub(crate) fn double(&mut self) -> Result<f64, DatumError> {
         self.array("a double").map(f64::from_le_bytes)
     }
 
     /// Bytes with their length before them.
     #[inline]
-    pub(super) fn bytes(&mut self) -> Result<&'d [u8], DatumError> {
+    pub(crate) fn bytes(&mut self) -> Result<&'d [u8], DatumError> {
         let length = self.long()?;
         let taken = usize::try_from(length).ok().and_then(|length| self.rest.split_at_checked(length));
         if let Some((taken, rest)) = taken {
@@ -128,16 +128,16 @@ impl<'d> Cursor<'d> {
     }
 
     #[inline]
-    pub(super) fn text(&mut self) -> Result<&'d str, DatumError> {
+    pub(crate) fn text(&mut self) -> Result<&'d str, DatumError> {
         std::str::from_utf8(self.bytes()?).map_err(|_| DatumError::new("a string is not UTF-8"))
     }
 
-    pub(super) fn fixed(&mut self, size: usize) -> Result<&'d [u8], DatumError> {
+    pub(crate) fn fixed(&mut self, size: usize) -> Result<&'d [u8], DatumError> {
         self.take(size, "a fixed")
     }
 
     /// The branch of a union or the symbol of an enum.
-    pub(super) fn index(&mut self, what: &str, count: usize) -> Result<usize, DatumError> {
+    pub(crate) fn index(&mut self, what: &str, count: usize) -> Result<usize, DatumError> {
         let index = self.long()?;
         usize::try_from(index)
             .ok()
@@ -148,7 +148,7 @@ impl<'d> Cursor<'d> {
     /// The number of items in the next block of an array or map, 0 at its end.
     ///
     /// `weightless` says that an item can be without a byte, so that the bytes left do not bound their number.
-    pub(super) fn block(&mut self, weightless: bool) -> Result<usize, DatumError> {
+    pub(crate) fn block(&mut self, weightless: bool) -> Result<usize, DatumError> {
         let count = self.long()?;
         if count < 0 {
             let _bytes = self.long()?;

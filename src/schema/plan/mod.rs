@@ -18,8 +18,9 @@ mod skip;
 use apache_avro::schema::{NamesRef, ResolvedSchema};
 use serde::Deserialize;
 
-pub(super) use self::base::{Base, base, branch_name};
-use self::cursor::Cursor;
+pub(crate) use self::base::branch_name;
+pub(super) use self::base::{Base, base};
+pub(crate) use self::cursor::Cursor;
 use self::deserialize::DatumDeserializer;
 pub(crate) use self::error::DatumError;
 pub(super) use self::located::Located;

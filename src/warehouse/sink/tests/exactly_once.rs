@@ -1,0 +1,255 @@
+//! However events are delivered, each is a row once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use parking_lot::Mutex;
+use proptest::prelude::*;
+
+use super::*;
+use crate::envelope::header;
+
+/// What a disk or its listing does wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    /// The file is not made.
+    Before,
+    /// It is made, and nobody is told.
+    After,
+    /// A listing leaves out the file in this place, as one that runs beside a writer may.
+    Unlisted(usize),
+}
+
+/// Files with faults, one for each batch.
+#[derive(Debug, Default)]
+struct Faulty {
+    files: MemoryFiles,
+    fault: Mutex<Option<Fault>>,
+}
+
+impl WarehouseFiles for Faulty {
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        let mut names = self.files.list(folder)?;
+        let mut fault = self.fault.lock();
+        if let Some(Fault::Unlisted(place)) = *fault
+            && !names.is_empty()
+        {
+            names.remove(place % names.len());
+            // Once: the next listing has it.
+            *fault = None;
+        }
+        Ok(names)
+    }
+
+    fn read(&self, path: &str) -> io::Result<Bytes> {
+        self.files.read(path)
+    }
+
+    fn create(&self, folder: &str, name: &str, content: &[u8]) -> io::Result<bool> {
+        let fault = *self.fault.lock();
+        match fault {
+            Some(Fault::Before) => Err(io::ErrorKind::StorageFull.into()),
+            Some(Fault::After) => {
+                self.files.create(folder, name, content)?;
+                Err(io::ErrorKind::TimedOut.into())
+            }
+            _ => self.files.create(folder, name, content),
+        }
+    }
+}
+
+const DAYS: [&str; 2] = ["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"];
+
+/// Write the events of these offsets: those of one day, then those of another, in turns.
+fn write(sink: &ParquetSink, partition: i32, offsets: &[i64]) -> Result<Written, SinkError> {
+    let events: Vec<_> = offsets.iter().map(|offset| Scored { player: *offset }).collect();
+    let day = |offset: i64| DAYS[usize::from(offset / 3 % 2 == 1)];
+    let messages: Vec<_> =
+        offsets.iter().map(|offset| message(partition, *offset, &[(header::TIME, day(*offset))])).collect();
+    sink.shared.write(&events, &messages)
+}
+
+/// How often each row is in the files.
+fn counted(files: &MemoryFiles) -> BTreeMap<(i32, i64), usize> {
+    let mut rows = BTreeMap::new();
+    for path in files.paths() {
+        let name = path.rsplit('/').next().unwrap();
+        let partition = name.split('+').nth(1).unwrap().parse().unwrap();
+        let (_, offsets) = parquet_file::offsets(files.read(&path).unwrap()).unwrap();
+        for offset in offsets {
+            *rows.entry((partition, offset)).or_default() += 1;
+        }
+    }
+    rows
+}
+
+fn sink(files: &Arc<impl WarehouseFiles>) -> ParquetSink {
+    ParquetSink::new(Arc::clone(files) as Arc<dyn WarehouseFiles>)
+}
+
+/// A batch: by which process, of which partition, with which offsets, and what goes wrong.
+type Step = (usize, i32, BTreeSet<i64>, Fault);
+
+fn step() -> impl Strategy<Value = Step> {
+    let fault = prop_oneof![
+        4 => Just(Fault::None),
+        1 => Just(Fault::Before),
+        1 => Just(Fault::After),
+        1 => (0_usize..8).prop_map(Fault::Unlisted),
+    ];
+    // Runs, as a partition is read, and any set at all, as with parked keys.
+    let offsets = prop_oneof![
+        3 => (0_i64..30, 1_i64..12).prop_map(|(from, length)| (from..from + length).collect()),
+        1 => prop::collection::btree_set(0_i64..40, 1..8),
+    ];
+    (0_usize..3, 0..2, offsets, fault)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_row_is_lost_or_there_twice_however_batches_are_cut_and_whoever_writes_them(
+        steps in prop::collection::vec(step(), 1..24),
+        restarts in prop::collection::vec(any::<bool>(), 24),
+    ) {
+        let files = Arc::new(Faulty::default());
+        let mut sinks = [(); 3].map(|()| sink(&files));
+        let mut done = BTreeSet::new();
+        for ((process, partition, offsets, fault), restart) in steps.into_iter().zip(restarts) {
+            if restart {
+                sinks[process] = sink(&files);
+            }
+            let offsets: Vec<i64> = offsets.into_iter().collect();
+            *files.fault.lock() = Some(fault);
+            let written = write(&sinks[process], partition, &offsets);
+            *files.fault.lock() = None;
+            if written.is_ok() {
+                done.extend(offsets.iter().map(|offset| (partition, *offset)));
+            } else {
+                prop_assert!(matches!(fault, Fault::Before | Fault::After), "{written:?}");
+            }
+            let rows = counted(&files.files);
+            prop_assert!(rows.values().all(|times| *times == 1), "{rows:?}");
+            prop_assert!(done.iter().all(|row| rows.contains_key(row)), "{done:?} {rows:?}");
+        }
+    }
+}
+
+/// Files that another process writes, too, whenever this one is about to.
+#[derive(Debug)]
+struct Raced {
+    files: Arc<MemoryFiles>,
+    others: Mutex<Vec<(i64, i64)>>,
+}
+
+impl WarehouseFiles for Raced {
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        self.files.list(folder)
+    }
+
+    fn read(&self, path: &str) -> io::Result<Bytes> {
+        self.files.read(path)
+    }
+
+    fn create(&self, folder: &str, name: &str, content: &[u8]) -> io::Result<bool> {
+        if let Some((from, to)) = self.others.lock().pop() {
+            write(&sink(&self.files), 0, &(from..to).collect::<Vec<_>>()).unwrap();
+        }
+        self.files.create(folder, name, content)
+    }
+}
+
+#[test]
+fn a_batch_leaves_out_what_another_process_wrote_while_it_was_put_together() {
+    let files = Arc::new(MemoryFiles::new());
+    // The new owner of the partition cuts its batches otherwise than the old one, which was cut off in its middle.
+    let others = Mutex::new(vec![(20, 26), (4, 11), (0, 4)]);
+    let raced = Arc::new(Raced { files: Arc::clone(&files), others });
+    let written = write(&sink(&raced), 0, &(0..24).collect::<Vec<_>>()).unwrap();
+    assert_eq!((written.rows, written.repeats), (9, 15));
+    let rows = counted(&files);
+    assert_eq!(rows.len(), 26);
+    assert!(rows.values().all(|times| *times == 1), "{rows:?}");
+}
+
+/// What would go wrong where two could make the same file.
+#[derive(Debug)]
+struct Overwriting(Raced);
+
+impl WarehouseFiles for Overwriting {
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        self.0.list(folder)
+    }
+
+    fn read(&self, path: &str) -> io::Result<Bytes> {
+        self.0.read(path)
+    }
+
+    fn create(&self, folder: &str, name: &str, content: &[u8]) -> io::Result<bool> {
+        Ok(self.0.create(folder, name, content)? || self.0.create("elsewhere", name, content)?)
+    }
+}
+
+#[test]
+fn the_count_of_rows_finds_out_a_place_that_tells_two_that_they_made_a_file() {
+    let files = Arc::new(MemoryFiles::new());
+    let raced = Raced { files: Arc::clone(&files), others: Mutex::new(vec![(0, 4)]) };
+    write(&sink(&Arc::new(Overwriting(raced))), 0, &(0..6).collect::<Vec<_>>()).unwrap();
+    assert!(counted(&files).values().any(|times| *times == 2));
+}
+
+#[test]
+fn files_are_named_for_where_their_chain_had_come_to() {
+    let files = Arc::new(MemoryFiles::new());
+    for offsets in [&[1, 2][..], &[2, 6, 7], &[0], &[1, 8]] {
+        write(&sink(&files), 4, offsets).unwrap();
+    }
+    let first_day = |name: &str| format!("event=scores.Scored/day=2026-01-01/scores+4+{name}.parquet");
+    assert_eq!(
+        files.paths(),
+        [
+            first_day("00000000000000000000"),
+            first_day("00000000000000000003"),
+            // In the order of the alphabet: it came last.
+            first_day("00000000000000000008+1"),
+            first_day("00000000000000000008"),
+        ]
+    );
+    assert_eq!(counted(&files).len(), 6);
+}
+
+#[test]
+fn a_file_of_somebody_elses_stops_the_sink_rather_than_letting_it_guess() {
+    let files = Arc::new(MemoryFiles::new());
+    let folder = "event=scores.Scored/day=2026-01-01";
+    // Others' names, of other topics and partitions, do not matter.
+    for name in ["scores+0+7.parquet", "scores+1+00000000000000000000.parquet", "other.parquet"] {
+        files.create(folder, name, b"?").unwrap();
+    }
+    assert_eq!(write(&sink(&files), 0, &[1]).unwrap().rows, 1);
+    files.create(folder, "scores+0+00000000000000000009.parquet", b"?").unwrap();
+    let error = write(&sink(&files), 0, &[2]).unwrap_err();
+    assert!(matches!(error, SinkError::Foreign { .. }), "{error:?}");
+    assert!(!error.into_handler_error().is_terminal());
+}
+
+#[tokio::test]
+async fn a_handler_passes_its_batch_and_is_told_what_became_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = ParquetSink::local(folder.path());
+    sink.check::<Scored>().unwrap();
+    let batch = |offsets: &[i64]| {
+        let messages = offsets.iter().map(|offset| message(0, *offset, &[])).collect();
+        (offsets.iter().map(|offset| Scored { player: *offset }).collect(), messages)
+    };
+    let (events, messages): (Vec<Scored>, _) = batch(&[3, 1, 3]);
+    let written = sink.write(events, messages).await.unwrap();
+    assert_eq!(written, Written { rows: 2, repeats: 1, files: 1 });
+    let (events, messages) = batch(&[1, 2, 3, 4]);
+    assert_eq!(sink.write(events, messages).await.unwrap(), Written { rows: 2, repeats: 2, files: 1 });
+    let (events, _) = batch(&[5]);
+    let error = sink.write(events, Vec::new()).await.unwrap_err();
+    assert_eq!(error.class(), crate::outcome::ErrorClass::Unavailable);
+}
