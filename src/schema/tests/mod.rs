@@ -1,11 +1,14 @@
+//! The codec, with a registry that counts what it is asked.
+
+mod json;
+mod registry;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
-use futures_util::future::join_all;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -14,7 +17,6 @@ use uuid::Uuid;
 use super::*;
 use crate::event::Event;
 use crate::outcome::ErrorClass;
-use crate::transport::{Headers, Record};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct UserUpdated {
@@ -219,146 +221,6 @@ async fn a_registered_schema_that_is_no_contract_is_undecodable() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn while_the_registry_is_away_known_schemas_work_and_unknown_ones_wait() {
-    let (stub, codec) = codec();
-    let known = framed(&codec).await;
-    codec.decode::<UserUpdated>(Some(&known.bytes)).await.unwrap();
-    let old = old_payload(&codec).await;
-    stub.away.store(true, Ordering::SeqCst);
-
-    assert_eq!(codec.decode::<UserUpdated>(Some(&known.bytes)).await.unwrap(), event());
-    assert_eq!(framed(&codec).await.bytes, known.bytes);
-    let error = codec.decode::<UserUpdated>(Some(&old.bytes)).await.unwrap_err();
-    assert!(error.is_unavailable());
-    let error = error.into_handler_error();
-    assert_eq!(error.class(), ErrorClass::Unavailable);
-    assert!(
-        error.chain().ends_with("the schema registry at http://stub is away: connection refused"),
-        "{}",
-        error.chain()
-    );
-    let error = codec.frame("elsewhere", codec.encode(&event()).unwrap()).await.unwrap_err();
-    assert!(error.is_unavailable());
-    assert_eq!(error.to_string(), "no schema id for elsewhere-accounts.UserUpdated");
-
-    let asked = stub.asked();
-    assert!(codec.decode::<UserUpdated>(Some(&old.bytes)).await.is_err());
-    assert_eq!(stub.asked(), asked, "the failure holds for a moment");
-    stub.away.store(false, Ordering::SeqCst);
-    tokio::time::advance(Duration::from_secs(1)).await;
-    assert_eq!(codec.decode::<UserUpdated>(Some(&old.bytes)).await.unwrap(), event());
-}
-
-#[tokio::test]
-async fn many_who_meet_a_schema_at_once_ask_about_it_once() {
-    let (stub, codec) = codec();
-    let datum = codec.encode(&event()).unwrap();
-    let framed = join_all((0..50).map(|_| codec.frame("accounts", datum.clone()))).await;
-    assert_eq!(stub.asked(), 1);
-    let payload = framed.into_iter().next().unwrap().unwrap().bytes;
-    let decoded = join_all((0..50).map(|_| codec.decode::<UserUpdated>(Some(&payload)))).await;
-    assert!(decoded.into_iter().all(|decoded| decoded.is_ok()));
-    assert_eq!(stub.asked(), 2);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_threads_that_meet_a_schema_at_once_ask_about_it_once_and_share_one_plan() {
-    for _ in 0..20 {
-        let (stub, codec) = codec();
-        let payload = old_payload(&codec).await.bytes;
-        let asked = stub.asked();
-        let start = Arc::new(tokio::sync::Barrier::new(8));
-        let all = (0..8).map(|_| {
-            let (codec, payload, start) = (codec.clone(), payload.clone(), Arc::clone(&start));
-            tokio::spawn(async move {
-                start.wait().await;
-                codec.decode::<UserUpdated>(Some(&payload)).await.unwrap()
-            })
-        });
-        assert!(join_all(all).await.into_iter().all(|decoded| decoded.unwrap() == event()));
-        assert_eq!(stub.asked() - asked, 1);
-    }
-}
-
-/// A record with a schema's id in its headers.
-fn record(header: &[u8], payload: Option<&[u8]>) -> Record {
-    let mut headers = Headers::new();
-    headers.push("__value_schema_id", Some(header));
-    Record {
-        topic: "accounts".into(),
-        partition: 0,
-        offset: 0,
-        timestamp_ms: None,
-        key: None,
-        payload: payload.map(|payload| payload.to_vec().into()),
-        headers,
-    }
-}
-
-#[tokio::test]
-async fn an_id_in_the_headers_goes_before_one_in_the_payload() {
-    let (stub, codec) = codec();
-    let old = old_payload(&codec).await;
-    let (id, datum) = (old.schema_id.to_be_bytes(), &old.bytes[5..]);
-    let guid = [&[1][..], Uuid::from_u128(7).as_bytes()].concat();
-    for header in [[&[0][..], &id].concat(), guid.clone()] {
-        let record = record(&header, Some(datum));
-        assert_eq!(codec.decode_record::<UserUpdated>(&record).await.unwrap(), event());
-        assert_eq!(codec.decode_record_json(&record).await.unwrap().value["dropped"], "x");
-        assert_eq!(&*codec.record_name(&record).await.unwrap(), "accounts.UserUpdated");
-        let view = codec.view_record::<UserUpdated>(&record).await.unwrap();
-        assert_eq!(view.read::<UserUpdated>().unwrap(), event());
-    }
-    assert_eq!(stub.asked(), 3, "one registration, one id, one GUID");
-    let without = Record { headers: Headers::new(), ..record(&guid, Some(&old.bytes)) };
-    assert_eq!(codec.decode_record::<UserUpdated>(&without).await.unwrap(), event());
-}
-
-#[tokio::test(start_paused = true)]
-async fn guids_are_undecodable_where_nobody_knows_them_and_wait_where_nobody_answers() {
-    let (stub, codec) = codec();
-    let unknown = [&[1][..], Uuid::from_u128(8).as_bytes()].concat();
-    for (record, reason) in [
-        (record(&unknown, Some(b"x")), "no schema has the GUID 00000000-0000-0000-0000-000000000008"),
-        (record(&[1, 2], Some(b"x")), "`__value_schema_id` holds 1 bytes behind 0x01, and a schema's GUID has 16"),
-        (record(&unknown, None), "the record has no payload"),
-    ] {
-        let error = codec.decode_record::<UserUpdated>(&record).await.unwrap_err().into_handler_error();
-        assert_eq!(error.class(), ErrorClass::Undecodable);
-        assert!(error.chain().ends_with(reason), "{}", error.chain());
-    }
-    let error = Codec::local().decode_record::<UserUpdated>(&record(&unknown, Some(b"x"))).await.unwrap_err();
-    let error = error.into_handler_error();
-    assert_eq!(error.class(), ErrorClass::Undecodable);
-    assert!(error.chain().contains("cannot look up the GUID"), "{}", error.chain());
-    stub.away.store(true, Ordering::SeqCst);
-    let known = [&[1][..], Uuid::from_u128(7).as_bytes()].concat();
-    assert!(codec.decode_record::<UserUpdated>(&record(&known, Some(b"x"))).await.unwrap_err().is_unavailable());
-}
-
-#[tokio::test]
-async fn json_is_read_as_another_reader_sees_it() {
-    let (_, codec) = codec();
-    let payload = old_payload(&codec).await.bytes;
-    let reader = r#"{"type":"record","name":"UserUpdated","namespace":"accounts","fields":[
-        {"name":"user_id","type":"double"},{"name":"level","type":["string","int","null"],"default":"none"}]}"#;
-    let json = codec.decode_json_as(reader, Some(&payload)).await.unwrap();
-    assert_eq!(json.value, json!({"user_id": 42.0, "level": {"string": "none"}}));
-    let error = codec.decode_json_as(Demanding::SCHEMA, Some(&payload)).await.unwrap_err().to_string();
-    assert!(error.ends_with("field `level`: it is not in what was written, and has no default"), "{error}");
-    assert!(matches!(codec.decode_json_as("nonsense", Some(&payload)).await, Err(DecodeError::Reader { .. })));
-}
-
-#[tokio::test]
-async fn what_is_known_is_ready_at_once() {
-    let (_, codec) = codec();
-    let payload = framed(&codec).await.bytes;
-    codec.decode::<UserUpdated>(Some(&payload)).await.unwrap();
-    assert!(codec.decode::<UserUpdated>(Some(&payload)).now_or_never().is_some());
-    assert!(codec.frame("accounts", codec.encode(&event()).unwrap()).now_or_never().is_some());
-}
-
 #[tokio::test]
 async fn framing_writes_into_the_room_before_the_datum() {
     let (_, codec) = codec();
@@ -367,62 +229,6 @@ async fn framing_writes_into_the_room_before_the_datum() {
     assert_eq!((datum.record(), datum.schema()), ("accounts.UserUpdated", UserUpdated::SCHEMA));
     let framed = codec.frame("accounts", datum).await.unwrap();
     assert_eq!(framed.bytes[5..].as_ptr(), before);
-}
-
-#[tokio::test]
-async fn the_same_schema_on_two_topics_has_two_subjects() {
-    let (stub, codec) = codec();
-    for topic in ["accounts", "other", "accounts", "other"] {
-        codec.frame(topic, codec.encode(&event()).unwrap()).await.unwrap();
-    }
-    assert_eq!(stub.asked(), 2);
-    assert!(stub.latest("other-accounts.UserUpdated").await.is_ok());
-}
-
-#[tokio::test]
-async fn json_goes_in_and_comes_out() {
-    let (_, codec) = codec();
-    let payload = old_payload(&codec).await.bytes;
-    let json = codec.decode_json(Some(&payload)).await.unwrap();
-    assert_eq!(json.record, "accounts.UserUpdated");
-    assert_eq!(json.value, json!({"user_id": 42, "nickname": "Zoë", "dropped": "x"}));
-}
-
-#[test]
-fn json_that_does_not_fit_names_the_field() {
-    let schema = r#"{"type":"record","name":"R","fields":[
-        {"name":"id","type":"int"},
-        {"name":"home","type":["null",{"type":"record","name":"Address","fields":[{"name":"city","type":"string"}]}],"default":null},
-        {"name":"tags","type":{"type":"array","items":{"type":"enum","name":"Tag","symbols":["A","B"]}},"default":[]},
-        {"name":"either","type":["int","string"],"default":1}]}"#;
-    let codec = Codec::local();
-    let fails = |value: serde_json::Value| match codec.encode_json(schema, &value) {
-        Ok(_) => panic!("{value} fits"),
-        Err(error) => error.to_string().strip_prefix("the payload does not fit the schema of R: ").unwrap().to_owned(),
-    };
-    assert_eq!(fails(json!({})), "field `id`: it is missing; it wants int");
-    assert_eq!(fails(json!(7)), "it wants record R, and is a number");
-    assert_eq!(fails(json!({"id": "7"})), "field `id`: it wants int, and is a string");
-    assert_eq!(fails(json!({"id": 7.5})), "field `id`: it wants int, and is a number with a fraction");
-    assert_eq!(fails(json!({"id": 5_000_000_000_i64})), "field `id`: it does not fit an int of 32 bits");
-    assert_eq!(
-        fails(json!({"id": 1, "nick": "x"})),
-        "field `nick`: record R has no such field; it has id, home, tags, either"
-    );
-    assert_eq!(fails(json!({"id": 1, "home": {"city": 7}})), "field `home.city`: it wants string, and is a number");
-    assert_eq!(fails(json!({"id": 1, "tags": ["A", "C"]})), "field `tags[1]`: `C` is not one of A, B");
-    assert_eq!(fails(json!({"id": 1, "either": true})), "field `either`: it wants int or string, and is a boolean");
-    for fits in [json!({"id": 1, "home": {"Address": {"city": "x"}}}), json!({"id": 1, "either": {"string": "x"}})] {
-        assert!(codec.encode_json(schema, &fits).is_ok(), "{fits}");
-    }
-    assert!(matches!(codec.encode_json("nonsense", &json!({})), Err(EncodeError::Schema { .. })));
-}
-
-#[test]
-fn defaults_without_an_end_are_an_error() {
-    let endless = r#"{"type":"record","name":"R","fields":[{"name":"next","type":"R","default":{}}]}"#;
-    let error = Codec::local().encode_json(endless, &json!({})).unwrap_err();
-    assert!(matches!(error, EncodeError::Payload { .. } | EncodeError::Schema { .. }), "{error}");
 }
 
 #[test]
