@@ -1,6 +1,7 @@
 //! Cargo compiles a crate again when a schema changes: a small crate is built by cargo itself, once for each change.
 //!
 //! It lies, and builds, within the workspace's own target folder, so that what it depends on is compiled once.
+#![allow(clippy::unwrap_used, reason = "what these tests share may stop at the first surprise")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,13 +42,14 @@ impl Probe {
         let _ = fs::remove_dir_all(&folder);
         let probe = Self { folder, target };
         let workspace = Path::new(WORKSPACE).canonicalize().unwrap();
+        let tidings = workspace.to_str().unwrap();
         // A workspace of its own, with the versions that are there.
         probe.write(
             "Cargo.toml",
             &format!(
                 "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n\
                  serde = {{ version = \"1\", features = [\"derive\"] }}\n\
-                 tidings = {{ path = {workspace:?}, default-features = false, features = [\"macros\"] }}\n"
+                 tidings = {{ path = {tidings:?}, default-features = false, features = [\"macros\"] }}\n"
             ),
         );
         probe.write("Cargo.lock", &fs::read_to_string(workspace.join("Cargo.lock")).unwrap());

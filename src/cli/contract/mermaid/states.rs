@@ -1,5 +1,7 @@
 //! A Mermaid state diagram: the life of an event, from what records it to what each handler makes of it.
 
+use std::fmt::Write as _;
+
 use super::text::{Diagram, Ids, label};
 use crate::cli::contract::services::Services;
 use crate::consumer::RouteListing;
@@ -109,11 +111,12 @@ fn attempt(handler: &RouteListing) -> String {
         Some(batch) => format!("being handled, up to {} at once or after {} ms", batch.max, batch.wait_ms),
         None => "being handled".to_owned(),
     };
+    // Writing to a string cannot fail.
     if let Some(concurrency) = handler.concurrency {
-        text.push_str(&format!(", {concurrency} at a time"));
+        let _ = write!(text, ", {concurrency} at a time");
     }
     if let Some(rate) = handler.rate {
-        text.push_str(&format!(", {rate} a second"));
+        let _ = write!(text, ", {rate} a second");
     }
     text
 }
