@@ -4,9 +4,8 @@ SHELL := bash
 ARGS ?=
 # The benchmark of `make bench`; empty runs all of them.
 BENCH ?=
-# How long `make fuzz` runs each target, and what counts as a find besides a panic: memory in MiB, seconds for one input.
+# How long `make fuzz` runs each target.
 SECONDS ?= 60
-FUZZ_LIMITS = -rss_limit_mb=1024 -malloc_limit_mb=256 -timeout=10 -max_len=8192
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test soak bench fuzz servers-up servers-down servers-status clean-servers lint fmt doc policy each-feature msrv
@@ -35,10 +34,8 @@ bench: ## Run the benchmarks, or BENCH=NAME alone: ours beside a reference; JSON
 	@rm -f target/bench/$(or $(BENCH),*).jsonl
 	@scripts/with-servers cargo bench --all-features $(if $(BENCH),--bench $(BENCH),--benches) -- $(ARGS)
 
-fuzz: ## Fuzz the codec, SECONDS for each target (60); needs a nightly compiler and cargo-fuzz
-	@cd fuzz && mkdir -p corpus/decode corpus/schemas
-	@cd fuzz && cargo +nightly fuzz run decode corpus/decode seeds/decode -- -max_total_time=$(SECONDS) $(FUZZ_LIMITS)
-	@cd fuzz && cargo +nightly fuzz run schemas corpus/schemas seeds/schemas -- -dict=avro.dict -max_total_time=$(SECONDS) $(FUZZ_LIMITS)
+fuzz: ## Fuzz the codec, SECONDS for each target (60); ARGS=decode for one target
+	@scripts/fuzz $(SECONDS) $(ARGS)
 
 servers-up: ## Start Kafka, MySQL and the registry and wait until they answer; ARGS=mariadb adds the second database
 	@scripts/servers up kafka mysql registry $(ARGS)

@@ -8,7 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::bytes::BytesVisitor;
 
-/// A decimal number with `SCALE` digits behind the point, and up to 38 in all: Avro's `decimal` on `bytes`.
+/// A decimal number with `SCALE` digits behind the point, and up to 38 in all: Avro's `decimal`, on `bytes` or on `fixed`.
+///
+/// On `fixed` the codec fills up the bytes that the number does not need. It does so for a struct whose fields come in the schema's
+/// order and are all written, as those of [`events!`](crate::events) do; of another the payload is refused.
 ///
 /// It counts in units of the last digit: a `Decimal<2>` of 19.90 is 1990 of them. It does no arithmetic; convert it into the
 /// type of the crate you calculate with.
@@ -86,12 +89,17 @@ impl<'de, const SCALE: u32> Deserialize<'de> for Decimal<SCALE> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let bytes = deserializer.deserialize_bytes(BytesVisitor)?;
         let negative = bytes.first().is_some_and(|first| first & 0x80 != 0);
-        let mut number = [if negative { 0xff } else { 0 }; 16];
-        let start = number.len().checked_sub(bytes.len());
-        let place = start.and_then(|start| number.get_mut(start..));
-        let place = place.ok_or_else(|| D::Error::custom("a decimal of more than 38 digits"))?;
-        place.copy_from_slice(&bytes);
-        Ok(Self::new(i128::from_be_bytes(number)))
+        let filler = if negative { 0xff } else { 0 };
+        let mut number = [filler; 16];
+        // A fixed type may have more bytes than a number needs.
+        let (surplus, bytes) = bytes.split_at(bytes.len().saturating_sub(number.len()));
+        let start = number.len() - bytes.len();
+        number[start..].copy_from_slice(bytes);
+        let number = i128::from_be_bytes(number);
+        if surplus.iter().any(|byte| *byte != filler) || !surplus.is_empty() && (number < 0) != negative {
+            return Err(D::Error::custom("a decimal of more than 38 digits"));
+        }
+        Ok(Self::new(number))
     }
 }
 
@@ -138,6 +146,10 @@ mod tests {
     fn more_digits_than_fit_are_an_error() {
         let long = format!("[{}]", ["1"; 17].join(","));
         assert!(serde_json::from_str::<Decimal<2>>(&long).is_err());
+        let signs_differ = format!("[0,255{}]", ",0".repeat(15));
+        assert!(serde_json::from_str::<Decimal<2>>(&signs_differ).is_err());
+        let filled = format!("[{}254]", "255,".repeat(31));
+        assert_eq!(serde_json::from_str::<Decimal<2>>(&filled).unwrap().unscaled(), -2);
         assert_eq!(serde_json::from_str::<Decimal<2>>("[]").unwrap().unscaled(), 0);
     }
 }

@@ -61,16 +61,26 @@ impl EventSchema {
         self.contract
     }
 
+    fn planned<E: Event>(&self, event: &E, payload: &mut Vec<u8>) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.write(event, payload).is_ok())
+    }
+
     /// `event` behind room for the frame, in a buffer that takes one like the last.
     pub(super) fn write<E: Event>(&self, event: &E) -> Result<Vec<u8>, apache_avro::Error> {
         let mut payload = Vec::with_capacity(FRAME_BYTES + self.last_size.load(Ordering::Relaxed));
         payload.extend([0; FRAME_BYTES]);
-        match &self.plan {
-            Some(plan) if !self.unusual.load(Ordering::Relaxed) && plan.write(event, &mut payload).is_ok() => {}
-            _ => {
-                payload.truncate(FRAME_BYTES);
-                self.writer.write_ser(&mut payload, event)?;
-                self.unusual.store(true, Ordering::Relaxed);
+        let usual = !self.unusual.load(Ordering::Relaxed);
+        if !(usual && self.planned(event, &mut payload)) {
+            payload.truncate(FRAME_BYTES);
+            match self.writer.write_ser(&mut payload, event) {
+                Ok(_) => self.unusual.store(true, Ordering::Relaxed),
+                // What the library does not write, the plan may, even if another event of the type has needed the library.
+                Err(error) => {
+                    payload.truncate(FRAME_BYTES);
+                    if usual || !self.planned(event, &mut payload) {
+                        return Err(error);
+                    }
+                }
             }
         }
         self.last_size.store(payload.len() - FRAME_BYTES, Ordering::Relaxed);

@@ -118,12 +118,114 @@ fn a_diagram_leads_from_sources_through_events_to_handlers() {
 }
 
 #[test]
+fn a_sequence_leads_from_a_service_by_its_mode_to_the_topic_and_to_those_who_take_the_event() {
+    let finished = contract(["mermaid-sequence", "routes.json", "--mode", "accounts=outbox"]).run().succeeded();
+    let expected = "sequenceDiagram
+  participant service1 as accounts
+  participant outbox2 as the outbox of accounts
+  participant topic3 as topic accounts
+  participant service4 as leaderboards
+  service1->>outbox2: accounts.Deleted, in the transaction of the change
+  outbox2->>topic3: accounts.Deleted, by the relay
+  topic3->>service4: Audit.on_deleted takes every version
+  service1->>outbox2: accounts.Renamed 1.2.0, in the transaction of the change
+  outbox2->>topic3: accounts.Renamed 1.2.0, by the relay
+  topic3->>service4: Boards.on_renamed takes #62;=1.2.0, #60;2
+";
+    assert_eq!(finished.stdout, expected);
+    let store = contract(["mermaid-sequence", "routes.json", "--mode", "accounts=store"]).run().succeeded().stdout;
+    assert!(store.contains("participant store3 as the event store of accounts\n"), "{store}");
+    assert!(store.contains("outbox2->>store3: accounts.Renamed 1.2.0, by the relay\n  store3->>topic4: "), "{store}");
+    let direct =
+        contract(["mermaid-sequence", "routes.json", "--mode", "accounts=direct:leader"]).run().succeeded().stdout;
+    assert!(direct.contains("service1-)topic2: accounts.Renamed 1.2.0, acknowledged by the leader\n"), "{direct}");
+    // Services are told their mode by their configuration: without being told, nothing is said of it.
+    let unknown = contract(["mermaid-sequence", "routes.json"]).run().succeeded().stdout;
+    assert!(unknown.contains("service1->>topic2: accounts.Renamed 1.2.0\n"), "{unknown}");
+}
+
+#[test]
+fn what_a_service_publishes_in_turn_comes_behind_what_it_handles() {
+    let climbed = r#"{"type": "record", "name": "Climbed", "namespace": "a_leaderboards", "fields": []}"#;
+    let routes = routes().replace("\"service\":\"leaderboards\"", "\"service\":\"a_leaderboards\"");
+    let command = contract(["mermaid-sequence", "turn.json"]).file("turn.json", &routes);
+    let sequence = command.file("schemas/a_leaderboards/Climbed.avsc", climbed).run().succeeded().stdout;
+    let (handled, published) =
+        (sequence.find("Boards.on_renamed").unwrap(), sequence.find("a_leaderboards.Climbed").unwrap());
+    assert!(handled < published, "{sequence}");
+    // The same service: it takes, and it publishes.
+    assert_eq!(sequence.matches(" as a_leaderboards\n").count(), 1, "{sequence}");
+}
+
+#[test]
+fn states_lead_from_the_record_to_what_each_handler_makes_of_it_by_its_own_policy() {
+    let finished = contract(["mermaid-states", "routes.json", "--mode", "accounts=outbox"]).run().succeeded();
+    let handler = |id: &str, name: &str| {
+        format!(
+            "  state \"leaderboards.{name}\" as {id} {{
+    state \"being handled\" as {id}_attempt
+    state \"handled\" as {id}_handled
+    [*] --> {id}_attempt
+    {id}_attempt --> {id}_handled
+    {id}_handled --> [*]
+    state \"to be retried, its key waits\" as {id}_retried
+    {id}_attempt --> {id}_retried : fails, or takes longer than 60000 ms
+    {id}_retried --> {id}_attempt
+    state \"dead-lettered\" as {id}_dead
+    {id}_attempt --> {id}_dead : given up after 5 attempts at most
+    {id}_dead --> [*]
+  }}
+"
+        )
+    };
+    let expected = format!(
+        "stateDiagram-v2
+  state \"recorded by accounts\" as recorded1
+  [*] --> recorded1
+  state \"in the outbox of accounts\" as outbox2
+  recorded1 --> outbox2 : committed with the change
+  state \"on the topic accounts\" as topic3
+  outbox2 --> topic3 : published by the relay, in the order of its stream
+{}  topic3 --> handler4 : accounts.Renamed #62;=1.2.0, #60;2
+{}  topic3 --> handler5 : accounts.Deleted
+",
+        handler("handler4", "Boards.on_renamed"),
+        handler("handler5", "Audit.on_deleted"),
+    );
+    assert_eq!(finished.stdout, expected);
+}
+
+#[test]
+fn states_know_parked_keys_batches_and_limits() {
+    let old = include_str!("routes.json");
+    let states = contract(["mermaid-states", "old.json"]).file("old.json", old).run().succeeded().stdout;
+    for said in [
+        "as handler4_attempt\n",
+        "being handled, up to 50 at once or after 250 ms, 8 at a time, 100 a second",
+        "_parked : fails once",
+        "_parked --> handler4_attempt : its key is released",
+    ] {
+        assert!(states.contains(said), "{said}: {states}");
+    }
+    assert!(!states.contains("the partition waits"), "{states}");
+    let stops = old.replace("park_key", "stop").replace("\"max_attempts\": 1", "\"max_attempts\": 3");
+    let states = contract(["mermaid-states", "old.json"]).file("old.json", &stops).run().succeeded().stdout;
+    assert!(
+        states.contains("to be retried, the partition waits") && states.contains("the consumer stops at it"),
+        "{states}"
+    );
+}
+
+#[test]
 fn what_is_not_known_is_said() {
     contract(["asyncapi"]).run().failed(2, &["--service"]);
     contract(["asyncapi", "--service", "mails"]).run().failed(2, &["mails", "accounts"]);
     contract(["mermaid", "none.json"]).run().failed(1, &["none.json"]);
     contract(["mermaid", "schemas/accounts/topic.toml"]).run().failed(1, &["TIDINGS_ROUTES"]);
     tidings(["contract", "mermaid"]).run().failed(2, &["nothing to show"]);
+    contract(["mermaid-states", "--mode", "mails=outbox"]).run().failed(2, &["mails", "accounts"]);
+    contract(["mermaid-states", "--mode", "accounts"]).run().failed(2, &["SOURCE=MODE"]);
+    contract(["mermaid-states", "--mode", "accounts=post"]).run().failed(2, &["post", "outbox"]);
     contract(["openapi"]).run().failed(2, &["openapi", "asyncapi"]);
     // A listing of an older version says nothing of its service and its schema.
     let old = include_str!("routes.json");

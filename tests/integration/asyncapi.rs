@@ -9,13 +9,13 @@ use crate::command::tidings;
 
 const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
 
-/// What the parser makes of a document.
-fn parsed(document: &str) -> Value {
+/// What a published parser makes of a document: the answer of a script in `tests/integration/node`.
+pub(crate) fn answered(script: &str, document: &str) -> Value {
     let environment = Command::new(format!("{FOLDER}/scripts/node-env")).stderr(Stdio::inherit()).output().unwrap();
-    assert!(environment.status.success(), "the parser could not be installed");
+    assert!(environment.status.success(), "the parsers could not be installed");
     let modules = String::from_utf8(environment.stdout).unwrap();
     let mut child = Command::new("node")
-        .args([&format!("{FOLDER}/tests/integration/node/validate.js"), modules.trim()])
+        .args([&format!("{FOLDER}/tests/integration/node/{script}"), modules.trim()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -24,6 +24,10 @@ fn parsed(document: &str) -> Value {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn parsed(document: &str) -> Value {
+    answered("validate.js", document)
 }
 
 /// Complaints that are errors; the parser also recommends things, such as a licence.

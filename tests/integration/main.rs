@@ -43,6 +43,8 @@ mod masking;
 #[cfg(all(feature = "testing", feature = "macros"))]
 #[path = "../testing/members.rs"]
 mod members;
+#[cfg(feature = "cli")]
+mod mermaid;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod parked_stores;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tidings::schema::compatibility::CompatibilityMode;
 use tidings::schema::{
     Codec, ConfluentRegistry, DecodeError, FramedPayload, RegistryError, RegistryOptions, SchemaId, SchemaRegistry,
 };
@@ -73,7 +74,7 @@ fn topic() -> String {
 }
 
 /// Asks the registry what the codec has no need to ask; gives its answer.
-fn http(method: &str, path: &str, body: &serde_json::Value) -> serde_json::Value {
+pub(crate) fn http(method: &str, path: &str, body: &serde_json::Value) -> serde_json::Value {
     let address = setting("TIDINGS_TEST_REGISTRY");
     let (host, root) = address.strip_prefix("http://").and_then(|address| address.split_once('/')).unwrap();
     let (body, mut answer) = (body.to_string(), String::new());
@@ -318,6 +319,69 @@ async fn a_registry_without_guids_makes_such_records_undecodable_and_a_wrong_pat
     let codec = Codec::new(registry(&RegistryOptions::new(address)));
     let error = codec.decode_record::<PlayerRenamed>(&record).await.unwrap_err();
     assert!(error.is_unavailable(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_subject_has_its_own_mode_else_the_registrys_else_none() {
+    let (address, paths) = stub_registry(|path| match path {
+        "/config/own?defaultToGlobal=true" => ("200 OK", json!({"compatibilityLevel": "FULL_TRANSITIVE"}).to_string()),
+        // Part of a path and nothing else, whatever it is called.
+        "/config/a%2Fb%3Fc%23d?defaultToGlobal=true" => {
+            ("200 OK", json!({"compatibilityLevel": "FORWARD"}).to_string())
+        }
+        "/config" => ("200 OK", json!({"compatibilityLevel": "BACKWARD"}).to_string()),
+        _ => ("404 Not Found", json!({"error_code": 40408, "message": "no subject-level configuration"}).to_string()),
+    })
+    .await;
+    let confluent = registry(&RegistryOptions::new(&address));
+    assert_eq!(confluent.compatibility("own").await.unwrap(), Some(CompatibilityMode::FullTransitive));
+    assert_eq!(confluent.compatibility("a/b?c#d").await.unwrap(), Some(CompatibilityMode::Forward));
+    assert_eq!(paths.lock().len(), 2);
+    assert_eq!(confluent.compatibility("other").await.unwrap(), Some(CompatibilityMode::Backward));
+
+    let (silent, _) = stub_registry(|_| ("404 Not Found", "nothing here".to_owned())).await;
+    assert_eq!(registry(&RegistryOptions::new(&silent)).compatibility("own").await.unwrap(), None);
+    // The second address is asked where the first is in trouble.
+    let (broken, _) = stub_registry(|_| ("503 Service Unavailable", String::new())).await;
+    let both = registry(&RegistryOptions::new(&broken).url(&address));
+    assert_eq!(both.compatibility("own").await.unwrap(), Some(CompatibilityMode::FullTransitive));
+}
+
+#[tokio::test]
+async fn an_answer_about_the_mode_that_is_none_says_so_and_shows_no_credentials() {
+    for (status, body, wanted) in [
+        ("200 OK", r#"{"compatibilityLevel":"SIDEWAYS"}"#, "SIDEWAYS"),
+        ("200 OK", "<html>a login page</html>", "does not answer as a schema registry does"),
+        ("302 Found", "", "HTTP 302"),
+        ("401 Unauthorized", "", "refuses these credentials (401)"),
+        ("500 Internal Server Error", "", "is away"),
+    ] {
+        let (address, _) = stub_registry(move |_| (status, body.to_owned())).await;
+        let address = address.replace("http://", "http://me:hidden@");
+        let error = registry(&RegistryOptions::new(address)).compatibility("own").await.unwrap_err();
+        assert!(error.to_string().contains(wanted) && error.is_unavailable(), "{status}: {error}");
+        assert!(!format!("{error:?}").contains("hidden"), "{error:?}");
+    }
+    // An endless answer is not read to its end.
+    let (address, _) =
+        stub_registry(|_| ("200 OK", format!("{{\"compatibilityLevel\":\"{}\"}}", "A".repeat(1_000_000)))).await;
+    let error = registry(&RegistryOptions::new(address)).compatibility("own").await.unwrap_err();
+    assert!(error.to_string().len() < 1_000, "{} bytes", error.to_string().len());
+}
+
+#[tokio::test]
+async fn every_mode_of_a_subject_is_read_from_the_real_registry() {
+    let (topic, codec) = (topic(), codec());
+    publish(&codec, &topic).await;
+    let (subject, registry) = (format!("{topic}-codectests.PlayerRenamed"), registry(&options()));
+    // What Apicurio answers where nobody has configured anything.
+    assert_eq!(registry.compatibility(&subject).await.unwrap(), Some(CompatibilityMode::None));
+    assert_eq!(registry.compatibility(&format!("{topic}-of-nothing")).await.unwrap(), Some(CompatibilityMode::None));
+    for name in ["BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE", "NONE"]
+    {
+        http("PUT", &format!("/config/{subject}"), &json!({"compatibility": name}));
+        assert_eq!(registry.compatibility(&subject).await.unwrap(), Some(name.parse().unwrap()), "{name}");
+    }
 }
 
 #[tokio::test]

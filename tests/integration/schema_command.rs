@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::command::{Tidings, tidings};
+use crate::schema::http;
 use crate::setting;
 
 /// A source that no other test has: subjects stay in the registry.
@@ -79,6 +80,61 @@ fn a_check_compares_with_what_the_registry_has_and_no_file_knows() {
     );
     // The registry is not asked.
     run(&["check", "--offline"], &schema(&source, "1.1.0", NEEDED)).succeeded();
+}
+
+#[test]
+fn a_check_is_under_the_mode_that_the_registry_holds_the_subject_to() {
+    let source = source();
+    let checked = |arguments: &[&str], working: &str| {
+        let arguments = ["check", "-o", "jsonl"].into_iter().chain(arguments.iter().copied());
+        let finished = with_registry(&source, arguments, working).run();
+        let row: Value = serde_json::from_str(finished.stdout.lines().next().unwrap()).unwrap();
+        let breaks = row["findings"].as_array().unwrap().iter().any(|finding| {
+            finding["level"] == "error" && finding["message"].as_str().unwrap().contains("cannot read what")
+        });
+        let text = |name: &str| row[name].as_str().unwrap().to_owned();
+        (text("compatibility"), text("compatibility_from"), breaks, row)
+    };
+    let first = schema(&source, "1.0.0", "");
+    with_registry(&source, ["register", "--working"], &first).run().succeeded();
+    let needed = schema(&source, "1.1.0", NEEDED);
+    // Old events lack the new field; old readers pass over it.
+    for (mode, breaks) in [
+        ("BACKWARD", true),
+        ("BACKWARD_TRANSITIVE", true),
+        ("FORWARD", false),
+        ("FORWARD_TRANSITIVE", false),
+        ("FULL", true),
+        ("FULL_TRANSITIVE", true),
+    ] {
+        http("PUT", &format!("/config/{source}-{source}.Renamed"), &json!({"compatibility": mode}));
+        let (checked_under, from, found, row) = checked(&[], &needed);
+        assert_eq!((checked_under.as_str(), from.as_str(), found), (mode, "registry", breaks), "{row}");
+        let told = row["findings"].as_array().unwrap().iter().any(|finding| {
+            finding["help"]
+                .as_str()
+                .is_some_and(|help| help.contains(&format!("\"tidings.compatibility\": \"{mode}\"")))
+        });
+        assert_eq!(told, mode != "BACKWARD_TRANSITIVE", "{row}");
+    }
+    // A flag goes before the schema, the schema before the registry; where they differ, the registry's is told.
+    let next = schema(&source, "1.0.1", "");
+    let stated = next.replace("\"tidings.version\"", "\"tidings.compatibility\": \"FORWARD\", \"tidings.version\"");
+    let (mode, from, _, row) = checked(&[], &stated);
+    assert_eq!((mode.as_str(), from.as_str()), ("FORWARD", "schema"));
+    let note = "states FORWARD, and the registry holds its subject to FULL_TRANSITIVE";
+    assert!(
+        row["findings"][0]["level"] == "note" && row["findings"][0]["message"].as_str().unwrap().contains(note),
+        "{row}"
+    );
+    let (mode, from, ..) = checked(&["--compatibility", "NONE"], &stated);
+    assert_eq!((mode.as_str(), from.as_str()), ("NONE", "flag"));
+    let (mode, from, breaks, _) = checked(&["--offline"], &needed);
+    assert_eq!((mode.as_str(), from.as_str(), breaks), ("BACKWARD_TRANSITIVE", "default", false));
+    // What the registry answers for what nobody has configured leaves the check as it is without one.
+    http("PUT", &format!("/config/{source}-{source}.Renamed"), &json!({"compatibility": "NONE"}));
+    let (mode, from, breaks, row) = checked(&[], &needed);
+    assert_eq!((mode.as_str(), from.as_str(), breaks), ("BACKWARD_TRANSITIVE", "default", true), "{row}");
 }
 
 #[test]

@@ -30,11 +30,15 @@ pub(crate) fn is_plain(ty: &Type) -> bool {
 pub(crate) fn mismatch<'t, 's>(ty: &'t Type, shape: &'s Shape) -> Option<(&'t Type, &'s Shape)> {
     if let (Some(inner), Some(branches)) = (option_argument(ty), shape.optional_branches()) {
         let mut others = branches.iter().filter(|branch| !branch.is_null());
-        // A union of more types is an enum's, of which nothing can be told.
         return match (others.next(), others.next()) {
             (Some(other), None) => mismatch(inner, other),
+            (Some(_), Some(_)) if is_plain(inner) => Some((ty, shape)),
             _ => None,
         };
+    }
+    // A union of more types is an enum's, of which no more can be told than that it is no plain type.
+    if shape.choices().is_some() && is_plain(ty) {
+        return Some((ty, shape));
     }
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last()?;
@@ -128,7 +132,15 @@ mod tests {
         assert_eq!(differs("Vec<f32>", &list), Some(("f32".to_owned(), "f64".to_owned())));
         assert_eq!(differs("HashMap<String, bool>", &list).map(|(_, wanted)| wanted), Some("Vec<f64>".to_owned()));
         assert_eq!(differs("Vec<u8>", &primitive("bytes")).map(|(ty, _)| ty), Some("Vec < u8 >".to_owned()));
-        assert_eq!(differs("Either", &Shape::Union(vec![primitive("string"), primitive("long")])), None);
+        let either = || vec![primitive("string"), primitive("long")];
+        assert_eq!(differs("Either", &Shape::Union(either())), None);
+        assert_eq!(differs("String", &Shape::Union(either())), Some(("String".to_owned(), "…".to_owned())));
+        let maybe = Shape::Union(vec![primitive("null"), primitive("string"), primitive("long")]);
+        assert_eq!(differs("Option<Either>", &maybe), None);
+        assert_eq!(differs("Option<i64>", &maybe).map(|(ty, _)| ty), Some("Option < i64 >".to_owned()));
+        assert_eq!(maybe.suggestion(), "an `Option` of an enum with a variant for each of String, i64, in this order");
+        let nested = Shape::Array(Box::new(Shape::Union(either())));
+        assert_eq!(differs("Vec<i64>", &nested).map(|(ty, _)| ty), Some("i64".to_owned()));
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub(crate) enum Shape {
         full_name: String,
         size: u64,
         logical: Option<String>,
+        /// Precision and scale.
+        decimal: Option<(u64, u64)>,
     },
     Record(Record),
     /// A named type defined above.
@@ -107,6 +109,33 @@ impl Shape {
         }
     }
 
+    /// The branches of a union besides null, where they are more than one: an enum has a variant for each.
+    pub(crate) fn choices(&self) -> Option<Vec<&Self>> {
+        let Self::Union(branches) = self else { return None };
+        let choices: Vec<&Self> = branches.iter().filter(|branch| !branch.is_null()).collect();
+        (choices.len() > 1).then_some(choices)
+    }
+
+    /// What one would write for it, in words.
+    pub(crate) fn suggestion(&self) -> String {
+        let Some(choices) = self.choices() else { return format!("`{}`", self.rust_type()) };
+        let types: Vec<String> = choices.iter().map(|choice| choice.rust_type()).collect();
+        let option = if self.optional_branches().is_some() { "an `Option` of " } else { "" };
+        format!("{option}an enum with a variant for each of {}, in this order", types.join(", "))
+    }
+
+    /// What a union calls it: its full name, or its Avro type.
+    pub(crate) fn branch_name(&self) -> &str {
+        match self {
+            Self::Primitive { name, .. } => name,
+            Self::Array(_) => "array",
+            Self::Map(_) => "map",
+            Self::Union(_) => "union",
+            Self::Enum { full_name, .. } | Self::Fixed { full_name, .. } | Self::Reference(full_name) => full_name,
+            Self::Record(record) => &record.full_name,
+        }
+    }
+
     /// The Rust type one would write for it, as a hint.
     pub(crate) fn rust_type(&self) -> String {
         match self {
@@ -128,9 +157,11 @@ impl Shape {
                 [other, null] if null.is_null() => format!("Option<{}>", other.rust_type()),
                 _ => "…".to_owned(),
             },
-            Self::Enum { full_name, .. } | Self::Fixed { full_name, .. } | Self::Reference(full_name) => {
-                last_part(full_name).to_owned()
+            Self::Fixed { decimal: Some((_, scale)), logical: Some(logical), .. } if logical == "decimal" => {
+                format!("tidings::payload::Decimal<{scale}>")
             }
+            Self::Fixed { size, .. } => format!("tidings::payload::FixedBytes<{size}>"),
+            Self::Enum { full_name, .. } | Self::Reference(full_name) => last_part(full_name).to_owned(),
             Self::Record(record) => last_part(&record.full_name).to_owned(),
         }
     }

@@ -1,6 +1,6 @@
 //! Reads a schema. Each piece remembers its place in the text, so that an error can quote it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -25,7 +25,7 @@ pub(crate) fn parse(text: &str) -> Result<Record, Fault> {
         let place = Place { line: error.line(), quoted: shorten(line) };
         Fault { message: format!("it is not JSON: {error}"), place }
     })?;
-    let mut reader = Reader { text, defined: BTreeSet::new() };
+    let mut reader = Reader { text, defined: BTreeMap::new() };
     match reader.shape(raw, "", 0)? {
         Shape::Record(record) => Ok(record),
         _ => {
@@ -34,10 +34,18 @@ pub(crate) fn parse(text: &str) -> Result<Record, Fault> {
     }
 }
 
+/// What a name of a fixed type stands for.
+#[derive(Clone)]
+struct Fixed {
+    size: u64,
+    logical: Option<String>,
+    decimal: Option<(u64, u64)>,
+}
+
 struct Reader<'a> {
     text: &'a str,
-    /// The full names of the named types so far.
-    defined: BTreeSet<String>,
+    /// The named types so far, by full name. A fixed one is no type of its own in Rust, so it is kept.
+    defined: BTreeMap<String, Option<Fixed>>,
 }
 
 impl<'a> Reader<'a> {
@@ -77,13 +85,12 @@ impl<'a> Reader<'a> {
                 let Some(size) = value_of(&object, "size") else {
                     return Err(self.fault(raw, "this needs a \"size\", a number of bytes"));
                 };
-                Ok(Shape::Fixed { full_name: self.define(raw, &object, namespace)?.0, size, logical })
+                let full_name = self.define(raw, &object, namespace)?.0;
+                let fixed = Fixed { size, logical, decimal: decimal(&object) };
+                self.defined.insert(full_name.clone(), Some(fixed.clone()));
+                Ok(fixed.named(full_name))
             }
-            other => {
-                let scale = value_of(&object, "scale").unwrap_or_default();
-                let decimal = value_of(&object, "precision").map(|precision| (precision, scale));
-                self.named(raw, other, namespace, logical, decimal)
-            }
+            other => self.named(raw, other, namespace, logical, decimal(&object)),
         }
     }
 
@@ -114,8 +121,10 @@ impl<'a> Reader<'a> {
             return Ok(Shape::Primitive { name: name.to_owned(), logical, decimal });
         }
         let full_name = qualify(name, namespace);
-        if self.defined.contains(&full_name) {
-            return Ok(Shape::Reference(full_name));
+        match self.defined.get(&full_name) {
+            Some(Some(fixed)) => return Ok(fixed.clone().named(full_name)),
+            Some(None) => return Ok(Shape::Reference(full_name)),
+            None => {}
         }
         Err(self.fault(raw, &format!("{name:?} is neither an Avro type nor defined above")))
     }
@@ -164,7 +173,7 @@ impl<'a> Reader<'a> {
         if !full_name.split('.').all(is_avro_name) {
             return Err(self.fault(raw, &format!("{full_name:?} is not an Avro name")));
         }
-        if !self.defined.insert(full_name.clone()) {
+        if self.defined.insert(full_name.clone(), None).is_some() {
             return Err(self.fault(raw, &format!("{full_name:?} is defined more than once")));
         }
         let inner = full_name.rsplit_once('.').map_or("", |(namespace, _)| namespace).to_owned();
@@ -188,6 +197,12 @@ impl<'a> Reader<'a> {
     }
 }
 
+impl Fixed {
+    fn named(self, full_name: String) -> Shape {
+        Shape::Fixed { full_name, size: self.size, logical: self.logical, decimal: self.decimal }
+    }
+}
+
 /// The text on one line, cut where it is too long.
 fn shorten(text: &str) -> String {
     let mut quoted = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -208,6 +223,11 @@ fn text_of(object: &Object<'_>, key: &str) -> Option<String> {
 
 fn value_of<T: DeserializeOwned>(object: &Object<'_>, key: &str) -> Option<T> {
     object.get(key).and_then(|raw| serde_json::from_str(raw.get()).ok())
+}
+
+/// The precision and the scale of a decimal.
+fn decimal(object: &Object<'_>) -> Option<(u64, u64)> {
+    value_of(object, "precision").map(|precision| (precision, value_of(object, "scale").unwrap_or_default()))
 }
 
 /// What Avro does not know.
@@ -258,6 +278,16 @@ mod tests {
         let unknown = fault(&NESTED.replace("\"accounts.Tier\"", "\"players.Tier\""));
         assert!(unknown.message.contains("\"players.Tier\" is neither"), "{unknown:?}");
         assert_eq!(unknown.place.line, 7);
+    }
+
+    #[test]
+    fn the_name_of_a_fixed_type_is_the_fixed_type() {
+        let record = parse(
+            r#"{"type": "record", "name": "B", "fields": [
+                {"name": "a", "type": {"type": "fixed", "name": "F", "size": 3}}, {"name": "b", "type": ["null", "F"]}]}"#,
+        );
+        let Shape::Union(branches) = &record.unwrap().fields[1].shape else { panic!("a union") };
+        assert!(matches!(&branches[1], Shape::Fixed { size: 3, full_name, .. } if full_name == "F"));
     }
 
     #[test]

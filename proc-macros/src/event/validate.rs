@@ -255,7 +255,7 @@ fn check_field(field: &Field<'_>, counterpart: &schema::Field, schema: &Schema, 
     }
     let optional = counterpart.shape.optional_branches().is_some();
     match option_argument(field.ty) {
-        Some(inner) if !optional && !matches!(counterpart.shape, schema::Shape::Union(_)) => {
+        Some(inner) if !optional => {
             let message = format!(
                 "`{}` is an `Option`, but its schema does not allow null\n{place}\n\
                  help: make it `{}` here, or \"type\": [\"null\", …], \"default\": null in the schema",
@@ -268,8 +268,12 @@ fn check_field(field: &Field<'_>, counterpart: &schema::Field, schema: &Schema, 
         None if optional && is_plain(field.ty) => {
             let ty = field.ty.to_token_stream();
             let message = format!(
-                "`{}` is optional in its schema, so it may be null, which `{ty}` cannot hold\n{place}\nhelp: `Option<{ty}>`",
-                field.ident
+                "`{}` is optional in its schema, so it may be null, which `{ty}` cannot hold\n{place}\nhelp: {}",
+                field.ident,
+                match counterpart.shape.choices() {
+                    Some(_) => counterpart.shape.suggestion(),
+                    None => format!("`Option<{ty}>`"),
+                }
             );
             diagnostics.error(field.ty, message);
             return;
@@ -278,10 +282,10 @@ fn check_field(field: &Field<'_>, counterpart: &schema::Field, schema: &Schema, 
     }
     // A number that is too large has an error of its own.
     if let Some((ty, shape)) = mismatch(field.ty, &counterpart.shape).filter(|(ty, _)| too_large(ty).is_empty()) {
-        let (written, wanted) = (ty.to_token_stream().to_string().replace(' ', ""), shape.rust_type());
+        let (written, wanted) = (ty.to_token_stream().to_string().replace(' ', ""), shape.suggestion());
         let message = format!(
             "`{}` is `{written}` here, which is not written as its schema says\n{place}\n\
-             help: `{wanted}`, or `#[serde(with = \"…\")]` for a function of your own",
+             help: {wanted}, or `#[serde(with = \"…\")]` for a function of your own",
             field.ident
         );
         diagnostics.error(ty, message);

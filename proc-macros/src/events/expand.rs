@@ -11,6 +11,7 @@ use super::check::EventProperties;
 use super::folder::SchemaFile;
 use super::identifiers::{identifier, snake_case, upper_camel_case};
 use super::types::{Surroundings, rust_type};
+use super::unions;
 use crate::diagnostics::Diagnostics;
 use crate::event::schema::{Field, Record, Schema, Shape, last_part};
 
@@ -108,7 +109,9 @@ impl<'a> Writer<'a, '_> {
                 continue;
             }
             names.push(snake.clone());
-            let at = Surroundings { krate: &krate, span, namespace, open };
+            let union_name = unions::name_of(name, &field.name);
+            let at = Surroundings { krate: &krate, span, namespace, open, union_name: &union_name };
+            self.unions(field, &record.full_name, &at);
             let ty = match rust_type(&field.shape, &at) {
                 Ok(ty) => ty,
                 Err(message) => {
@@ -172,6 +175,19 @@ impl<'a> Writer<'a, '_> {
             #debug
         };
         self.define(&record.full_name, tokens, event.is_some());
+    }
+
+    /// The enums of the unions in a field.
+    fn unions(&mut self, field: &'a Field, owner: &str, at: &Surroundings<'_>) {
+        let mut enums = Vec::new();
+        unions::enums_of(&field.shape, at.union_name, &mut enums);
+        for union in enums {
+            let doc = format!("One of the types of the field `{}` of `{owner}`.", field.name);
+            match union.tokens(&doc, at) {
+                Ok(tokens) => self.define(&full_name(at.namespace, &union.name), tokens, false),
+                Err(message) => self.error(field, owner, &message),
+            }
+        }
     }
 
     /// The named types that a type defines.
@@ -271,6 +287,10 @@ fn masked_debug(ident: &proc_macro2::Ident, name: &str, fields: &[(proc_macro2::
             }
         }
     }
+}
+
+fn full_name(namespace: &str, name: &str) -> String {
+    if namespace.is_empty() { name.to_owned() } else { format!("{namespace}.{name}") }
 }
 
 fn split(full_name: &str) -> (&str, &str) {

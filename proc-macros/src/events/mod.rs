@@ -1,6 +1,6 @@
 //! `events!("schemas/accounts")`: the types of a folder of schemas.
 //!
-//! A record becomes a struct, an enum an enum, a namespace a module. The records at the top of the files are events: for those the
+//! A record becomes a struct, an enum an enum, a union of several types an enum too, a namespace a module. The records at the top of the files are events: for those the
 //! derive is written out, which checks them as it checks a struct that somebody wrote.
 
 mod check;
@@ -8,6 +8,7 @@ mod expand;
 mod folder;
 mod identifiers;
 mod types;
+mod unions;
 
 use proc_macro2::TokenStream;
 use syn::parse::{Parse, ParseStream};

@@ -18,6 +18,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) namespace: &'a str,
     /// Records that are being defined: one within itself needs a box.
     pub(super) open: &'a [&'a str],
+    /// What the enum of a union there is called.
+    pub(super) union_name: &'a str,
 }
 
 /// The type, or why there is none.
@@ -35,21 +37,11 @@ pub(super) fn rust_type(shape: &Shape, at: &Surroundings<'_>) -> Result<TokenStr
             let values = rust_type(values, at)?;
             quote!(::std::collections::HashMap<::std::string::String, #values>)
         }
-        Shape::Union(branches) => match branches.as_slice() {
-            [null, other] if null.is_null() && !other.is_null() => {
-                let other = rust_type(other, at)?;
-                quote!(::core::option::Option<#other>)
-            }
-            _ => {
-                return Err("a union of more than null and one type has no Rust type here\n\
-                            help: make it a record with a field for each, or write this event's struct by hand"
-                    .to_owned());
-            }
-        },
-        Shape::Fixed { logical: Some(logical), .. } if logical == "decimal" => {
-            return Err("a decimal is \"bytes\" here, not fixed\n\
-                        help: {\"type\": \"bytes\", \"logicalType\": \"decimal\", …}"
-                .to_owned());
+        Shape::Union(branches) => return union(branches, at),
+        Shape::Fixed { logical: Some(logical), size, decimal, .. } if logical == "decimal" => {
+            // So many bits, one of them the sign's, are so many digits.
+            let digits = size.saturating_mul(8).saturating_sub(1).saturating_mul(30_103) / 100_000;
+            return decimal_type(krate, *decimal, digits.min(MAX_PRECISION));
         }
         Shape::Fixed { size, .. } => {
             let size =
@@ -65,6 +57,42 @@ pub(super) fn rust_type(shape: &Shape, at: &Surroundings<'_>) -> Result<TokenStr
     })
 }
 
+/// What is null or one other type is an `Option`; what may be more than one other is an enum.
+fn union(branches: &[Shape], at: &Surroundings<'_>) -> Result<TokenStream, String> {
+    let nullable = branches.iter().any(Shape::is_null);
+    let mut others = branches.iter().filter(|branch| !branch.is_null());
+    let ty = match (others.next(), others.next()) {
+        (None, _) => {
+            return Err("a union of nothing, or of nothing but null, holds no value\nhelp: name its types".into());
+        }
+        (Some(other), None) if nullable => rust_type(other, at)?,
+        _ => {
+            let name = identifier(at.union_name, at.span);
+            quote!(self::#name)
+        }
+    };
+    Ok(if nullable { quote!(::core::option::Option<#ty>) } else { ty })
+}
+
+fn decimal_type(krate: &Path, decimal: Option<(u64, u64)>, max_precision: u64) -> Result<TokenStream, String> {
+    match decimal {
+        Some((precision, scale)) if (1..=max_precision).contains(&precision) && scale <= precision => {
+            // At most the precision.
+            let scale = u32::try_from(scale).unwrap_or_default();
+            Ok(quote!(#krate::payload::Decimal<#scale>))
+        }
+        Some((precision, scale)) if (1..=max_precision).contains(&precision) => Err(format!(
+            "a decimal's \"scale\" is at most its precision, and this one has {scale} of {precision} digits\n\
+             help: at most {precision}"
+        )),
+        _ => Err(format!(
+            "a decimal has a \"precision\" of 1 to {max_precision} digits here\n\
+             help: \"precision\": {}, \"scale\": 2",
+            max_precision.min(18)
+        )),
+    }
+}
+
 fn primitive(
     krate: &Path,
     name: &str,
@@ -72,19 +100,7 @@ fn primitive(
     decimal: Option<(u64, u64)>,
 ) -> Result<TokenStream, String> {
     Ok(match (name, logical) {
-        ("bytes", Some("decimal")) => match decimal {
-            Some((1..=MAX_PRECISION, scale)) => {
-                let scale = u32::try_from(scale)
-                    .map_err(|_| "its scale is too large\nhelp: at most its precision".to_owned())?;
-                quote!(#krate::payload::Decimal<#scale>)
-            }
-            _ => {
-                return Err(format!(
-                    "a decimal has a \"precision\" of 1 to {MAX_PRECISION} digits here\n\
-                     help: {{\"type\": \"bytes\", \"logicalType\": \"decimal\", \"precision\": 18, \"scale\": 2}}"
-                ));
-            }
-        },
+        ("bytes", Some("decimal")) => return decimal_type(krate, decimal, MAX_PRECISION),
         ("string", Some("uuid")) => quote!(#krate::__private::Uuid),
         ("int", Some("date")) => quote!(#krate::payload::Date),
         ("long", Some("timestamp-micros")) => quote!(#krate::payload::Timestamp),

@@ -28,6 +28,210 @@ pub mod every {
         ///The field `tier`.
         pub tier: super::every::common::Tier,
     }
+    ///The namespace `choice`.
+    pub mod choice {
+        ///The record `every.choice.Phone`.
+        #[derive(
+            ::core::fmt::Debug,
+            ::core::clone::Clone,
+            ::core::cmp::PartialEq,
+            ::tidings::__private::serde::Serialize,
+            ::tidings::__private::serde::Deserialize
+        )]
+        #[serde(crate = "::tidings::__private::serde", rename = "Phone")]
+        #[allow(
+            non_camel_case_types,
+            clippy::derive_partial_eq_without_eq,
+            reason = "named and made as the schema says"
+        )]
+        pub struct Phone {
+            ///The field `number`.
+            pub number: ::std::string::String,
+        }
+        ///The enum `every.choice.Suit`.
+        #[derive(
+            ::core::fmt::Debug,
+            ::core::clone::Clone,
+            ::core::marker::Copy,
+            ::core::cmp::PartialEq,
+            ::core::cmp::Eq,
+            ::core::hash::Hash,
+            ::core::default::Default,
+            ::tidings::__private::serde::Serialize,
+            ::tidings::__private::serde::Deserialize
+        )]
+        #[serde(crate = "::tidings::__private::serde", rename = "Suit")]
+        #[allow(non_camel_case_types, reason = "named as the schema says")]
+        pub enum Suit {
+            ///`NONE`.
+            #[default]
+            #[serde(rename = "NONE")]
+            None,
+            ///`HEARTS`.
+            #[serde(rename = "HEARTS")]
+            Hearts,
+            ///`SPADES`.
+            #[serde(rename = "SPADES")]
+            Spades,
+        }
+        ///One of the types of the field `contact` of `every.choice.Chosen`.
+        #[derive(
+            ::core::fmt::Debug,
+            ::core::clone::Clone,
+            ::core::cmp::PartialEq,
+            ::tidings::__private::serde::Serialize,
+            ::tidings::__private::serde::Deserialize
+        )]
+        #[serde(crate = "::tidings::__private::serde", rename = "ChosenContact")]
+        #[allow(
+            non_camel_case_types,
+            clippy::derive_partial_eq_without_eq,
+            reason = "named and made as the schema says"
+        )]
+        pub enum ChosenContact {
+            ///`string`.
+            #[serde(rename = "string")]
+            String(::std::string::String),
+            ///`every.choice.Phone`.
+            #[serde(rename = "every.choice.Phone")]
+            EveryChoicePhone(self::Phone),
+            ///`every.postal.Phone`.
+            #[serde(rename = "every.postal.Phone")]
+            EveryPostalPhone(super::super::every::postal::Phone),
+        }
+        ///One of the types of the field `value` of `every.choice.Chosen`.
+        #[derive(
+            ::core::fmt::Debug,
+            ::core::clone::Clone,
+            ::core::cmp::PartialEq,
+            ::tidings::__private::serde::Serialize,
+            ::tidings::__private::serde::Deserialize
+        )]
+        #[serde(crate = "::tidings::__private::serde", rename = "ChosenValueArray")]
+        #[allow(
+            non_camel_case_types,
+            clippy::derive_partial_eq_without_eq,
+            reason = "named and made as the schema says"
+        )]
+        pub enum ChosenValueArray {
+            ///`string`.
+            #[serde(rename = "string")]
+            String(::std::string::String),
+            ///`long`.
+            #[serde(rename = "long")]
+            Long(::core::primitive::i64),
+        }
+        ///One of the types of the field `value` of `every.choice.Chosen`.
+        #[derive(
+            ::core::fmt::Debug,
+            ::core::clone::Clone,
+            ::core::cmp::PartialEq,
+            ::tidings::__private::serde::Serialize,
+            ::tidings::__private::serde::Deserialize
+        )]
+        #[serde(crate = "::tidings::__private::serde", rename = "ChosenValueMap")]
+        #[allow(
+            non_camel_case_types,
+            clippy::derive_partial_eq_without_eq,
+            reason = "named and made as the schema says"
+        )]
+        pub enum ChosenValueMap {
+            ///`int`.
+            #[serde(rename = "int")]
+            Int(::core::primitive::i32),
+            ///`every.choice.Chosen`.
+            #[serde(rename = "every.choice.Chosen")]
+            Chosen(::std::boxed::Box<self::Chosen>),
+        }
+        ///One of the types of the field `value` of `every.choice.Chosen`.
+        #[derive(
+            ::core::fmt::Debug,
+            ::core::clone::Clone,
+            ::core::cmp::PartialEq,
+            ::tidings::__private::serde::Serialize,
+            ::tidings::__private::serde::Deserialize
+        )]
+        #[serde(crate = "::tidings::__private::serde", rename = "ChosenValue")]
+        #[allow(
+            non_camel_case_types,
+            clippy::derive_partial_eq_without_eq,
+            reason = "named and made as the schema says"
+        )]
+        pub enum ChosenValue {
+            ///`boolean`.
+            #[serde(rename = "boolean")]
+            Boolean(::core::primitive::bool),
+            ///`int`.
+            #[serde(rename = "int")]
+            Int(::core::primitive::i32),
+            ///`long`.
+            #[serde(rename = "long")]
+            Long(::core::primitive::i64),
+            ///`float`.
+            #[serde(rename = "float")]
+            Float(::core::primitive::f32),
+            ///`double`.
+            #[serde(rename = "double")]
+            Double(::core::primitive::f64),
+            ///`bytes`.
+            #[serde(rename = "bytes")]
+            Bytes(::tidings::payload::Bytes),
+            ///`string`.
+            #[serde(rename = "string")]
+            String(::tidings::__private::Uuid),
+            ///`every.choice.Mark`.
+            #[serde(rename = "every.choice.Mark")]
+            Mark(::tidings::payload::FixedBytes<3usize>),
+            ///`every.choice.Suit`.
+            #[serde(rename = "every.choice.Suit")]
+            Suit(self::Suit),
+            ///`array`.
+            #[serde(rename = "array")]
+            Array(::std::vec::Vec<self::ChosenValueArray>),
+            ///`map`.
+            #[serde(rename = "map")]
+            Map(
+                ::std::collections::HashMap<
+                    ::std::string::String,
+                    ::core::option::Option<self::ChosenValueMap>,
+                >,
+            ),
+        }
+        ///Has unions of several types, and decimals of a fixed size.
+        #[derive(
+            ::core::fmt::Debug,
+            ::core::clone::Clone,
+            ::core::cmp::PartialEq,
+            ::tidings::__private::serde::Serialize,
+            ::tidings::__private::serde::Deserialize,
+            ::tidings::Event
+        )]
+        #[serde(crate = "::tidings::__private::serde", rename = "Chosen")]
+        #[event(
+            name = "every.choice.Chosen",
+            version = "1.0.0",
+            schema = "$WORKSPACE/tests/schemas/every/Chosen.avsc",
+            crate = ::tidings
+        )]
+        #[allow(
+            non_camel_case_types,
+            clippy::derive_partial_eq_without_eq,
+            reason = "named and made as the schema says"
+        )]
+        pub struct Chosen {
+            ///The field `id`.
+            #[event(key)]
+            pub id: ::core::primitive::i64,
+            ///The field `amount`.
+            pub amount: ::tidings::payload::Decimal<2u32>,
+            ///The field `refund`.
+            pub refund: ::core::option::Option<::tidings::payload::Decimal<2u32>>,
+            ///The field `contact`.
+            pub contact: self::ChosenContact,
+            ///The field `value`.
+            pub value: ::core::option::Option<self::ChosenValue>,
+        }
+    }
     ///The namespace `common`.
     pub mod common {
         ///How much one pays.
@@ -180,6 +384,27 @@ pub mod every {
             pub seen: ::core::option::Option<::tidings::payload::Timestamp>,
             ///The field `chain`.
             pub chain: ::core::option::Option<self::Link>,
+        }
+    }
+    ///The namespace `postal`.
+    pub mod postal {
+        ///The record `every.postal.Phone`.
+        #[derive(
+            ::core::fmt::Debug,
+            ::core::clone::Clone,
+            ::core::cmp::PartialEq,
+            ::tidings::__private::serde::Serialize,
+            ::tidings::__private::serde::Deserialize
+        )]
+        #[serde(crate = "::tidings::__private::serde", rename = "Phone")]
+        #[allow(
+            non_camel_case_types,
+            clippy::derive_partial_eq_without_eq,
+            reason = "named and made as the schema says"
+        )]
+        pub struct Phone {
+            ///The field `box`.
+            pub r#box: ::core::primitive::i32,
         }
     }
 }

@@ -1,5 +1,11 @@
 ::core::compile_error! {
-    "field `either` of `faulty.Union`: a union of more than null and one type has no Rust type here\ntests/schemas/faulty/Union.avsc:4: {\"name\": \"either\", \"type\": [\"string\", \"long\"]}\nhelp: make it a record with a field for each, or write this event's struct by hand"
+    "field `either` of `faulty.Union`: the union has more than one branch `long`, and a payload says only that it is one\ntests/schemas/faulty/Union.avsc:4: {\"name\": \"either\", \"type\": [\"long\", {\"type\": \"long\", \"logicalType\": \"timestamp-micros\"}]}\nhelp: a logical type is no branch of its own; leave one out"
+}
+::core::compile_error! {
+    "field `nothing` of `faulty.Union`: a union of nothing, or of nothing but null, holds no value\ntests/schemas/faulty/Union.avsc:5: {\"name\": \"nothing\", \"type\": []}\nhelp: name its types"
+}
+::core::compile_error! {
+    "field `small` of `faulty.Union`: a decimal has a \"precision\" of 1 to 4 digits here\ntests/schemas/faulty/Union.avsc:6: {\"name\": \"small\", \"type\": {\"type\": \"fixed\", \"name\": \"Small\", \"size\": 2, \"logicalType\": \"decimal\", \"precision\": 5, \"scale…\nhelp: \"precision\": 4, \"scale\": 2"
 }
 ::core::compile_error! {
     "`faulty.Unversioned` states no version, which handlers choose events by\ntests/schemas/faulty/Unversioned.avsc:1: {\"type\": \"record\", \"name\": \"Unversioned\", \"namespace\": \"faulty\", \"fields\": [{\"name\": \"id\", \"type\": \"long\"}]}\nhelp: \"tidings.version\": \"1.0.0\" beside the record's name"

@@ -9,13 +9,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use self::services::Services;
+use self::services::{Services, SourceMode};
 use super::error::CliError;
 use super::output;
 use super::printer::Printer;
 use super::settings::{SchemasArguments, Settings};
 
-/// Write what services publish and handle, for AsyncAPI, Backstage or a diagram
+/// Write what services publish and handle, for AsyncAPI, Backstage or diagrams
 ///
 /// It reads the routes that services write when they are started with
 /// TIDINGS_ROUTES=FILE, and the schemas in schemas/SOURCE/EVENT.avsc. Handlers
@@ -29,7 +29,8 @@ Examples:
   TIDINGS_ROUTES=routes.json ./leaderboards
   tidings contract asyncapi --service leaderboards routes.json > asyncapi.json
   tidings contract backstage --service accounts > catalog-info.yaml
-  tidings contract mermaid accounts.json leaderboards.json mails.json > events.mmd"
+  tidings contract mermaid accounts.json leaderboards.json mails.json > events.mmd
+  tidings contract mermaid-sequence --mode accounts=outbox leaderboards.json > sequence.mmd"
 )]
 pub(super) struct ContractArguments {
     /// What to write.
@@ -43,6 +44,11 @@ pub(super) struct ContractArguments {
     /// The service whose contract it is. Default for a diagram: all of them; else the one that the routes are of.
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
+
+    /// Which way the events of a source go, for sequences and states: direct (direct:none, direct:leader, direct:all), outbox or
+    /// store. Default: not shown, as services are told it by their configuration. May be given for several sources.
+    #[arg(long = "mode", value_name = "SOURCE=MODE")]
+    modes: Vec<SourceMode>,
 
     /// The service's own version. Default: 1.0.0.
     #[arg(long, value_name = "VERSION", default_value = "1.0.0")]
@@ -68,20 +74,26 @@ enum Format {
     Backstage,
     /// A Mermaid flowchart of sources, events and handlers.
     Mermaid,
+    /// A Mermaid sequence diagram: who publishes what to which topic, and which handlers take it.
+    MermaidSequence,
+    /// A Mermaid state diagram: the life of an event, with each handler's own policy.
+    MermaidStates,
 }
 
 pub(super) fn run(arguments: &ContractArguments, settings: &Settings, printer: &Printer) -> Result<(), CliError> {
-    let services = Services::read(&arguments.routes, settings, &arguments.schemas)?;
-    if arguments.format == Format::Mermaid {
-        return printer.data(&mermaid::graph(&services, arguments.service.as_deref()));
-    }
-    let service = services.one(arguments.service.as_deref())?;
-    match arguments.format {
+    let services = Services::read(&arguments.routes, settings, &arguments.schemas, &arguments.modes)?;
+    let named = arguments.service.as_deref();
+    // A diagram is of all services unless it is told one; what else there is, is of one.
+    let one = || services.one(named);
+    let text = match arguments.format {
+        Format::Mermaid => mermaid::graph(&services, named),
+        Format::MermaidSequence => mermaid::sequence(&services, named),
+        Format::MermaidStates => mermaid::states(&services, named),
+        Format::Backstage => backstage::catalog(&services, &one()?, &arguments.owner),
         Format::Asyncapi => {
-            let document = asyncapi::document(&services, &service, arguments);
-            printer.line(&output::json(&document, true)?)
+            let document = asyncapi::document(&services, &one()?, arguments);
+            return printer.line(&output::json(&document, true)?);
         }
-        Format::Backstage => printer.data(&backstage::catalog(&services, &service, &arguments.owner)),
-        Format::Mermaid => Ok(()),
-    }
+    };
+    printer.data(&text)
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use serde_json::Value;
 
@@ -12,6 +13,7 @@ use crate::cli::schema::history;
 use crate::cli::schemas;
 use crate::cli::settings::{SchemasArguments, Settings};
 use crate::consumer::{ROUTES_VARIABLE, RouteListing};
+use crate::publisher::{DeliveryMode, UnknownMode};
 use crate::transport::kafka::TopicSpec;
 
 /// All that is known.
@@ -20,6 +22,8 @@ pub(super) struct Services {
     pub(super) sources: BTreeMap<String, Source>,
     /// The handlers, in the order of the listings.
     pub(super) handlers: Vec<RouteListing>,
+    /// Which way the events of sources go, as far as it was said: a service is told by its configuration.
+    pub(super) modes: BTreeMap<String, DeliveryMode>,
 }
 
 /// A source.
@@ -49,6 +53,7 @@ impl Services {
         listings: &[PathBuf],
         settings: &Settings,
         arguments: &SchemasArguments,
+        modes: &[SourceMode],
     ) -> Result<Self, CliError> {
         let mut handlers = Vec::new();
         for path in listings {
@@ -72,7 +77,16 @@ impl Services {
         if sources.is_empty() && handlers.is_empty() {
             return Err(CliError::usage("there is nothing to show: name files of routes, or a folder with --schemas"));
         }
-        Ok(Self { sources, handlers })
+        let modes = modes.iter().map(|mode| (mode.source.clone(), mode.mode)).collect();
+        let services = Self { sources, handlers, modes };
+        let known = services.sources_around(None);
+        match services.modes.keys().find(|source| !known.contains(source.as_str())) {
+            None => Ok(services),
+            Some(unknown) => {
+                let known = known.into_iter().collect::<Vec<_>>().join(", ");
+                Err(CliError::usage(format!("nothing is known of a source {unknown}; known are: {known}")))
+            }
+        }
     }
 
     /// The service that is meant.
@@ -96,9 +110,41 @@ impl Services {
         self.handlers.iter().filter(move |handler| handler.service == service)
     }
 
+    /// The handlers of `service` and of its events, or all.
+    pub(super) fn handlers_around(&self, service: Option<&str>) -> Vec<&RouteListing> {
+        let is_around =
+            |handler: &&RouteListing| service.is_none_or(|name| handler.service == name || handler.source == name);
+        self.handlers.iter().filter(is_around).collect()
+    }
+
+    /// The sources that publish something, or that somebody handles events of; with a `service`, itself and those it handles.
+    pub(super) fn sources_around(&self, service: Option<&str>) -> BTreeSet<&str> {
+        let published =
+            self.sources.keys().map(String::as_str).filter(|source| service.is_none_or(|name| name == *source));
+        let handled = self.handlers_around(service).into_iter().map(|handler| handler.source.as_str());
+        published.chain(handled).collect()
+    }
+
     fn names(&self) -> BTreeSet<&str> {
         let handlers = self.handlers.iter().map(|handler| handler.service.as_str());
         handlers.chain(self.sources.keys().map(String::as_str)).filter(|name| !name.is_empty()).collect()
+    }
+}
+
+/// `SOURCE=MODE`.
+#[derive(Clone)]
+pub(super) struct SourceMode {
+    source: String,
+    mode: DeliveryMode,
+}
+
+impl FromStr for SourceMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (source, mode) = text.split_once('=').ok_or("write SOURCE=MODE, such as accounts=outbox")?;
+        let mode = mode.parse().map_err(|error: UnknownMode| error.to_string())?;
+        Ok(Self { source: source.to_owned(), mode })
     }
 }
 

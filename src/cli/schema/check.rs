@@ -33,7 +33,8 @@ pub(super) struct CheckArguments {
     selection: SelectionArguments,
 
     /// Which versions have to read which: NONE, BACKWARD, FORWARD or FULL, the last three also with _TRANSITIVE. Default: what
-    /// the schema states as "tidings.compatibility", else BACKWARD_TRANSITIVE.
+    /// the schema states as "tidings.compatibility", else what the registry holds the subject to (other than NONE, which registries
+    /// also answer for what nobody has configured), else BACKWARD_TRANSITIVE.
     #[arg(long, value_name = "MODE")]
     compatibility: Option<CompatibilityMode>,
 
@@ -63,6 +64,8 @@ struct Row {
     released: Option<String>,
     change: Option<String>,
     compatibility: &'static str,
+    /// Who said so: `flag`, `schema`, `registry` or `default`.
+    compatibility_from: &'static str,
     ok: bool,
     findings: Vec<FindingRow>,
 }
@@ -99,12 +102,17 @@ async fn check(arguments: &CheckArguments, settings: &Settings, printer: &Printe
     };
     let mut rows = Vec::with_capacity(histories.len());
     for history in &histories {
-        let mode = mode(history, arguments.compatibility)?;
+        let registered = match &registry {
+            Some(registry) => registered::mode(registry, history, arguments.topic.as_ref()).await?,
+            None => None,
+        };
+        let chosen = Chosen::of(history, arguments.compatibility, registered)?;
         let others = match &registry {
             Some(registry) => registered::versions(registry, history, arguments.topic.as_ref()).await?,
             None => Vec::new(),
         };
-        let mut judgement = judge(history, mode, others)?;
+        let mut judgement = judge(history, chosen.mode, others)?;
+        judgement.findings.extend(chosen.note(history, registered));
         if let Some(registry) = &registry {
             judgement.findings.extend(refusal(registry, history, &judgement, arguments.topic.as_ref()).await?);
         }
@@ -114,7 +122,7 @@ async fn check(arguments: &CheckArguments, settings: &Settings, printer: &Printe
             }
             printer.line(&summary(history, &judgement))?;
         }
-        rows.push(row(history, mode, &judgement));
+        rows.push(row(history, &chosen, &judgement));
     }
     match arguments.output {
         OutputFormat::Table => {}
@@ -124,9 +132,43 @@ async fn check(arguments: &CheckArguments, settings: &Settings, printer: &Printe
     Ok((rows.len(), rows.iter().filter(|row| !row.ok).count()))
 }
 
-/// The mode a schema is checked under.
-pub(super) fn mode(history: &EventHistory, given: Option<CompatibilityMode>) -> Result<CompatibilityMode, CliError> {
-    Ok(given.or(history.stated_mode()?).unwrap_or_default())
+/// The mode a schema is checked under, and who said so.
+pub(super) struct Chosen {
+    pub(super) mode: CompatibilityMode,
+    from: &'static str,
+}
+
+impl Chosen {
+    /// A flag goes before the schema, which is reviewed and there without a network, and that before the registry.
+    pub(super) fn of(
+        history: &EventHistory,
+        given: Option<CompatibilityMode>,
+        registered: Option<CompatibilityMode>,
+    ) -> Result<Self, CliError> {
+        let named = [(given, "flag"), (history.stated_mode()?, "schema"), (registered, "registry")];
+        let found = named.into_iter().find_map(|(mode, from)| mode.map(|mode| Self { mode, from }));
+        Ok(found.unwrap_or_else(|| Self { mode: CompatibilityMode::default(), from: "default" }))
+    }
+
+    /// What a check without the registry would not know, or the registry not.
+    fn note(&self, history: &EventHistory, registered: Option<CompatibilityMode>) -> Option<Finding> {
+        let working = history.working.as_ref()?;
+        let (event, mode, file) = (&history.event, self.mode, working.path.display());
+        let (message, help) = match (self.from, registered) {
+            ("schema", Some(registered)) if registered != mode => (
+                format!("{event} states {mode}, and the registry holds its subject to {registered}"),
+                "make them the same: the registry refuses by its own".to_owned(),
+            ),
+            ("registry", _) if mode != CompatibilityMode::default() => (
+                format!("{event} is checked under {mode}, to which the registry holds its subject"),
+                format!(
+                    "\"tidings.compatibility\": \"{mode}\" in {file}, so that checks without the registry do the same"
+                ),
+            ),
+            _ => return None,
+        };
+        Some(Finding { is_error: false, message, pieces: Vec::new(), help: Some(help) })
+    }
 }
 
 /// What the registry itself says, where we see nothing wrong.
@@ -165,7 +207,7 @@ fn summary(history: &EventHistory, judgement: &Judgement) -> String {
     }
 }
 
-fn row(history: &EventHistory, mode: CompatibilityMode, judgement: &Judgement) -> Row {
+fn row(history: &EventHistory, chosen: &Chosen, judgement: &Judgement) -> Row {
     let findings = judgement.findings.iter().map(|finding| FindingRow {
         level: if finding.is_error { "error" } else { "note" },
         message: finding.message.clone(),
@@ -186,7 +228,8 @@ fn row(history: &EventHistory, mode: CompatibilityMode, judgement: &Judgement) -
         version: history.working.as_ref().and_then(|working| working.version.as_ref()).map(ToString::to_string),
         released: history.last().map(|last| last.version.to_string()),
         change: judgement.since.as_ref().map(|(_, change)| change.to_string()),
-        compatibility: mode.name(),
+        compatibility: chosen.mode.name(),
+        compatibility_from: chosen.from,
         ok: !judgement.has_errors(),
         findings: findings.collect(),
     }

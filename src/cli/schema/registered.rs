@@ -4,7 +4,7 @@ use super::history::EventHistory;
 use super::judge::Earlier;
 use crate::cli::error::CliError;
 use crate::cli::settings::{RegistryArguments, Settings};
-use crate::schema::compatibility::stated_version;
+use crate::schema::compatibility::{CompatibilityMode, stated_version};
 use crate::schema::{ConfluentRegistry, RegistryOptions, SchemaRegistry as _};
 
 /// The registry, where there is one; made sure that it answers.
@@ -17,6 +17,16 @@ pub(super) async fn open(
     let registry = ConfluentRegistry::new(&adjust(options)).map_err(|error| CliError::unusable(&error))?;
     registry.ping().await.map_err(|error| CliError::failed(&error))?;
     Ok(Some(registry))
+}
+
+/// What the registry holds an event's versions to. NONE says nothing: registries answer it for what nobody has configured.
+pub(super) async fn mode(
+    registry: &ConfluentRegistry,
+    history: &EventHistory,
+    topic: Option<&String>,
+) -> Result<Option<CompatibilityMode>, CliError> {
+    let mode = registry.compatibility(&history.subject(topic)).await.map_err(|error| CliError::failed(&error))?;
+    Ok(mode.filter(|mode| *mode != CompatibilityMode::None))
 }
 
 /// The versions of an event that are registered, the oldest first.

@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &ReleaseArguments, settings: &Settings, printer: &P
     let mut broken = 0_usize;
     let mut ready = Vec::new();
     for history in &histories {
-        let judgement = judge(history, check::mode(history, None)?, Vec::new())?;
+        let judgement = judge(history, check::Chosen::of(history, None, None)?.mode, Vec::new())?;
         for finding in judgement.findings.iter().filter(|finding| finding.is_error) {
             render::show(finding, printer)?;
         }

@@ -13,7 +13,7 @@ impl Plan {
             Node::Number { written, read } => number(*written, *read, cursor)?,
             Node::Text => cursor.text()?.into(),
             Node::Bytes => characters(cursor.bytes()?),
-            Node::Fixed(size) => characters(cursor.fixed(*size)?),
+            Node::Fixed { size, .. } => characters(cursor.fixed(*size)?),
             Node::Enum { symbols } => symbol(symbols, cursor)?.into(),
             Node::Array { items, weightless } => {
                 let mut array = Vec::new();
@@ -33,7 +33,7 @@ impl Plan {
                 })?;
                 object.into()
             }
-            Node::Union { branches, nullable } => {
+            Node::Union { branches, nullable, .. } => {
                 let branch = &branches[cursor.index("branch", branches.len())?];
                 let value = branch.value.as_ref().map_err(|reason| DatumError::new(&**reason))?;
                 in_union(&branch.name, *nullable, self.json(*value, cursor)?)

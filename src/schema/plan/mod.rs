@@ -52,7 +52,11 @@ enum Node {
     Bytes,
     /// The same, read as text; Avro lets either be read as the other.
     Text,
-    Fixed(usize),
+    Fixed {
+        size: usize,
+        /// Whether it is a number, which fewer bytes can be as well.
+        decimal: bool,
+    },
     Enum {
         symbols: Box<[Symbol]>,
     },
@@ -69,6 +73,8 @@ enum Node {
         branches: Box<[Branch]>,
         /// Whether what is read is a union of null and one other type, or none at all.
         nullable: bool,
+        /// Where null is among the branches that are read.
+        null: Option<u32>,
     },
     /// Not a union as written, and a union as read.
     Branch {
@@ -77,6 +83,8 @@ enum Node {
         name: Box<str>,
         /// Whether the reader's union is of null and one other type.
         nullable: bool,
+        /// Where null is in the reader's union.
+        null: Option<u32>,
         value: NodeId,
     },
     Record(Record),

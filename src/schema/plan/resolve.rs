@@ -82,7 +82,7 @@ impl Resolver {
             (Base::Union(union), _) => self.union(writer, union, reader)?,
             (_, Base::Union(union)) => {
                 let (index, name, value) = self.within_union(writer, reader, union)?;
-                Node::Branch { index, name, nullable: is_nullable(union), value }
+                Node::Branch { index, name, nullable: is_nullable(union), null: null_of(union), value }
             }
             (Base::Record(written), Base::Record(read)) => return self.record(writer, written, reader, read),
             (Base::Null, Base::Null) => Node::Null,
@@ -97,7 +97,8 @@ impl Resolver {
                 if written.size == read.size && same_fixed_name(written, read) =>
             {
                 same_decimal(writer.schema, reader.schema)?;
-                Node::Fixed(written.size)
+                let decimal = matches!(writer.schema, Schema::Decimal(_));
+                Node::Fixed { size: written.size, decimal }
             }
             (Base::Enum(written), Base::Enum(read)) if same_enum_name(written, read) => symbols(written, read)?,
             (Base::Array(written), Base::Array(read)) => {
@@ -236,11 +237,11 @@ impl Resolver {
         match reason {
             Some(reason) if branches.iter().all(|branch| branch.value.is_err()) => Err(reason),
             _ => {
-                let nullable = match base(reader.schema) {
-                    Base::Union(read) => is_nullable(read),
-                    _ => true,
+                let (nullable, null) = match base(reader.schema) {
+                    Base::Union(read) => (is_nullable(read), null_of(read)),
+                    _ => (true, None),
                 };
-                Ok(Node::Union { branches: branches.into(), nullable })
+                Ok(Node::Union { branches: branches.into(), nullable, null })
             }
         }
     }
@@ -281,7 +282,7 @@ impl Resolver {
         // A record within itself has no end, and no bytes of its own either.
         known[id] = Some(true);
         let empty = match &self.nodes[id] {
-            Node::Null | Node::Fixed(0) => true,
+            Node::Null | Node::Fixed { size: 0, .. } => true,
             Node::Branch { value, .. } => self.may_be_empty(*value, depth + 1, known),
             Node::Record(record) => record.fields.iter().all(|field| self.may_be_empty(field.value, depth + 1, known)),
             _ => false,
@@ -309,6 +310,11 @@ pub(in crate::schema) fn sources(written: &RecordSchema, read: &RecordSchema) ->
 /// A union of null and one other type.
 fn is_nullable(union: &UnionSchema) -> bool {
     union.variants().len() == 2 && union.variants().iter().any(|variant| matches!(variant, Schema::Null))
+}
+
+/// Where null is in a union.
+fn null_of(union: &UnionSchema) -> Option<u32> {
+    (0_u32..).zip(union.variants()).find(|(_, variant)| matches!(variant, Schema::Null)).map(|(index, _)| index)
 }
 
 fn too_many_steps() -> Mismatch {

@@ -1,8 +1,9 @@
 //! Writes a payload type as a datum, where its fields come as the schema has them.
 //!
 //! The library's writer looks up each field by its name in a map and makes a map of its own for each record. A type whose fields
-//! come in the schema's order needs neither. Whatever is unusual (another order, skipped fields, unions that are Rust enums, tuples)
-//! is left to the library, and so is every error: what is written here is what it would write.
+//! come in the schema's order needs neither. Whatever is unusual (another order, skipped fields, tuples) is left to the library, and
+//! so is every error: what is written here is what it would write. It would not write two things that are: an `Option` of an enum
+//! into a union of null and several types, and a decimal of fewer bytes than its fixed type has.
 
 use serde::Serialize;
 use serde::ser::{self, Impossible, SerializeMap, SerializeSeq, SerializeStruct, Serializer};
@@ -30,7 +31,7 @@ impl Plan {
     /// # Errors
     /// The library has to write it; `datum` then ends somewhere within the value.
     pub(crate) fn write<T: Serialize>(&self, value: &T, datum: &mut Vec<u8>) -> Result<(), Unusual> {
-        value.serialize(DatumSerializer { plan: self, node: self.node(self.root), datum })
+        value.serialize(DatumSerializer { plan: self, node: self.node(self.root), datum, within_option: false })
     }
 }
 
@@ -39,6 +40,8 @@ struct DatumSerializer<'p, 'd> {
     plan: &'p Plan,
     node: &'p Node,
     datum: &'d mut Vec<u8>,
+    /// Whether an `Option` around it has taken the null of its union: then an enum's variants are the other branches.
+    within_option: bool,
 }
 
 impl<'p, 'd> DatumSerializer<'p, 'd> {
@@ -58,13 +61,34 @@ impl<'p, 'd> DatumSerializer<'p, 'd> {
         Ok(())
     }
 
-    /// Into a union of null and one other type: the branch that is null, or the one that is not.
+    /// Into a union: the branch that is null, or the only one that is not.
     fn optional(self, null: bool) -> Result<Self, Unusual> {
-        let Node::Union { branches, nullable: true } = self.node else { return Err(Unusual) };
+        let Node::Union { branches, .. } = self.node else { return Err(Unusual) };
         let index = branches.iter().position(|branch| (&*branch.name == "null") == null).ok_or(Unusual)?;
-        let value = *branches[index].value.as_ref().map_err(|_| Unusual)?;
+        self.branch(index)
+    }
+
+    /// Into the branch of a union that is so many variants after the first.
+    fn variant(self, index: u32) -> Result<Self, Unusual> {
+        let Node::Union { null, .. } = self.node else { return Err(Unusual) };
+        let after_null = self.within_option && null.is_some_and(|null| null <= index);
+        self.branch(usize::try_from(index).map_err(|_| Unusual)? + usize::from(after_null))
+    }
+
+    fn branch(self, index: usize) -> Result<Self, Unusual> {
+        let Node::Union { branches, .. } = self.node else { return Err(Unusual) };
+        let value = *branches.get(index).and_then(|branch| branch.value.as_ref().ok()).ok_or(Unusual)?;
         write_count(index, self.datum);
-        Ok(Self { node: self.plan.node(value), ..self })
+        Ok(Self { node: self.plan.node(value), within_option: false, ..self })
+    }
+
+    /// A number as wide as a fixed type, the highest byte first.
+    fn fixed_decimal(self, number: &[u8], size: usize) -> Result<(), Unusual> {
+        let missing = size.checked_sub(number.len()).ok_or(Unusual)?;
+        let sign = if number.first().is_some_and(|first| first & 0x80 != 0) { 0xff } else { 0 };
+        self.datum.extend(std::iter::repeat_n(sign, missing));
+        self.datum.extend_from_slice(number);
+        Ok(())
     }
 
     fn items(self, values: NodeId, count: Option<usize>) -> Result<Items<'p, 'd>, Unusual> {
@@ -158,7 +182,8 @@ impl<'p, 'd> Serializer for DatumSerializer<'p, 'd> {
     fn serialize_bytes(self, value: &[u8]) -> Result<(), Unusual> {
         match self.node {
             Node::Bytes => write_bytes(value, self.datum),
-            Node::Fixed(size) if *size == value.len() => self.datum.extend_from_slice(value),
+            Node::Fixed { size, decimal: true } => return self.fixed_decimal(value, *size),
+            Node::Fixed { size, .. } if *size == value.len() => self.datum.extend_from_slice(value),
             _ => return Err(Unusual),
         }
         Ok(())
@@ -169,11 +194,18 @@ impl<'p, 'd> Serializer for DatumSerializer<'p, 'd> {
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Unusual> {
-        value.serialize(self.optional(false)?)
+        match self.node {
+            Node::Union { nullable: false, null: Some(_), .. } => value.serialize(Self { within_option: true, ..self }),
+            Node::Union { nullable: true, .. } => value.serialize(self.optional(false)?),
+            _ => Err(Unusual),
+        }
     }
 
     fn serialize_unit(self) -> Result<(), Unusual> {
-        Err(Unusual)
+        match self.node {
+            Node::Null => Ok(()),
+            _ => Err(Unusual),
+        }
     }
 
     fn serialize_unit_struct(self, _: &'static str) -> Result<(), Unusual> {
@@ -181,7 +213,14 @@ impl<'p, 'd> Serializer for DatumSerializer<'p, 'd> {
     }
 
     fn serialize_unit_variant(self, _: &'static str, index: u32, variant: &'static str) -> Result<(), Unusual> {
-        let Node::Enum { symbols } = self.node else { return Err(Unusual) };
+        let symbols = match self.node {
+            Node::Enum { symbols } => symbols,
+            Node::Union { .. } => match self.variant(index)?.node {
+                Node::Null => return Ok(()),
+                _ => return Err(Unusual),
+            },
+            _ => return Err(Unusual),
+        };
         let index = usize::try_from(index).map_err(|_| Unusual)?;
         match symbols.get(index) {
             Some(Symbol::Known(symbol)) if **symbol == *variant => write_count(index, self.datum),
@@ -197,11 +236,15 @@ impl<'p, 'd> Serializer for DatumSerializer<'p, 'd> {
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
         self,
         _: &'static str,
-        _: u32,
+        index: u32,
         _: &'static str,
-        _: &T,
+        value: &T,
     ) -> Result<(), Unusual> {
-        Err(Unusual)
+        let branch = self.variant(index)?;
+        match branch.node {
+            Node::Record(record) if record.wraps_variant => Err(Unusual),
+            _ => value.serialize(branch),
+        }
     }
 
     fn serialize_seq(self, count: Option<usize>) -> Result<Items<'p, 'd>, Unusual> {
@@ -278,6 +321,7 @@ impl SerializeStruct for Fields<'_, '_> {
                     plan: self.plan,
                     node: self.plan.node(field.value),
                     datum: self.datum,
+                    within_option: false,
                 })
             }
             _ => Err(Unusual),
@@ -305,7 +349,8 @@ impl Items<'_, '_> {
     #[inline]
     fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unusual> {
         self.left = self.left.checked_sub(1).ok_or(Unusual)?;
-        value.serialize(DatumSerializer { plan: self.plan, node: self.values, datum: self.datum })
+        let values = DatumSerializer { plan: self.plan, node: self.values, datum: self.datum, within_option: false };
+        value.serialize(values)
     }
 
     fn finish(self) -> Result<(), Unusual> {
@@ -336,7 +381,7 @@ impl SerializeMap for Items<'_, '_> {
     type Error = Unusual;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Unusual> {
-        key.serialize(DatumSerializer { plan: self.plan, node: &KEY, datum: self.datum })
+        key.serialize(DatumSerializer { plan: self.plan, node: &KEY, datum: self.datum, within_option: false })
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unusual> {

@@ -13,7 +13,7 @@ impl Plan {
             Node::Number { written: Number::Float, .. } => cursor.float().map(drop),
             Node::Number { written: Number::Double, .. } => cursor.double().map(drop),
             Node::Bytes | Node::Text => cursor.bytes().map(drop),
-            Node::Fixed(size) => cursor.fixed(*size).map(drop),
+            Node::Fixed { size, .. } => cursor.fixed(*size).map(drop),
             Node::Enum { symbols } => cursor.index("symbol", symbols.len()).map(drop),
             Node::Array { items, weightless } => self.skip_items(*items, *weightless, false, cursor),
             Node::Map { values } => self.skip_items(*values, false, true, cursor),

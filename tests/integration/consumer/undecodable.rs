@@ -7,8 +7,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::process::Command;
 use std::sync::Arc;
 
+use tidings::Event as _;
 use tidings::consumer::{Consumer, dead_letter_header as header};
 use tidings::publisher::Acks;
+use tidings::schema::Codec;
 
 use crate::reader::read;
 use crate::setting;
@@ -31,6 +33,15 @@ enum Fate {
 
 const POSTED: RawHeader<'static> = ("ce_type", Some(b"scores.ScorePosted"));
 
+/// A later version of the event, with a place for every lie.
+const WIDER: &str = r#"{
+    "type": "record", "name": "ScorePosted", "namespace": "scores",
+    "fields": [{"name": "player", "type": "long"}, {"name": "serial", "type": "long"}, {"name": "note", "type": "string"},
+        {"name": "empties", "type": {"type": "array", "items": "null"}},
+        {"name": "chain", "type": ["null", {"type": "record", "name": "Link",
+            "fields": [{"name": "next", "type": ["null", "Link"], "default": null}]}], "default": null}]
+}"#;
+
 /// What is strange, its payload and headers, and what becomes of it.
 type Strange<'a> = (&'a str, Option<&'a [u8]>, &'a [RawHeader<'a>], Fate);
 
@@ -45,7 +56,15 @@ async fn strange_records_are_dead_lettered_or_skipped_and_nothing_around_them_is
     let other = codec.frame(&topic, codec.encode(&erased).unwrap()).await.unwrap().bytes;
     let trailing = [&good[..], b"!"].concat();
 
-    let strange: [Strange<'_>; 14] = [
+    let wider = codec.registry().register(&Codec::subject(&topic, ScorePosted::NAME), WIDER).await.unwrap();
+    // A player and a serial; the rest is not what the handler's type reads.
+    let written = |rest: &[u8]| [&[0][..], &wider.id.to_be_bytes(), &[2, 2], rest].concat();
+    let lying = written(&[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]);
+    let negative = written(&[1]);
+    let huge = written(&[0, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]);
+    let deep = written(&[&[0, 0][..], &[2; 10_000], &[0]].concat());
+
+    let strange: [Strange<'_>; 18] = [
         ("random bytes, with a known name", Some(b"\x93random\xff\x01"), &[POSTED], Fate::Handler),
         ("random bytes, without headers", Some(b"\x93random\xff\x02"), &[], Fate::NoHandler),
         ("text, without headers", Some(b"{\"player\": 1}"), &[], Fate::NoHandler),
@@ -53,6 +72,10 @@ async fn strange_records_are_dead_lettered_or_skipped_and_nothing_around_them_is
         ("an unknown schema, without headers", Some(b"\0\x7f\xff\xff\xf2ab"), &[], Fate::NoHandler),
         ("Avro cut short", Some(&good[..good.len() - 1]), &[POSTED], Fate::Handler),
         ("Avro with bytes left over", Some(&trailing), &[POSTED], Fate::Handler),
+        ("a length that lies", Some(&lying), &[POSTED], Fate::Handler),
+        ("a length below nothing", Some(&negative), &[POSTED], Fate::Handler),
+        ("a huge array of nothing", Some(&huge), &[POSTED], Fate::Handler),
+        ("records within each other, 10,000 deep", Some(&deep), &[POSTED], Fate::Handler),
         ("an id cut short", Some(&good[..3]), &[POSTED], Fate::Handler),
         ("another event's payload", Some(&other), &[POSTED], Fate::Handler),
         ("an empty payload, with a known name", Some(b""), &[POSTED], Fate::Handler),
@@ -85,9 +108,9 @@ async fn strange_records_are_dead_lettered_or_skipped_and_nothing_around_them_is
     let stats = running.stop().await;
     let wanted = [("1".to_owned(), last), ("2".to_owned(), last - 1)].into();
     assert_eq!(ledger.audit(&wanted), Audit::default());
-    assert_eq!((stats.handled, stats.skipped, stats.dead_lettered, stats.retried), (29, 3, 12, 0));
+    assert_eq!((stats.handled, stats.skipped, stats.dead_lettered, stats.retried), (37, 3, 16, 0));
 
-    for letter in read(&setting("TIDINGS_TEST_BROKERS"), &format!("{group}.dead-letters"), 2, 12) {
+    for letter in read(&setting("TIDINGS_TEST_BROKERS"), &format!("{group}.dead-letters"), 2, 16) {
         let why = letter.text_headers();
         let place = (why[header::PARTITION].parse().unwrap(), why[header::OFFSET].parse().unwrap());
         let (what, fate, payload) = places.remove(&place).unwrap_or_else(|| panic!("nothing strange at {place:?}"));

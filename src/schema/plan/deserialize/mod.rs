@@ -12,18 +12,20 @@ use self::items::{Items, Single};
 use self::record_fields::RecordFields;
 use self::variant::Variant;
 use super::cursor::Cursor;
-use super::{DatumError, Node, NodeId, Number, Plan, Record, symbol};
+use super::{DatumError, Node, NodeId, Number, Plan, Record, Symbol, symbol};
 
 /// One value of a datum, about to be read.
 pub(super) struct DatumDeserializer<'c, 'de> {
     plan: &'de Plan,
     id: NodeId,
     cursor: &'c mut Cursor<'de>,
+    /// Which variant of an enum it is, where the `Option` around it has read the branch of the union. Null is none of them.
+    variant: Option<u32>,
 }
 
 impl<'c, 'de> DatumDeserializer<'c, 'de> {
     pub(super) fn new(plan: &'de Plan, id: NodeId, cursor: &'c mut Cursor<'de>) -> Self {
-        Self { plan, id, cursor }
+        Self { plan, id, cursor, variant: None }
     }
 
     fn node(&self) -> &'de Node {
@@ -86,7 +88,7 @@ impl<'de> Deserializer<'de> for DatumDeserializer<'_, 'de> {
             Node::Number { written, read } => visit_number(*written, *read, self.cursor, visitor),
             Node::Text => visitor.visit_borrowed_str(self.cursor.text()?),
             Node::Bytes => visitor.visit_borrowed_bytes(self.cursor.bytes()?),
-            Node::Fixed(size) => visitor.visit_borrowed_bytes(self.cursor.fixed(*size)?),
+            Node::Fixed { size, .. } => visitor.visit_borrowed_bytes(self.cursor.fixed(*size)?),
             Node::Enum { symbols } => visitor.visit_borrowed_str(symbol(symbols, self.cursor)?),
             Node::Array { items, weightless } => self.visit_items(*items, *weightless, visitor),
             Node::Map { values } => self.visit_entries(*values, visitor),
@@ -96,9 +98,18 @@ impl<'de> Deserializer<'de> for DatumDeserializer<'_, 'de> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DatumError> {
-        let value = self.settle()?;
-        match value.node() {
-            Node::Null => visitor.visit_none(),
+        let several = match self.node() {
+            Node::Union { nullable: false, null, .. } | Node::Branch { nullable: false, null, .. } => Some(*null),
+            _ => None,
+        };
+        let (branch, id) = self.plan.branch(self.id, self.cursor)?;
+        let value = Self { id, ..self };
+        match (value.node(), several, branch) {
+            (Node::Null, ..) => visitor.visit_none(),
+            (_, Some(null), Some(branch)) => {
+                let variant = branch - u32::from(null.is_some_and(|null| null < branch));
+                visitor.visit_some(Self { variant: Some(variant), ..value })
+            }
             _ => visitor.visit_some(value),
         }
     }
@@ -156,6 +167,16 @@ impl<'de> Deserializer<'de> for DatumDeserializer<'_, 'de> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DatumError> {
+        if let Some(index) = self.variant {
+            // An enum of symbols, or one of the union's branches: a symbol that it has says which.
+            let value = Self { variant: None, ..self };
+            return match value.node() {
+                Node::Enum { symbols } if has_one_of(variants, symbols) => {
+                    value.deserialize_enum(name, variants, visitor)
+                }
+                _ => visitor.visit_enum(Variant { index, value }),
+            };
+        }
         match self.node() {
             Node::Enum { symbols } => {
                 visitor.visit_enum(BorrowedStrDeserializer::<DatumError>::new(symbol(symbols, self.cursor)?))
@@ -185,6 +206,10 @@ impl<'de> Deserializer<'de> for DatumDeserializer<'_, 'de> {
     fn is_human_readable(&self) -> bool {
         true
     }
+}
+
+fn has_one_of(variants: &[&str], symbols: &[Symbol]) -> bool {
+    symbols.iter().any(|symbol| matches!(symbol, Symbol::Known(symbol) if variants.contains(&&**symbol)))
 }
 
 // Avro promotes a long to a double, and an int to a float, at the cost of low digits.
