@@ -32,6 +32,7 @@ const LINKS_IN_A_CROWD: usize = 32;
 const BURST: usize = 32;
 
 /// A task that nobody runs yet.
+#[expect(clippy::large_enum_variant, reason = "most are chains: an allocation for each would cost more than the room")]
 pub(super) enum Formed {
     Chain(Chain),
     /// What is done for one event: a dead letter, a write to the parked store. Cancelled by its handle.
