@@ -52,8 +52,10 @@ async fn the_cloudevents_sdk_finds_every_attribute_and_the_data_of_every_version
     assert_eq!(read.len(), count);
     for event in read {
         let published = &versions.published[event["attributes"]["id"].as_str().unwrap()];
-        assert_eq!(with_our_time(event["attributes"].clone()), attributes(&versions.scene.topic(), published));
+        let expected = attributes(&versions.scene.topic(), published);
+        assert_eq!(with_our_time(event["attributes"].clone()), expected);
         assert_eq!(event["data"], published.payload, "{} {}", published.event, published.version);
+        assert_eq!(event["earlier"], json!({"attributes": expected, "data": published.payload}));
         // What the SDK writes of it again is the record as it was, so nothing got lost on the way.
         let mut ours: Value = json!(published.headers);
         ours.as_object_mut().unwrap().remove("traceparent");
