@@ -17,11 +17,11 @@ fn attributes(topic: &str, published: &Published) -> Value {
         "source": format!("/{topic}"),
         "type": event,
         "subject": published.stream,
-        "time": published.headers["ce_time"],
+        "time": published.time,
         "datacontenttype": "application/avro",
         "dataschema": format!("{registry}/subjects/{topic}-{event}/versions/{subject_version}"),
         "schemaversion": published.version,
-        "recordedtime": published.headers["ce_recordedtime"],
+        "recordedtime": published.time,
         "partitionkey": published.key,
         "correlationid": published.cause.map_or_else(|| published.id.clone(), |cause| format!("trail-of-{cause}")),
     });

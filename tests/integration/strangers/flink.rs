@@ -25,7 +25,7 @@ fn row(published: &Published, fields: &[&str]) -> Value {
     let mut row = json!({
         "event_id": published.id,
         "event_version": published.version,
-        "occurred_at": published.headers["ce_time"],
+        "occurred_at": published.time,
         "sequence": published.sequence,
         "event_key": published.key,
     });

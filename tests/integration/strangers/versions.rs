@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::SecondsFormat;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidings::causality::Causality;
+use tidings::clock::{Clock as _, ManualClock, SystemClock};
 use tidings::database::sqlx;
 use tidings::outbox::{KafkaProducers, Relay};
 use tidings::prelude::*;
@@ -105,9 +107,11 @@ pub(super) struct Published {
     pub(super) key: String,
     pub(super) sequence: Option<u64>,
     pub(super) epoch: u32,
+    /// By the publisher's clock.
+    pub(super) time: String,
     pub(super) cause: Option<&'static str>,
     pub(super) payload: Value,
-    /// As they stand in the record; the times are the publisher's, and nobody else has them.
+    /// As they stand in the record.
     pub(super) headers: BTreeMap<String, String>,
 }
 
@@ -119,18 +123,23 @@ pub(super) struct Versions {
 
 impl Versions {
     pub(super) async fn new() -> Self {
-        let scene = Scene::new(3).await;
-        let began = Utc::now();
-        let mut published = Vec::new();
-        let direct = scene.publisher().await;
-        Shelf { publisher: &direct, published: &mut published, sequence: None, epoch: 0 }.publish_everything(1).await;
+        let (scene, mut published) = (Scene::new(3).await, Vec::new());
+        let clock = Arc::new(ManualClock::new(SystemClock::new().now()));
+        let publisher = |mode| {
+            let options = PublisherOptions::new(scene.topic()).kafka(kafka()).mode(mode);
+            Publisher::builder(options).codec(codec()).clock(clock.clone())
+        };
+        let direct = publisher(DeliveryMode::default()).build().await.unwrap();
+        let mut shelf =
+            Shelf { publisher: &direct, clock: &clock, published: &mut published, sequence: None, epoch: 0 };
+        shelf.publish_everything(1).await;
 
         let store = Store::new().await;
-        let options = PublisherOptions::new(scene.topic()).kafka(kafka()).mode(DeliveryMode::Outbox);
         let recorder = Arc::new(store.database.clone());
-        let recorded = Publisher::builder(options).codec(codec()).recorder(recorder).build().await.unwrap();
+        let recorded = publisher(DeliveryMode::Outbox).recorder(recorder).build().await.unwrap();
         let relay = Relay::new(&store.database, KafkaProducers::of(&recorded)).spawn();
-        let mut shelf = Shelf { publisher: &recorded, published: &mut published, sequence: Some(0), epoch: 0 };
+        shelf.publisher = &recorded;
+        shelf.sequence = Some(0);
         shelf.publish_everything(2).await;
         sqlx::query("UPDATE tidings_stream SET epoch = 1").execute(store.database.mysql_pool().unwrap()).await.unwrap();
         shelf.epoch = 1;
@@ -138,7 +147,7 @@ impl Versions {
         store.until_published().await;
         relay.shutdown().await.unwrap();
 
-        Self { published: with_headers(&scene, published, began), scene }
+        Self { published: with_headers(&scene, published), scene }
     }
 
     /// Those of an event.
@@ -150,6 +159,7 @@ impl Versions {
 /// Publishes in one mode, and writes down what.
 struct Shelf<'p> {
     publisher: &'p Publisher,
+    clock: &'p ManualClock,
     published: &'p mut Vec<Published>,
     /// The last one in the player's stream, where the mode has sequences.
     sequence: Option<u64>,
@@ -178,6 +188,7 @@ impl Shelf<'_> {
     }
 
     async fn publish<E: Event>(&mut self, subject_version: usize, cause: Option<&'static str>, event: &E) {
+        self.clock.advance(Duration::from_micros(1_001));
         let correlation_id = cause.map(|cause| format!("trail-of-{cause}"));
         let causality = Causality { correlation_id, causation_id: cause.map(str::to_owned), ..Causality::default() };
         let receipt = causality.scope(self.publisher.publish(event)).await.unwrap();
@@ -191,6 +202,7 @@ impl Shelf<'_> {
             key: event.key().into_owned(),
             sequence: self.sequence,
             epoch: self.epoch,
+            time: self.clock.now().to_rfc3339_opts(SecondsFormat::Micros, true),
             cause,
             payload: serde_json::to_value(event).unwrap(),
             headers: BTreeMap::new(),
@@ -199,13 +211,11 @@ impl Shelf<'_> {
 }
 
 /// Add the headers as a client that knows nothing of any of this sees them.
-fn with_headers(scene: &Scene, published: Vec<Published>, began: DateTime<Utc>) -> BTreeMap<String, Published> {
+fn with_headers(scene: &Scene, published: Vec<Published>) -> BTreeMap<String, Published> {
     let records = read(&setting("TIDINGS_TEST_BROKERS"), &scene.topic(), scene.partitions(), published.len());
     let mut published: BTreeMap<_, _> = published.into_iter().map(|event| (event.id.clone(), event)).collect();
     for record in records {
         let headers = record.text_headers();
-        let time: DateTime<Utc> = headers["ce_time"].parse().unwrap();
-        assert!(time.timestamp_micros() >= began.timestamp_micros() && time <= Utc::now(), "{headers:?}");
         let event = published.get_mut(headers["ce_id"]).unwrap();
         event.headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     }
