@@ -6,6 +6,8 @@ pub(crate) mod chance;
 pub(crate) mod child;
 #[path = "../integration/support/groups.rs"]
 pub(crate) mod groups;
+#[path = "../integration/support/jvm.rs"]
+pub(crate) mod jvm;
 #[path = "../integration/support/ledger.rs"]
 pub(crate) mod ledger;
 #[path = "../integration/support/running.rs"]

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use tidings::transport::kafka::{TopicSpec, topics};
@@ -14,6 +13,7 @@ use crate::servers::Servers;
 use crate::setting;
 use crate::support::chance::tell;
 use crate::support::groups::ends_of;
+use crate::support::jvm::jvm_program;
 use crate::support::scene::kafka;
 use crate::support::wait::until;
 
@@ -49,13 +49,7 @@ impl Engine {
         let file = folder.path().join("connector.properties");
         std::fs::write(&file, connector).unwrap();
 
-        let script = Path::new(&setting("TIDINGS_TEST_SERVERS")).with_file_name("debezium");
-        let words = Command::new(script).stderr(Stdio::inherit()).output().unwrap();
-        assert!(words.status.success(), "scripts/debezium failed");
-        let words = String::from_utf8(words.stdout).unwrap();
-        let mut words = words.lines();
-        let mut process = Command::new(words.next().unwrap())
-            .args(words)
+        let mut process = jvm_program("faults/debezium")
             .args([file.to_str().unwrap(), &setting("TIDINGS_TEST_BROKERS"), SUFFIX])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -1,18 +1,24 @@
 """Reads events with confluent-kafka and its AvroDeserializer: read_events.py BROKERS REGISTRY TOPIC COUNT
 
-Prints a line of JSON for each event.
+Takes a line of JSON from standard input for each event that is to be read by a schema of one's own, as a reader does whose own
+version is another: {"type": ..., "schema": ...}. Prints a line of JSON for each event.
 """
 
 import json
 import sys
+from datetime import datetime, timedelta, timezone
 
 from confluent_kafka import Consumer
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
 brokers, registry, topic, count = sys.argv[1:]
-deserialize = AvroDeserializer(SchemaRegistryClient({"url": registry}))
+client = SchemaRegistryClient({"url": registry})
+as_written = AvroDeserializer(client)
+own = {line["type"]: AvroDeserializer(client, line["schema"]) for line in map(json.loads, sys.stdin)}
 context = SerializationContext(topic, MessageField.VALUE)
 consumer = Consumer(
     {
@@ -29,11 +35,12 @@ for _ in range(int(count)):
         sys.exit("no more events come")
     if message.error():
         sys.exit(str(message.error()))
+    headers = {name: value.decode() for name, value in message.headers()}
     event = {
         "key": message.key().decode(),
-        "partition": message.partition(),
-        "headers": [[name, value.decode()] for name, value in message.headers()],
-        "value": deserialize(message.value(), context),
+        "headers": headers,
+        "value": own.get(headers["ce_type"], as_written)(message.value(), context),
     }
-    print(json.dumps(event), flush=True)
+    # Moments are shown as they are written: microseconds.
+    print(json.dumps(event, default=lambda moment: (moment - EPOCH) // timedelta(microseconds=1)), flush=True)
 consumer.close()

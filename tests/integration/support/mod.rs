@@ -3,6 +3,7 @@
 pub(crate) mod chance;
 pub(crate) mod child;
 pub(crate) mod groups;
+pub(crate) mod jvm;
 pub(crate) mod ledger;
 pub(crate) mod line;
 pub(crate) mod running;

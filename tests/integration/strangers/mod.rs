@@ -1,4 +1,10 @@
-//! Programs nobody here wrote do both ends: kcat, and Python's confluent-kafka with its serializers.
+//! Programs nobody here wrote do both ends: kcat, Python's confluent-kafka with its serializers and without, the `CloudEvents` SDK,
+//! and Flink.
+
+mod cloud_events;
+mod flink;
+mod python_clients;
+mod versions;
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -32,7 +38,7 @@ async fn publish_in_both_modes(scene: &Scene) {
     relay.shutdown().await.unwrap();
 }
 
-/// Run a program of [`python`](self) on the scene's topic.
+/// Run a program of the folder `python` on the scene's topic.
 fn python(scene: &Scene, script: &str, argument: &str, input: &[Value]) -> Vec<Value> {
     let mut child = Command::new(setting("TIDINGS_TEST_PYTHON"))
         .arg(format!("{}/tests/integration/python/{script}", env!("CARGO_MANIFEST_DIR")))
@@ -104,20 +110,6 @@ async fn kcat_shows_the_headers_of_both_modes() {
         }
     }
     assert!(recorded.contains(",ce_sequence=00000000000000000001,"), "{recorded}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn pythons_deserializer_reads_the_events_of_both_modes() {
-    let scene = Scene::new(1).await;
-    publish_in_both_modes(&scene).await;
-    let read = python(&scene, "read_events.py", "2", &[]);
-    for (event, player) in read.iter().zip([1, 2]) {
-        assert_eq!(event["key"], player.to_string());
-        assert_eq!(event["value"], json!({"player": player, "serial": 1}));
-        let headers = event["headers"].as_array().unwrap();
-        assert!(headers.contains(&json!(["ce_subject", format!("Player/{player}")])), "{headers:?}");
-    }
-    assert_eq!(read.len(), 2);
 }
 
 /// A score, and what its message said of it.
