@@ -38,6 +38,10 @@ mod journal;
 mod kafka;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod kill;
+#[cfg(feature = "mysql")]
+mod lines;
+#[cfg(feature = "mysql")]
+mod long_transactions;
 #[cfg(feature = "cli")]
 mod masking;
 #[cfg(all(feature = "testing", feature = "macros"))]
@@ -74,6 +78,8 @@ mod strangers;
 mod support;
 #[cfg(feature = "publisher")]
 mod topics;
+#[cfg(feature = "mysql")]
+mod traps;
 
 /// The address or path that the servers script put into the environment.
 #[allow(dead_code, reason = "without features no test is about a server")]

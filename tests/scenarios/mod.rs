@@ -117,6 +117,7 @@ macro_rules! all_scenarios {
                 a_producer_that_fails_is_made_again_and_nothing_is_lost_or_reordered,
                 a_row_that_somebody_spoilt_is_parked_with_its_stream,
                 the_status_tells_of_the_backlog,
+                the_health_tells_of_what_is_parked_and_of_buckets_without_a_relay,
                 a_row_with_a_lower_id_that_appears_later_is_still_published,
             }
         }

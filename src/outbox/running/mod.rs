@@ -47,10 +47,11 @@ const WORTH_DELETING: usize = 1_024;
 const ASK_INTERVAL: Duration = Duration::from_millis(50);
 /// How seldom, where one stays shut.
 const MAX_ASK_INTERVAL: Duration = Duration::from_secs(1);
-/// How often a bucket's mark is taken away, one after the other: all are read from their starts within a minute or so.
-const AGAIN_INTERVAL: Duration = Duration::from_millis(250);
 /// For how long a relay that found rows it had not been told of looks often.
 const UNHEARD: Duration = Duration::from_mins(10);
+
+/// How many connections it has: for reading, deleting, the leases, parking or asking, and reporting.
+const CONNECTIONS: u32 = 5;
 
 /// An operation under way, if one is.
 type Task<T> = Option<BoxFuture<'static, T>>;
@@ -77,7 +78,6 @@ pub(super) struct Running {
     asking: Task<Result<Vec<usize>, sqlx::Error>>,
     ask_at: Instant,
     ask_pause: Duration,
-    again_at: Instant,
     /// Set while what a failed producer had under way is being waited for.
     purging_until: Option<Instant>,
     /// Rows that were refused in company; each is tried alone, then parked.
@@ -131,6 +131,8 @@ impl Running {
         ear: Option<(Ear, WakeAddress)>,
     ) -> Self {
         let now = Instant::now();
+        // A service that has all its connections in use must not cost its relay the leases.
+        let database = Database { pool: database.pool.apart(CONNECTIONS), ..database };
         let (ear, address) = ear.unzip();
         let address = address.map(|address| address.to_text());
         let member = Member { owner: uuid::Uuid::new_v4().to_string(), address, ttl: options.lease_ttl };
@@ -144,11 +146,10 @@ impl Running {
             make_backoff: Backoff::new(),
             pipeline: Pipeline::new(),
             order: StreamOrder::new(options.remembered_streams),
-            settled: Settled::new(),
+            settled: Settled::new(now),
             asking: None,
             ask_at: now,
             ask_pause: ASK_INTERVAL,
-            again_at: now,
             ear,
             purging_until: None,
             suspects: FxHashSet::default(),
@@ -288,7 +289,9 @@ impl Running {
             if !owned.is_empty() {
                 table.release(owner, owned).await?;
             }
-            table.leave(owner).await
+            table.leave(owner).await?;
+            table.pool.close_apart().await;
+            Ok::<_, sqlx::Error>(())
         };
         match tokio::time::timeout(PURGE_TIMEOUT, leave).await {
             Ok(Ok(())) => {}

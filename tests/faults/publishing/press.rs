@@ -86,7 +86,10 @@ impl Press {
         let mut reached = goal - more;
         while reached < goal {
             let next = goal.min(reached + STEP);
-            let look = async || Some(now().await).filter(|now| *now >= next).ok_or(next);
+            let look = async || {
+                let now = now().await;
+                if now >= next { Ok(now) } else { Err(now) }
+            };
             reached = until("relays go on", look).await;
         }
     }
