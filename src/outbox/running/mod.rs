@@ -39,6 +39,8 @@ const MAX_BACKOFF: Duration = Duration::from_secs(5);
 const PURGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many rows are read while one of them is under suspicion, and all go one by one.
 const SUSPECT_ROWS: usize = 64;
+/// The most rows handed to the producer in one turn: a long backlog must not keep the leases from being renewed.
+const SENT_AT_ONCE: usize = 1_024;
 /// How often rows are deleted, unless there are many: each time costs the database a flush to its disk.
 const DELETE_INTERVAL: Duration = Duration::from_millis(5);
 /// How many rows are not waited with.
@@ -73,6 +75,8 @@ pub(super) struct Running {
     make_at: Instant,
     make_backoff: Backoff,
     pipeline: Pipeline,
+    /// Whether the producer would have taken more in this turn.
+    more_to_send: bool,
     order: StreamOrder,
     settled: Settled,
     asking: Task<Result<Vec<usize>, sqlx::Error>>,
@@ -145,6 +149,7 @@ impl Running {
             make_at: now,
             make_backoff: Backoff::new(),
             pipeline: Pipeline::new(),
+            more_to_send: false,
             order: StreamOrder::new(options.remembered_streams),
             settled: Settled::new(now),
             asking: None,
@@ -222,6 +227,11 @@ impl Running {
     }
 
     fn start_what_is_due(&mut self) {
+        // It may have ended while this was busy.
+        if let Some(leased) = self.renewing.as_mut().and_then(futures_util::FutureExt::now_or_never) {
+            self.renewing = None;
+            self.renewed(leased);
+        }
         let now = Instant::now();
         if now >= self.valid_until && !self.owned.is_empty() {
             tracing::warn!("the leases ran out before they could be renewed; what is under way is dropped");
@@ -258,6 +268,7 @@ impl Running {
             when(!self.owned.is_empty(), self.valid_until),
             when(self.renewing.is_none() && self.releasing.is_none(), self.renew_at),
             when(self.may_fetch(), self.poll_at),
+            when(self.more_to_send, Instant::now()),
             when(self.producer.is_none() && self.purging_until.is_none() && self.stopping.is_none(), self.make_at),
             when(self.deleting.is_none() && self.pipeline.acknowledged_rows() > 0, self.next_delete()),
             when(self.parking.is_none() && self.pipeline.has_refused(), self.park_at),
