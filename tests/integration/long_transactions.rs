@@ -101,11 +101,13 @@ pub(crate) async fn beside_a_transaction_that_stays_open_the_relay_is_about_as_f
     // Deleted, too, though a row is held that nobody else sees.
     stage.until_empty().await;
     let beside = one_by_one(stage, &taken).await;
-    println!("100 events: {without:?} without, {beside:?} beside it; 10,000 events beside it: {backlog:?}");
     sqlx::raw_sql("COMMIT").execute(&mut *open).await.unwrap();
     stage.until_published(10_202).await;
     stage.until_empty().await;
     relay.shutdown().await.unwrap();
     assert_eq!(position(stage.kafka.written().last().unwrap()), ("Account/late".to_owned(), 1));
-    assert!(beside < without * 4, "100 events took {without:?} without, and {beside:?} beside it");
+    assert!(
+        beside < without * 4,
+        "100 events took {without:?} without it, {beside:?} beside it; 10,000 took {backlog:?}"
+    );
 }
