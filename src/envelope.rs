@@ -11,7 +11,7 @@ use chrono::{DateTime, Datelike as _, SecondsFormat, Timelike as _, Utc};
 use semver::Version;
 use uuid::Uuid;
 
-use crate::event::Stream;
+use crate::event::{Stream, source_of_path};
 use crate::transport::Headers;
 
 /// Header names.
@@ -147,7 +147,7 @@ impl<'a> EnvelopeView<'a> {
 
     /// The publishing service's name, without the slash.
     pub fn source(&self) -> Option<&'a str> {
-        self.headers.get_str(header::SOURCE).map(|source| source.strip_prefix('/').unwrap_or(source))
+        self.headers.get_str(header::SOURCE).map(source_of_path)
     }
 
     /// The event's name.

@@ -110,8 +110,13 @@ impl StreamId {
     /// From how rows have them: the source as a path, as in its header.
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
     pub(crate) fn of_row(source: &str, stream: &str) -> Self {
-        Self::new(source.strip_prefix('/').unwrap_or(source), Stream::from_name(stream))
+        Self::new(source_of_path(source), Stream::from_name(stream))
     }
+}
+
+/// A source from how headers and rows have it: as a path, `/accounts`.
+pub(crate) fn source_of_path(path: &str) -> &str {
+    path.strip_prefix('/').unwrap_or(path)
 }
 
 impl fmt::Display for StreamId {

@@ -2,11 +2,14 @@
 //!
 //! It believes nobody: it compares the (epoch, sequence) of every record with those of its stream. What was deleted, compacted or
 //! lies before the start is no loss, as far as offsets are left out where it was. With a database, an [`Audit`] also knows what
-//! was committed: the end of a stream that never reached the topic is missing, unless it waits in the outbox or is parked there.
+//! was committed: the end of a stream that never reached the topic is missing, unless it waits in the outbox or is parked there. With
+//! the database of an event store, what is stored and never came is told, too.
 //!
 //! A stream takes 40 to 75 bytes, however many events it has. Where the streams do not fit into the memory allowed, the topic
 //! is read again for the rest of them: any number of streams is audited in [bounded memory](AuditOptions::memory), with more time.
 
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+mod chain;
 mod comparison;
 mod error;
 mod log;
@@ -20,6 +23,8 @@ mod reading;
 mod report;
 mod run;
 mod state;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+mod store;
 mod streams;
 #[cfg(test)]
 mod tests;

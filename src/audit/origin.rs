@@ -26,7 +26,7 @@ pub(super) struct Unpublished {
     pub(super) is_parked: bool,
 }
 
-/// Where a topic's events come from: the outbox of a database. The event store is to be another one.
+/// Where a topic's events come from: the outbox of a database, an event store, or the one through the other.
 ///
 /// An event must leave the unpublished ones only after Kafka has acknowledged it: what is in neither place is lost.
 pub(super) trait Origin: Send + Sync {

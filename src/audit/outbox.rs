@@ -12,7 +12,14 @@ use crate::database::{Database, Error};
 pub(super) struct Outbox {
     pub(super) database: Database,
     pub(super) topic: String,
+    /// How the streams are delivered that end in the topic.
+    pub(super) modes: &'static str,
 }
+
+/// Those that are relayed to Kafka.
+pub(super) const TO_KAFKA: &str = "'outbox'";
+/// Those, and those that go through the event store, where it is asked, too.
+pub(super) const THROUGH_THE_STORE: &str = "'outbox', 'store'";
 
 impl Origin for Outbox {
     fn claims<'a>(&'a self, after: Option<&'a str>, limit: usize) -> BoxFuture<'a, Result<Vec<Claim>, AuditError>> {
@@ -20,14 +27,10 @@ impl Origin for Outbox {
             let pool = &self.database.pool;
             let behind = after.map_or_else(String::new, |name| format!(" AND stream > {}", pool.dialect().text(name)));
             let rows = pool.query(format!(
-                "SELECT stream, epoch, sequence FROM tidings_stream WHERE mode = 'outbox'{behind} ORDER BY stream LIMIT {limit}"
+                "SELECT stream, epoch, sequence FROM tidings_stream WHERE mode IN ({}){behind} ORDER BY stream LIMIT {limit}",
+                self.modes
             ));
-            let claim = |row: &Row| {
-                let (epoch, sequence) = (row.integer(1)?, row.integer(2)?);
-                let epoch = u32::try_from(epoch).unwrap_or_default();
-                Ok(Claim { stream: row.text(0)?, epoch, sequence: u64::try_from(sequence).unwrap_or_default() })
-            };
-            let claims = rows.await.and_then(|rows| rows.iter().map(claim).collect());
+            let claims = rows.await.and_then(|rows| rows.iter().map(read_claim).collect());
             claims.map_err(|error| failed("reading the streams", error))
         }
         .boxed()
@@ -55,6 +58,13 @@ impl Origin for Outbox {
     }
 }
 
+/// A stream, of the columns stream, epoch and sequence.
+pub(super) fn read_claim(row: &Row) -> Result<Claim, sqlx::Error> {
+    let (epoch, sequence) = (row.integer(1)?, row.integer(2)?);
+    let epoch = u32::try_from(epoch).unwrap_or_default();
+    Ok(Claim { stream: row.text(0)?, epoch, sequence: u64::try_from(sequence).unwrap_or_default() })
+}
+
 fn unpublished(row: &Row, is_parked: bool) -> Result<Unpublished, sqlx::Error> {
     let epoch = u32::try_from(row.integer(1)?).unwrap_or_default();
     // Where it is no number nobody can say which event it is.
@@ -62,6 +72,6 @@ fn unpublished(row: &Row, is_parked: bool) -> Result<Unpublished, sqlx::Error> {
     Ok(Unpublished { stream: row.text(0)?, epoch, sequence, is_parked })
 }
 
-fn failed(doing: &'static str, source: sqlx::Error) -> AuditError {
+pub(super) fn failed(doing: &'static str, source: sqlx::Error) -> AuditError {
     AuditError::Database(Error::sql(doing)(source))
 }

@@ -47,7 +47,10 @@ pub struct Audit {
     kafka: KafkaOptions,
     topic: String,
     options: AuditOptions,
-    origin: Option<Box<dyn Origin>>,
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    outbox: Option<crate::database::Database>,
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    store: Option<crate::database::Database>,
 }
 
 /// How far an audit is.
@@ -67,7 +70,15 @@ pub struct AuditProgress {
 impl Audit {
     /// An audit of `topic`.
     pub fn new(kafka: &KafkaOptions, topic: impl Into<String>) -> Self {
-        Self { kafka: kafka.clone(), topic: topic.into(), options: AuditOptions::default(), origin: None }
+        Self {
+            kafka: kafka.clone(),
+            topic: topic.into(),
+            options: AuditOptions::default(),
+            #[cfg(any(feature = "mysql", feature = "sqlite"))]
+            outbox: None,
+            #[cfg(any(feature = "mysql", feature = "sqlite"))]
+            store: None,
+        }
     }
 
     /// Work as `options` say.
@@ -82,9 +93,45 @@ impl Audit {
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
     #[must_use]
     pub fn outbox(mut self, database: &crate::database::Database) -> Self {
-        let outbox = super::outbox::Outbox { database: database.clone(), topic: self.topic.clone() };
-        self.origin = Some(Box::new(outbox));
+        self.outbox = Some(database.clone());
         self
+    }
+
+    /// Compare with the event store in `database`, which forwards the events of the source of the topic's name: what is stored must be in
+    /// the topic, or in the store's own outbox. With [`outbox`](Self::outbox) too, what was committed there for the store must be in
+    /// one of the three. Ask the primary.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    #[must_use]
+    pub fn store(mut self, database: &crate::database::Database) -> Self {
+        self.store = Some(database.clone());
+        self
+    }
+
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    fn origin(&self) -> Option<Box<dyn Origin>> {
+        use super::chain::Chain;
+        use super::outbox::{Outbox, THROUGH_THE_STORE, TO_KAFKA};
+        use super::store::Store;
+        let outbox = |database: &crate::database::Database, modes| Outbox {
+            database: database.clone(),
+            topic: self.topic.clone(),
+            modes,
+        };
+        let store = self.store.as_ref().map(|database| Store { outbox: outbox(database, TO_KAFKA) });
+        match (&self.outbox, store) {
+            (None, None) => None,
+            (Some(database), None) => Some(Box::new(outbox(database, TO_KAFKA))),
+            (None, Some(store)) => Some(Box::new(store)),
+            (Some(database), Some(store)) => {
+                Some(Box::new(Chain { first: outbox(database, THROUGH_THE_STORE), second: store }))
+            }
+        }
+    }
+
+    #[cfg(not(any(feature = "mysql", feature = "sqlite")))]
+    #[expect(clippy::unused_self, reason = "without a database there is none")]
+    fn origin(&self) -> Option<Box<dyn Origin>> {
+        None
     }
 
     /// Read the topic to its end, tell `watch` how far it is now and then, and say what was found. It keeps a thread busy, and
@@ -153,7 +200,7 @@ impl fmt::Debug for Audit {
             .debug_struct("Audit")
             .field("topic", &self.topic)
             .field("options", &self.options)
-            .field("outbox", &self.origin.is_some())
+            .field("compared", &self.origin().is_some())
             .finish_non_exhaustive()
     }
 }
@@ -174,7 +221,7 @@ impl<W: FnMut(&AuditProgress) + Send> Auditing<'_, W> {
         self.read(topic, shutdown.as_mut()).await?;
         let mut comparison = Comparison::default();
         let mut found = AuditReport::default();
-        if let Some(origin) = self.audit.origin.as_deref() {
+        if let Some(origin) = self.audit.origin() {
             let mut after: Option<String> = None;
             loop {
                 let mut is_last = false;

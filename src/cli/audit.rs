@@ -31,6 +31,7 @@ const SHOWN: usize = 5;
 Examples:
   tidings audit accounts
   tidings audit accounts --outbox --database mysql://accounts@db.example/accounts
+  tidings audit accounts --store-database mysql://store@db.example/store
   tidings audit accounts --state accounts.audit            goes on where the last one ended
   tidings audit accounts --from @-7d --allow-repeats -o jsonl")]
 pub(super) struct AuditArguments {
@@ -40,6 +41,11 @@ pub(super) struct AuditArguments {
     /// Compare with the outbox of the database that is named: this finds what never reached the topic, too.
     #[arg(long)]
     outbox: bool,
+
+    /// Compare with the event store in this database, too: what it has stored and never forwarded. A password is better given in the
+    /// environment.
+    #[arg(long, value_name = "URL", env = "TIDINGS_STORE_DATABASE", hide_env_values = true)]
+    store_database: Option<String>,
 
     /// Read records of that time and later: @2026-01-31T09:00:00Z, @2026-01-31 or @-7d. What came before is not missed.
     #[arg(long, short, value_name = "TIME", allow_hyphen_values = true)]
@@ -120,16 +126,21 @@ async fn audit(arguments: &AuditArguments, settings: &Settings, quiet: bool) -> 
     }
     options = arguments.state.iter().fold(options, AuditOptions::state_file);
     let mut audit = Audit::new(&kafka, &arguments.topic).options(options);
-    let mut connected = None;
+    let mut connected = Vec::new();
     if arguments.outbox {
         let database = database::connect(database::options(settings, &arguments.database, false)?).await?;
         audit = audit.outbox(&database);
-        connected = Some(database);
+        connected.push(database);
+    }
+    if let Some(url) = arguments.store_database.as_ref().filter(|url| !url.is_empty()) {
+        let database = database::connect(database::named(url.clone())).await?;
+        audit = audit.store(&database);
+        connected.push(database);
     }
     let bar = Bar::new(quiet);
     let report = audit.run(terminated(), |progress| bar.show(progress)).await;
     bar.bar.finish_and_clear();
-    if let Some(database) = connected {
+    for database in connected {
         database.close().await;
     }
     Ok(report?)

@@ -15,6 +15,11 @@ pub(super) fn options(
     Ok(DatabaseOptions::new(url))
 }
 
+/// The database at `url`, which must be there.
+pub(super) fn named(url: String) -> DatabaseOptions {
+    DatabaseOptions::new(existing(url))
+}
+
 pub(super) async fn connect(options: DatabaseOptions) -> Result<Database, CliError> {
     Ok(Database::connect(options).await?)
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::columns::{ENVELOPE_COLUMNS, push_envelope};
 use super::error::check_name;
 use super::sql::{Dialect, push_list};
 use super::{Database, Error};
-use crate::envelope::rfc3339;
 use crate::event::{MAX_NAME_BYTES, Stream};
 use crate::outbox::bucket_of;
 use crate::publisher::{DeliveryMode, PreparedEvent, Publisher, ReadyEvent, Target};
@@ -105,7 +105,10 @@ impl Events {
                     rows += 1;
                 }
                 _ => {
-                    let mut sql = format!("INSERT INTO tidings_outbox ({INSERTED_COLUMNS}) ");
+                    let mut sql = format!(
+                        "INSERT INTO tidings_outbox (bucket, event_id, topic, stream, epoch, sequence, {ENVELOPE_COLUMNS}, target, \
+                         payload) "
+                    );
                     push_row(dialect, &mut sql, event, behind, *target);
                     statements.push(sql);
                     rows = 1;
@@ -212,9 +215,6 @@ fn add(streams: &mut BTreeMap<Stream, StreamUse>, event: &ReadyEvent) -> Result<
     Ok(())
 }
 
-const INSERTED_COLUMNS: &str = "bucket, event_id, topic, stream, epoch, sequence, partition_key, source, event_type, \
-     schema_version, occurred_at, recorded_at, correlation_id, causation_id, data_schema, traceparent, tracestate, target, payload";
-
 /// One row of the outbox, with its sequence taken from the stream's row: `behind` the last one given out.
 fn push_row(dialect: Dialect, sql: &mut String, event: &ReadyEvent, behind: u64, target: Target) {
     let envelope = &event.envelope;
@@ -223,25 +223,7 @@ fn push_row(dialect: Dialect, sql: &mut String, event: &ReadyEvent, behind: u64,
     let _ = write!(sql, "SELECT {}, '{}', ", bucket_of(&envelope.key), envelope.id.hyphenated());
     dialect.push_text(sql, &event.topic);
     let _ = write!(sql, ", s.stream, s.epoch, {sequence}, ");
-    for text in [
-        envelope.key.as_str(),
-        &format!("/{}", envelope.source),
-        &envelope.event,
-        &envelope.schema_version,
-        &rfc3339(envelope.time),
-        &rfc3339(envelope.recorded_time),
-        &envelope.correlation_id,
-    ] {
-        dialect.push_text(sql, text);
-        sql.push_str(", ");
-    }
-    dialect.push_optional_text(sql, envelope.causation_id.as_deref());
-    sql.push_str(", ");
-    dialect.push_text(sql, &envelope.data_schema);
-    sql.push_str(", ");
-    dialect.push_text(sql, &envelope.traceparent);
-    sql.push_str(", ");
-    dialect.push_optional_text(sql, envelope.tracestate.as_deref());
+    push_envelope(dialect, sql, envelope);
     let _ = write!(sql, ", '{}', ", target.as_str());
     dialect.push_bytes(sql, &event.payload);
     sql.push_str(" FROM tidings_stream s WHERE s.stream = ");

@@ -34,6 +34,7 @@
 //! ```
 
 mod atomically;
+pub(crate) mod columns;
 mod commit;
 mod connection;
 #[doc(hidden)]

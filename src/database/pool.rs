@@ -152,6 +152,33 @@ impl Pool {
         }
     }
 
+    /// At most `connections` of their own, to the same server: who uses these waits for nobody who uses those. SQLite has one writer
+    /// at a time, whichever connection it has: there they are the same.
+    pub(crate) fn apart(&self, connections: u32) -> Self {
+        match self {
+            #[cfg(feature = "mysql")]
+            Self::MySql(pool) => {
+                let options = pool.options().clone().min_connections(0).max_connections(connections);
+                Self::MySql(options.connect_lazy_with((*pool.connect_options()).clone()))
+            }
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(pool) => {
+                let _ = connections;
+                Self::Sqlite(pool.clone())
+            }
+        }
+    }
+
+    /// Close connections that were [apart](Self::apart).
+    pub(crate) async fn close_apart(&self) {
+        match self {
+            #[cfg(feature = "mysql")]
+            Self::MySql(pool) => pool.close().await,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => {}
+        }
+    }
+
     pub(crate) const fn dialect(&self) -> Dialect {
         match self {
             #[cfg(feature = "mysql")]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::status::{backlog, unowned};
+use super::status::{backlog, parked_backlog, unowned};
 use crate::database::Database;
 
 /// The most rows counted.
@@ -15,13 +15,15 @@ const COUNTED: u32 = 10_000;
 #[must_use]
 pub struct OutboxLimits {
     oldest: Duration,
+    parked: Option<Duration>,
 }
 
 /// How an outbox gets on, measured cheaply.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct OutboxHealth {
-    /// Whether the oldest row is younger than [`OutboxLimits::oldest`], and every bucket is owned by a relay.
+    /// Whether the oldest row is younger than [`OutboxLimits::oldest`], every bucket is owned by a relay, and no event has been parked
+    /// for longer than [`OutboxLimits::parked`], where that is limited.
     pub ready: bool,
     /// Why not, in words.
     pub reasons: Vec<String>,
@@ -32,6 +34,11 @@ pub struct OutboxHealth {
     pub oldest: Duration,
     /// How many of the 256 buckets no relay owns.
     pub unowned_buckets: u64,
+    /// How many events are parked: Kafka refused them, or they wait behind one that it refused. More than 10,000 count as that many.
+    pub parked: u64,
+    /// How long the one that has been parked longest is.
+    #[serde(rename = "oldest_parked_seconds", serialize_with = "seconds")]
+    pub oldest_parked: Duration,
 }
 
 impl OutboxLimits {
@@ -40,24 +47,42 @@ impl OutboxLimits {
         self.oldest = age;
         self
     }
+
+    /// For how long events may be parked. Default: without limit; they hold back their own streams only, and are counted in
+    /// [`OutboxHealth::parked`] all the same.
+    pub fn parked(mut self, age: Duration) -> Self {
+        self.parked = Some(age);
+        self
+    }
 }
 
 impl Default for OutboxLimits {
     fn default() -> Self {
-        Self { oldest: Duration::from_mins(1) }
+        Self { oldest: Duration::from_mins(1), parked: None }
     }
 }
 
 /// How the outbox of `database` gets on. A database that does not answer is a reason, not an error.
 pub async fn health(database: &Database, limits: &OutboxLimits) -> OutboxHealth {
-    let read = async { Ok::<_, sqlx::Error>((backlog(database, COUNTED).await?, unowned(database).await?)) };
-    let ((rows, oldest), unowned_buckets) = match read.await {
+    let read = async {
+        let (backlog, unowned) = (backlog(database, COUNTED).await?, unowned(database).await?);
+        Ok::<_, sqlx::Error>((backlog, unowned, parked_backlog(database, COUNTED).await?))
+    };
+    let ((rows, oldest), unowned_buckets, (parked, oldest_parked)) = match read.await {
         Ok(read) => read,
         Err(error) => {
             let error: &dyn std::error::Error = &error;
             tracing::warn!(error, "the health of an outbox could not be read");
             let reasons = vec!["the database does not answer; the log says why".to_owned()];
-            return OutboxHealth { ready: false, reasons, rows: 0, oldest: Duration::ZERO, unowned_buckets: 0 };
+            return OutboxHealth {
+                ready: false,
+                reasons,
+                rows: 0,
+                oldest: Duration::ZERO,
+                unowned_buckets: 0,
+                parked: 0,
+                oldest_parked: Duration::ZERO,
+            };
         }
     };
     let mut reasons = Vec::new();
@@ -67,7 +92,10 @@ pub async fn health(database: &Database, limits: &OutboxLimits) -> OutboxHealth 
     if unowned_buckets > 0 {
         reasons.push(format!("no relay owns {unowned_buckets} of its buckets"));
     }
-    OutboxHealth { ready: reasons.is_empty(), reasons, rows, oldest, unowned_buckets }
+    if parked > 0 && limits.parked.is_some_and(|limit| oldest_parked > limit) {
+        reasons.push(format!("{parked} of its events are parked, one of them for {} s", oldest_parked.as_secs()));
+    }
+    OutboxHealth { ready: reasons.is_empty(), reasons, rows, oldest, unowned_buckets, parked, oldest_parked }
 }
 
 fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -62,6 +62,11 @@ pub(crate) struct OutboxRow {
     pub(crate) held: bool,
 }
 
+/// Of a row of the outbox: whether an earlier event of its stream is parked.
+pub(crate) const BEHIND_A_PARKED_EVENT: &str = "EXISTS (SELECT 1 FROM tidings_outbox_parked p WHERE p.stream = tidings_outbox.stream \
+     AND p.source = tidings_outbox.source AND (p.epoch < tidings_outbox.epoch OR p.epoch = tidings_outbox.epoch \
+     AND p.sequence < tidings_outbox.sequence))";
+
 /// A row that somebody else wrote, or changed, and that makes no record.
 #[derive(Debug, thiserror::Error)]
 #[error("the row cannot be read: its {column} is '{value}'")]
@@ -71,11 +76,10 @@ pub(crate) struct Unreadable {
 }
 
 impl OutboxRow {
-    /// The columns that [`read`](Self::read) wants, in order.
+    /// The columns that [`read`](Self::read) wants, in order; behind them comes [`BEHIND_A_PARKED_EVENT`].
     pub(crate) const COLUMNS: &'static str = "bucket, id, event_id, topic, stream, epoch, sequence, partition_key, source, \
          event_type, schema_version, occurred_at, recorded_at, correlation_id, causation_id, data_schema, traceparent, \
-         tracestate, payload, target, EXISTS (SELECT 1 FROM tidings_outbox_parked p WHERE p.stream = tidings_outbox.stream AND \
-         p.source = tidings_outbox.source AND (p.epoch < tidings_outbox.epoch OR p.epoch = tidings_outbox.epoch AND p.sequence < tidings_outbox.sequence))";
+         tracestate, payload, target";
 
     pub(crate) fn read(row: &Row) -> Result<Self, sqlx::Error> {
         Ok(Self {

@@ -9,7 +9,10 @@
 //! and let then both gates be found free, at whatever two moments: whoever had a lower id held a gate before that, and has let
 //! go of it. What such a transaction left behind is shown by every snapshot taken from then on.
 
+use std::time::Duration;
+
 use rustc_hash::FxHashMap;
+use tokio::time::Instant;
 
 use super::bucket::BUCKETS;
 use super::row::RowId;
@@ -17,6 +20,8 @@ use super::wake::BucketSet;
 
 /// How many gates there are.
 pub(super) const GATES: usize = 2;
+/// How often a bucket's mark is taken away, one after the other: all are read from their starts within a minute or so.
+const AGAIN_INTERVAL: Duration = Duration::from_millis(250);
 /// How many rows of a bucket must have been passed before its mark is moved: marks make the query longer.
 const WORTH_A_MARK: u32 = 32;
 /// How many rows must have been passed in all before the gates are asked about.
@@ -37,12 +42,14 @@ pub(super) struct Settled {
     passed_in_all: u32,
     /// The bucket whose mark is taken away next.
     again: u8,
+    /// When.
+    again_at: Instant,
     /// Forgotten since the read under way began: it left out rows that were known then and may not be now.
     forgotten: BucketSet,
 }
 
 impl Settled {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Self {
             until: 0,
             seen: 0,
@@ -51,13 +58,14 @@ impl Settled {
             passed: Box::new([0; BUCKETS]),
             passed_in_all: 0,
             again: 0,
+            again_at: now,
             forgotten: BucketSet::EMPTY,
         }
     }
 
     /// Believe nothing any more: the database may be another one, or rows have been let go of.
     pub(super) fn reset(&mut self) {
-        *self = Self { forgotten: (0..=u8::MAX).collect(), ..Self::new() };
+        *self = Self { forgotten: (0..=u8::MAX).collect(), again: self.again, ..Self::new(self.again_at) };
     }
 
     /// Read `bucket` from its start again.
@@ -66,10 +74,17 @@ impl Settled {
         self.forgotten.insert(bucket);
     }
 
-    /// Read the next bucket from its start again: rows that were written by hand, past the gates, must not wait for ever.
-    pub(super) fn forget_one(&mut self) {
-        self.forget(self.again);
-        self.again = self.again.wrapping_add(1);
+    /// All buckets are about to be read: those whose turn it is from their starts, as many as are due, however seldom this is. Rows
+    /// that were written by hand, past the gates, must not wait for ever.
+    pub(super) fn forget_what_is_due(&mut self, now: Instant) {
+        let mut due = 0;
+        while self.again_at <= now && due < BUCKETS {
+            self.again_at += AGAIN_INTERVAL;
+            self.forget(self.again);
+            self.again = self.again.wrapping_add(1);
+            due += 1;
+        }
+        self.again_at = self.again_at.max(now);
     }
 
     /// A read begins: what is settled by now.
@@ -150,7 +165,7 @@ mod tests {
 
     #[test]
     fn an_id_is_settled_once_both_gates_were_found_free_after_it_was_known() {
-        let mut settled = Settled::new();
+        let mut settled = Settled::new(Instant::now());
         took(&mut settled, 1..=600);
         assert_eq!(settled.gates(), [0, 1]);
         settled.found_free(1);
@@ -163,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_gate_that_is_held_settles_nothing_however_long() {
-        let mut settled = Settled::new();
+        let mut settled = Settled::new(Instant::now());
         took(&mut settled, 1..=600);
         settled.gates();
         for _ in 0..1_000 {
@@ -174,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_mark_passes_neither_what_is_unsettled_nor_what_was_not_covered_nor_what_is_not_known() {
-        let mut settled = Settled::new();
+        let mut settled = Settled::new(Instant::now());
         let marks = |settled: &Settled| settled.marks([7].into_iter().collect()).get(&7).copied();
         took(&mut settled, 1..=100);
         settled.read(7, 50, 80, None);
@@ -191,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_read_that_was_under_way_when_rows_were_let_go_of_moves_no_mark() {
-        let mut settled = Settled::new();
+        let mut settled = Settled::new(Instant::now());
         let marks = |settled: &Settled| settled.marks((0..=u8::MAX).collect()).len();
         let until = settled.begin_read();
         settled.reset();
@@ -209,8 +224,32 @@ mod tests {
     }
 
     #[test]
+    fn every_bucket_is_read_from_its_start_within_about_a_minute_however_seldom_a_relay_looks() {
+        for look in [5, 100, 1_000, 7_000].map(Duration::from_millis) {
+            let begin = Instant::now();
+            let (mut settled, mut now) = (Settled::new(begin), begin);
+            settled.forget_what_is_due(now);
+            for bucket in 0..=u8::MAX {
+                (1..=100).for_each(|id| settled.took(RowId { bucket, id }));
+            }
+            settled.begin_read();
+            (0..=u8::MAX).for_each(|bucket| settled.read(bucket, 100, u64::MAX, None));
+            let marked = |settled: &Settled| settled.marks((0..=u8::MAX).collect()).len();
+            assert_eq!(marked(&settled), BUCKETS);
+            while marked(&settled) > 0 {
+                now += look;
+                settled.forget_what_is_due(now);
+                settled.begin_read();
+                // Few rows come: no mark is moved again.
+                (0..=u8::MAX).for_each(|bucket| settled.read(bucket, 100, u64::MAX, None));
+            }
+            assert!(now - begin <= Duration::from_secs(64) + look, "looking every {look:?}: {:?}", now - begin);
+        }
+    }
+
+    #[test]
     fn few_rows_are_worth_neither_a_question_nor_a_mark() {
-        let mut settled = Settled::new();
+        let mut settled = Settled::new(Instant::now());
         took(&mut settled, 1..=20);
         settled.read(7, 900, u64::MAX, None);
         assert!(!settled.is_asking() && settled.gates().is_empty());
@@ -242,7 +281,7 @@ mod tests {
         fn no_row_is_ever_passed_by(steps in proptest::collection::vec(step(), 0..400)) {
             // Each transaction brings many rows, so that marks are worth while.
             const ROWS: u64 = 300;
-            let mut settled = Settled::new();
+            let mut settled = Settled::new(Instant::now());
             let (mut next, mut time) = (1, 0_usize);
             let mut open: Vec<(u64, usize)> = Vec::new();
             let mut table = BTreeSet::new();

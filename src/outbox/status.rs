@@ -108,6 +108,18 @@ pub(super) async fn rows_a_bucket(database: &Database, limit: u32) -> Result<Vec
     rows.iter().map(read).collect()
 }
 
+/// How many events are parked, and for how long the one that has been parked longest, measured cheaply: of the first `limit` by their
+/// ids, which tell when they happened.
+pub(super) async fn parked_backlog(database: &Database, limit: u32) -> Result<(u64, Duration), sqlx::Error> {
+    let pool = &database.pool;
+    let age = pool.dialect().microseconds_since("MIN(parked_at)");
+    let first = format!("SELECT parked_at FROM tidings_outbox_parked ORDER BY event_id LIMIT {limit}");
+    let rows = pool.query(format!("SELECT COUNT(*), COALESCE({age}, 0) FROM ({first}) first_parked")).await?;
+    let Some(row) = rows.first() else { return Ok((0, Duration::ZERO)) };
+    let age = Duration::from_micros(u64::try_from(row.integer(1)?).unwrap_or_default());
+    Ok((row.integer(0)?.unsigned_abs(), age))
+}
+
 /// How many buckets no relay owns.
 pub(super) async fn unowned(database: &Database) -> Result<u64, sqlx::Error> {
     let pool = &database.pool;

@@ -7,12 +7,12 @@ use uuid::Uuid;
 
 use super::event::{NewEvent, Place, StoredEvent};
 use super::rules::{Changes, Judge, StreamState, Writer};
+use crate::database::columns::{ENVELOPE_COLUMNS, push_envelope};
 use crate::database::open::{CommitFailure, OpenTransaction};
 use crate::database::pool::{Pool, Row};
 use crate::database::sql::{Dialect, push_list};
-use crate::envelope::{Envelope, rfc3339};
-use crate::event::Stream;
-use crate::event::StreamId;
+use crate::envelope::Envelope;
+use crate::event::{Stream, StreamId, source_of_path};
 use crate::outbox::bucket_of;
 
 /// The most rows of one insert: SQLite takes at most 32,766 terms, and long statements are parsed slowly.
@@ -116,7 +116,10 @@ fn statements(dialect: Dialect, changes: &Changes, forward: bool) -> Vec<String>
     push_inserts(&mut statements, "tidings_store_stream", STREAM_COLUMNS, &update, old.into_iter(), stream_row);
 
     let event_row = |sql: &mut String, event: &NewEvent| push_event(dialect, sql, event);
-    push_inserts(&mut statements, "tidings_store_event", INSERTED_COLUMNS, "", changes.events.iter(), event_row);
+    // The outbox has these columns under the same names, but for the sequence, which is text there.
+    let shared = format!("event_id, bucket, topic, stream, epoch, {ENVELOPE_COLUMNS}, payload");
+    let columns = format!("{shared}, sequence");
+    push_inserts(&mut statements, "tidings_store_event", &columns, "", changes.events.iter(), event_row);
     for events in changes.events.chunks(ROWS_A_STATEMENT) {
         let mut ids = String::new();
         push_ids(&mut ids, events.iter().map(NewEvent::id));
@@ -127,7 +130,7 @@ fn statements(dialect: Dialect, changes: &Changes, forward: bool) -> Vec<String>
             // The rows' ids rise with the sequences of a stream, as where services write them.
             let sequence = dialect.padded("sequence");
             statements.push(format!(
-                "INSERT INTO tidings_outbox ({OUTBOX_COLUMNS}, sequence) SELECT {OUTBOX_COLUMNS}, {sequence} \
+                "INSERT INTO tidings_outbox ({shared}, sequence) SELECT {shared}, {sequence} \
                  FROM tidings_store_event WHERE event_id IN ({ids}) ORDER BY id"
             ));
         }
@@ -162,14 +165,6 @@ fn push_inserts<T>(
     }
 }
 
-const INSERTED_COLUMNS: &str = "event_id, bucket, topic, stream, epoch, partition_key, source, event_type, \
-     schema_version, occurred_at, recorded_at, correlation_id, causation_id, data_schema, traceparent, tracestate, payload, \
-     sequence";
-
-/// The columns that the outbox has under the same names, but for the sequence, which is text there.
-const OUTBOX_COLUMNS: &str = "event_id, bucket, topic, stream, epoch, partition_key, source, event_type, \
-     schema_version, occurred_at, recorded_at, correlation_id, causation_id, data_schema, traceparent, tracestate, payload";
-
 fn push_event(dialect: Dialect, sql: &mut String, event: &NewEvent) {
     let NewEvent { envelope, payload } = event;
     let _ = write!(sql, "('{}', {}, ", envelope.id.hyphenated(), bucket_of(&envelope.key));
@@ -177,25 +172,7 @@ fn push_event(dialect: Dialect, sql: &mut String, event: &NewEvent) {
     sql.push_str(", ");
     dialect.push_text(sql, envelope.stream.as_str());
     let _ = write!(sql, ", {}, ", envelope.stream_epoch);
-    for text in [
-        envelope.key.as_str(),
-        &format!("/{}", envelope.source),
-        &envelope.event,
-        &envelope.schema_version,
-        &rfc3339(envelope.time),
-        &rfc3339(envelope.recorded_time),
-        &envelope.correlation_id,
-    ] {
-        dialect.push_text(sql, text);
-        sql.push_str(", ");
-    }
-    dialect.push_optional_text(sql, envelope.causation_id.as_deref());
-    sql.push_str(", ");
-    dialect.push_text(sql, &envelope.data_schema);
-    sql.push_str(", ");
-    dialect.push_text(sql, &envelope.traceparent);
-    sql.push_str(", ");
-    dialect.push_optional_text(sql, envelope.tracestate.as_deref());
+    push_envelope(dialect, sql, envelope);
     sql.push_str(", ");
     dialect.push_bytes(sql, payload);
     let _ = write!(sql, ", {})", envelope.sequence.unwrap_or_default());
@@ -223,7 +200,7 @@ pub(super) fn read_event(row: &Row, first: usize) -> Result<StoredEvent, sqlx::E
     let id = row.text(first + 1)?;
     let envelope = Envelope {
         id: Uuid::parse_str(&id).map_err(|_| unreadable("event_id", &id))?,
-        source: without_slash(&row.text(first + 2)?).to_owned().into(),
+        source: source_of_path(&row.text(first + 2)?).to_owned().into(),
         stream: Stream::from_name(&row.text(first + 3)?),
         stream_epoch: narrow(row.integer(first + 4)?)?,
         sequence: Some(narrow(row.integer(first + 5)?)?),
@@ -240,10 +217,6 @@ pub(super) fn read_event(row: &Row, first: usize) -> Result<StoredEvent, sqlx::E
     };
     let position = row.optional_integer(first)?.map(narrow).transpose()?;
     Ok(StoredEvent { position, event: NewEvent { envelope, payload: row.bytes(first + 16)?.into() } })
-}
-
-fn without_slash(source: &str) -> &str {
-    source.strip_prefix('/').unwrap_or(source)
 }
 
 pub(super) fn narrow<T: TryFrom<i64>>(value: i64) -> Result<T, sqlx::Error> {

@@ -90,6 +90,10 @@ pub const STORE_POSITION: &str = "tidings.store.position";
 pub const OUTBOX_BACKLOG: &str = "tidings.outbox.backlog";
 /// Gauge: the age of the oldest row in the outbox. Unit: seconds.
 pub const OUTBOX_OLDEST_AGE: &str = "tidings.outbox.oldest.age";
+/// Gauge: events that are parked in the outbox; more than 10,000 count as that many. Unit: events.
+pub const OUTBOX_PARKED_BACKLOG: &str = "tidings.outbox.parked.backlog";
+/// Gauge: how long the one that has been parked longest is; 0 where none is. Unit: seconds.
+pub const OUTBOX_PARKED_OLDEST_AGE: &str = "tidings.outbox.parked.oldest.age";
 /// Gauge, per [`BUCKET`] that a relay of this process owns: how many of the 100,000 oldest rows are in it. Unit: events.
 pub const OUTBOX_BUCKET_ROWS: &str = "tidings.outbox.bucket.rows";
 /// Gauge: how many of the 256 buckets no relay owns, as a relay of this process sees it. Unit: buckets.

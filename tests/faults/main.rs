@@ -5,6 +5,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod broker;
+#[cfg(feature = "cli")]
+#[allow(dead_code, reason = "shared with other tests, which use the rest")]
+#[path = "../cli/command.rs"]
+mod command;
 mod database;
 mod dead_letters;
 mod journal;

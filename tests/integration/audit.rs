@@ -165,6 +165,58 @@ async fn what_was_committed_is_in_the_topic_in_the_outbox_or_missing() {
     assert_eq!(compared().run().code, Some(1));
 }
 
+#[cfg(feature = "store")]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stored_is_in_the_topic_in_the_stores_outbox_or_missing() {
+    use tidings::store::{Append, DatabaseStore, EventStore as _, ExpectedVersion, StoreOptions};
+
+    let (scene, database) = (Scene::new(2).await, Store::new().await);
+    DatabaseStore::migrate(&database.database).await.unwrap();
+    let store = DatabaseStore::open(&database.database, StoreOptions::default()).await.unwrap();
+    let url = database.url();
+    let compared = || audit(&scene).args(["--store-database", &url]);
+    let append = async |stream: &str, version: u64, source: &str| {
+        let mut event = crate::scenarios::event_store::event(stream, "x");
+        event.envelope.source = source.to_owned().into();
+        store.append(Append::new([event], ExpectedVersion::Exact(version))).await.unwrap();
+    };
+    let forward = async || {
+        let producers = tidings::outbox::KafkaProducers::new(kafka()).topic(scene.topic());
+        let relay = tidings::outbox::Relay::new(&database.database, producers).spawn();
+        database.until_published().await;
+        relay.shutdown().await.unwrap();
+    };
+    for version in 0..3 {
+        for stream in ["Account/1", "Account/2"] {
+            append(stream, version, &scene.topic()).await;
+        }
+    }
+    forward().await;
+    append("Account/1", 3, &scene.topic()).await;
+    // Another source's is nothing of this topic's.
+    append("Account/3", 0, "others").await;
+    let lines = compared().run().succeeded().json_lines();
+    assert_eq!((&topic(&lines)["events"], &topic(&lines)["waiting"]), (&json!(6), &json!(1)));
+
+    // What is stored and will never come: the end of one stream, and the whole of another.
+    append("Account/4", 0, &scene.topic()).await;
+    let pool = database.database.mysql_pool().unwrap();
+    let lost = "DELETE FROM tidings_outbox WHERE stream <> 'Account/3'";
+    tidings::database::sqlx::raw_sql(lost).execute(pool).await.unwrap();
+    let found = compared().run();
+    assert_eq!(found.code, Some(1), "{found:?}");
+    let lines = found.json_lines();
+    assert_eq!((&topic(&lines)["missing"], &topic(&lines)["waiting"]), (&json!(2), &json!(0)));
+    let of = |stream: &str| lines.iter().find(|line| line["stream"] == stream).unwrap().clone();
+    assert_eq!(of("Account/1")["missing"], json!([{"epoch": 0, "from": 4, "to": 4}]));
+    assert_eq!(of("Account/4")["missing_events"], json!(1));
+    assert!(!lines.iter().any(|line| line["stream"] == "Account/3"));
+    // The topic alone does not show it, and neither does a service's outbox.
+    audit(&scene).run().succeeded();
+    audit(&scene).args(["--outbox"]).env("TIDINGS_DATABASE", &url).run().succeeded();
+    store.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_audit_that_is_interrupted_again_and_again_reads_everything_once() {
     let (scene, folder) = (Scene::new(3).await, tempfile::tempdir().unwrap());

@@ -38,6 +38,10 @@ mod journal;
 mod kafka;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod kill;
+#[cfg(feature = "mysql")]
+mod lines;
+#[cfg(feature = "mysql")]
+mod long_transactions;
 #[cfg(feature = "cli")]
 mod masking;
 #[cfg(all(feature = "testing", feature = "macros"))]
@@ -76,6 +80,8 @@ mod strangers;
 mod support;
 #[cfg(feature = "publisher")]
 mod topics;
+#[cfg(feature = "mysql")]
+mod traps;
 #[cfg(all(
     feature = "macros",
     feature = "registry",

@@ -7,82 +7,13 @@ use std::time::Duration;
 use futures_util::future::try_join;
 use tidings::database::sqlx::{self, AssertSqlSafe};
 use tidings::database::{Database, DatabaseOptions, Error, Transaction};
-use tidings::outbox::bucket_of;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Barrier, Notify};
 
 use crate::scenarios::account::{Account, AccountRenamed};
-use crate::scenarios::stage::{Place, Stage, eventually, of_server, position};
+use crate::scenarios::stage::{Place, Stage, eventually, of_server};
 use crate::scenarios::transactions::ServiceError;
-
-const LATE_ROW: &str = "INSERT INTO tidings_outbox (bucket, event_id, topic, stream, epoch, sequence, partition_key, source, \
-     event_type, schema_version, occurred_at, recorded_at, correlation_id, data_schema, traceparent, payload) \
-     VALUES (?, '00000000-0000-7000-8000-000000000000', 'accounts', 'Account/late', 0, '00000000000000000001', \
-     '7', '/accounts', 'accounts.AccountRenamed', '1.0.0', '2025-01-01T00:00:00Z', '2025-01-01T00:00:00Z', 'c', 'd', 'p', X'00')";
-
-async fn publish(database: &Database, id: &str, nickname: &str) {
-    let publish = database.transaction(async |tx| {
-        tx.publish(&AccountRenamed::new(id, nickname));
-        Ok::<_, Error>(())
-    });
-    publish.await.unwrap();
-}
-
-pub(crate) async fn a_row_committed_late_under_a_lower_id_is_published_and_not_swept_away(stage: &Stage) {
-    let pool = stage.database.mysql_pool().unwrap();
-    // It has its id, and its transaction stays open.
-    let mut late = pool.begin().await.unwrap();
-    sqlx::raw_sql("SELECT slot FROM tidings_outbox_gate WHERE slot = 0 LOCK IN SHARE MODE")
-        .execute(&mut *late)
-        .await
-        .unwrap();
-    let late_id = sqlx::query(LATE_ROW).bind(bucket_of("7")).execute(&mut *late).await.unwrap().last_insert_id();
-
-    stage.kafka.hold();
-    let relay = stage.relay();
-    publish(&stage.database, "7", "Kim").await;
-    eventually("the later id is in flight", async || stage.kafka.outstanding() == 1).await;
-    let published_id: u64 = stage.texts("SELECT CAST(MAX(id) AS CHAR) FROM tidings_outbox").await[0].parse().unwrap();
-    assert!(late_id < published_id);
-    late.commit().await.unwrap();
-    // The control: deleting up to the acknowledged id, or reading on from it, would have lost this one.
-    let below = format!("SELECT stream FROM tidings_outbox WHERE id < {published_id}");
-    assert_eq!(stage.texts(&below).await, ["Account/late"]);
-
-    stage.kafka.release();
-    stage.until_published(2).await;
-    stage.until_empty().await;
-    relay.shutdown().await.unwrap();
-    let written: Vec<_> = stage.kafka.written().iter().map(position).collect();
-    assert_eq!(written, [("Account/7".to_owned(), 1), ("Account/late".to_owned(), 1)]);
-}
-
-pub(crate) async fn a_row_whose_transaction_stays_open_for_long_is_not_passed_by(stage: &Stage) {
-    let pool = stage.database.mysql_pool().unwrap();
-    let mut late = pool.begin().await.unwrap();
-    // As a transaction of tidings does: a gate first, then the event.
-    sqlx::raw_sql("SELECT slot FROM tidings_outbox_gate WHERE slot = 0 LOCK IN SHARE MODE")
-        .execute(&mut *late)
-        .await
-        .unwrap();
-    sqlx::query(LATE_ROW).bind(bucket_of("7")).execute(&mut *late).await.unwrap();
-    let relay = stage.relay();
-    for _ in 0..30 {
-        // Enough for marks to be moved, if nothing held them back.
-        let publish = stage.database.transaction(async |tx| {
-            (0..100).for_each(|event| tx.publish(&AccountRenamed::new("7", &event.to_string())));
-            Ok::<_, Error>(())
-        });
-        publish.await.unwrap();
-    }
-    stage.until_published(3_000).await;
-    late.commit().await.unwrap();
-    stage.until_published(3_001).await;
-    stage.until_empty().await;
-    relay.shutdown().await.unwrap();
-    assert_eq!(position(stage.kafka.written().last().unwrap()), ("Account/late".to_owned(), 1));
-}
 
 async fn two_accounts(stage: &Stage) {
     stage.execute("INSERT INTO account (id, nickname, version) VALUES ('1', 'one', 1), ('2', 'two', 1)").await;

@@ -6,7 +6,7 @@ mod scenarios {
     #[cfg(feature = "store")]
     pub(super) use crate::scenarios::event_store;
     pub(super) use crate::scenarios::{inbox, inbox_batches, relaying, shards, transactions};
-    pub(super) use crate::{inbox_on_servers, on_servers};
+    pub(super) use crate::{inbox_on_servers, long_transactions, on_servers, traps};
 }
 
 /// A test for each scenario that only a server with many connections can show.
@@ -14,8 +14,6 @@ macro_rules! server_scenarios {
     ($attributes:tt $stage:tt) => {
         scenarios! { $attributes $stage
             on_servers {
-                a_row_committed_late_under_a_lower_id_is_published_and_not_swept_away,
-                a_row_whose_transaction_stays_open_for_long_is_not_passed_by,
                 a_deadlock_in_the_callers_own_sql_runs_the_closure_again,
                 a_deadlock_that_is_ignored_publishes_nothing,
                 a_lock_wait_that_times_out_runs_the_closure_again,
@@ -23,6 +21,16 @@ macro_rules! server_scenarios {
                 a_connection_lost_after_commit_was_sent_is_unknown,
                 what_is_wrong_with_the_address_is_named,
                 a_statement_that_commits_implicitly_is_noticed,
+            }
+            long_transactions {
+                a_row_whose_transaction_stays_open_for_long_is_not_passed_by,
+                beside_a_transaction_that_stays_open_the_relay_is_about_as_fast_as_without,
+            }
+            traps {
+                an_event_that_commits_late_is_lost_by_a_cursor_and_by_a_range_delete_and_not_by_the_relay,
+                a_row_that_is_locked_is_passed_by_with_skip_locked_and_not_by_the_relay,
+                workers_that_skip_each_others_rows_reorder_a_stream_and_relays_do_not,
+                a_torn_view_is_published_by_who_believes_it_and_looked_at_again_by_the_relay,
             }
             inbox_on_servers {
                 a_deadlock_in_a_handler_is_no_attempt_of_its_event,

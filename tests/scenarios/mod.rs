@@ -95,6 +95,7 @@ macro_rules! all_scenarios {
                 a_key_whose_events_are_not_published_stays_where_it_is,
                 a_key_that_is_moved_while_many_write_loses_and_reorders_nothing,
                 a_moved_keys_events_are_still_handled_once,
+                an_event_without_a_sequence_that_comes_again_is_handled_once_on_each_shard_its_key_was_on,
                 a_batch_is_on_one_shard_or_blames_none_of_its_events,
             }
             relaying {
@@ -117,6 +118,7 @@ macro_rules! all_scenarios {
                 a_producer_that_fails_is_made_again_and_nothing_is_lost_or_reordered,
                 a_row_that_somebody_spoilt_is_parked_with_its_stream,
                 the_status_tells_of_the_backlog,
+                the_health_tells_of_what_is_parked_and_of_buckets_without_a_relay,
                 a_row_with_a_lower_id_that_appears_later_is_still_published,
             }
         }

@@ -9,8 +9,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all, ready};
 use tidings::database::{Database, Error};
 use tidings::outbox::{
-    BUCKETS, Relay, RelayOptions, Streams, bucket_of, count_streams, parked, parked_streams, raise_epochs,
-    retry_parked, skip_parked, status,
+    BUCKETS, OutboxLimits, Relay, RelayOptions, Streams, bucket_of, count_streams, health, parked, parked_streams,
+    raise_epochs, retry_parked, skip_parked, status,
 };
 use tidings::publisher::{Acks, DeliveryMode};
 use tidings::transport::memory::MemoryProducer;
@@ -528,6 +528,25 @@ pub(crate) async fn the_status_tells_of_the_backlog(stage: &Stage) {
     assert_eq!((status.rows(), status.unowned(), status.parked), (2, BUCKETS, 0));
     assert!(status.oldest().unwrap() < Duration::from_mins(1));
     assert_eq!(status.buckets[usize::from(bucket_of("7"))].rows, 2);
+}
+
+pub(crate) async fn the_health_tells_of_what_is_parked_and_of_buckets_without_a_relay(stage: &Stage) {
+    let limits = OutboxLimits::default();
+    let before = health(&stage.database, &limits).await;
+    assert_eq!((before.ready, before.unowned_buckets, before.parked), (false, 256, 0), "{before:?}");
+    assert_eq!(before.oldest_parked, Duration::ZERO);
+    with_parked_events(stage, 4).await;
+    stage.execute("UPDATE tidings_outbox_parked SET parked_at = '2025-01-01 00:00:00'").await;
+    let relay = stage.relay();
+    eventually("all buckets are owned", async || status(&stage.database).await.unwrap().unowned() == 0).await;
+    let told = health(&stage.database, &limits).await;
+    assert_eq!((told.ready, told.parked, told.rows), (true, 3, 0), "{told:?}");
+    assert!(told.oldest_parked > Duration::from_hours(24), "{told:?}");
+    let limited = health(&stage.database, &limits.parked(Duration::from_hours(1))).await;
+    assert!(!limited.ready && limited.reasons[0].starts_with("3 of its events are parked"), "{limited:?}");
+    let json = serde_json::to_value(&limited).unwrap();
+    assert_eq!((&json["parked"], json["oldest_parked_seconds"].is_f64()), (&3.into(), true), "{json}");
+    relay.shutdown().await.unwrap();
 }
 
 pub(crate) async fn a_row_with_a_lower_id_that_appears_later_is_still_published(stage: &Stage) {

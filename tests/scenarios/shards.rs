@@ -13,7 +13,7 @@ use tidings::transport::Record;
 use tidings::{ErrorClass, Outcome};
 
 use super::account::{Account, AccountRenamed};
-use super::inbox::{assert_class, handled_on, is_done, nth};
+use super::inbox::{assert_class, event, handled_on, is_done, nth};
 use super::inbox_batches::{deliver_batch_to, of_stream};
 use super::stage::Stage;
 
@@ -307,6 +307,28 @@ pub(crate) async fn a_moved_keys_events_are_still_handled_once(stage: &Stage) {
     // What was passed over on the old shard is handled once on the new one.
     assert_eq!(handled(&shards, 3).await.as_deref(), Some("second"));
     assert_eq!(handled(&shards, 3).await, None);
+    pair.clear().await;
+}
+
+/// No shard knows of which key an id is, so ids stay where they are: `docs/shards.md` says what follows.
+pub(crate) async fn an_event_without_a_sequence_that_comes_again_is_handled_once_on_each_shard_its_key_was_on(
+    stage: &Stage,
+) {
+    let pair = Pair::of(stage).await;
+    let shards = pair.shards().await;
+    let inbox = Inbox::on_shards(&shards, "boards.Board");
+    let handled = async || {
+        let (outcome, shard) = handled_on(&inbox, event(0, 0, "without")).await;
+        assert!(is_done(&outcome), "{outcome:?}");
+        shard
+    };
+    assert_eq!(handled().await.as_deref(), Some("first"));
+    assert_eq!(handled().await, None, "a repeat runs no handler");
+    for (to, again) in [("second", Some("second")), ("first", None), ("second", None)] {
+        shards.move_key("7", to).await.unwrap().run().await.unwrap();
+        assert_eq!(handled().await.as_deref(), again, "on {to}");
+        assert_eq!(handled().await, None);
+    }
     pair.clear().await;
 }
 

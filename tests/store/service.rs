@@ -135,6 +135,41 @@ async fn only_who_has_a_token_is_served_and_health_needs_none() {
     running.stop().await;
 }
 
+#[tokio::test]
+async fn a_token_does_what_it_grants_and_nothing_else() {
+    let stage = Stage::sqlite().await;
+    let tokens = Tokens::parse(
+        "token-that-appends-accounts source=accounts right=append\n\
+         token-that-reads-accounts source=accounts right=read\n",
+    );
+    let store = store(&stage, StoreOptions::default()).await;
+    let running = Running::start(store, |options| options.tokens(tokens.unwrap())).await;
+    let client = async |token: &str| StoreClient::new(running.options().token(token)).await.unwrap();
+    let (writer, reader) = (client("token-that-appends-accounts").await, client("token-that-reads-accounts").await);
+    let append = |source: &str| {
+        let mut event = event("Account/1", "x");
+        event.envelope.source = source.to_owned().into();
+        Append::new([event], ExpectedVersion::Any)
+    };
+    writer.append(append("accounts")).await.unwrap();
+    for (who, source) in [(&writer, "payments"), (&reader, "accounts")] {
+        let refused = who.append(append(source)).await;
+        assert!(matches!(refused, Err(StoreError::Unauthenticated { .. })), "{source}: {refused:?}");
+    }
+    let read = async |who: &StoreClient, source: &str| {
+        who.read(StreamQuery::new(source, tidings::Stream::new("Account", "1"))).try_collect::<Vec<_>>().await
+    };
+    assert_eq!(read(&reader, "accounts").await.unwrap().len(), 1);
+    for (who, source) in [(&reader, "payments"), (&writer, "accounts")] {
+        let refused = read(who, source).await;
+        assert!(matches!(refused, Err(StoreError::Unauthenticated { .. })), "{source}: {refused:?}");
+    }
+    let follow = async |subscription: Subscription| reader.subscribe(subscription).try_next().await;
+    assert!(matches!(follow(Subscription::after(0)).await, Err(StoreError::Unauthenticated { .. })));
+    assert!(follow(Subscription::after(0).source("accounts")).await.unwrap().is_some());
+    running.stop().await;
+}
+
 fn write(folder: &Path, name: &str, content: &str) -> std::path::PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, content).unwrap();

@@ -35,7 +35,7 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7433", env = "TIDINGS_STORE_LISTEN")]
     listen: SocketAddr,
 
-    /// A file with the tokens that callers may have, one a line.
+    /// A file with the tokens that callers may have, one a line: TOKEN, or TOKEN source=NAME right=append, or right=read.
     #[arg(long, value_name = "FILE", env = "TIDINGS_STORE_TOKEN_FILE")]
     token_file: Option<PathBuf>,
 

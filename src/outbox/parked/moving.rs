@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::SHARED_COLUMNS;
 use crate::database::open::OpenTransaction;
 use crate::database::sql::push_list;
-use crate::outbox::row::RowId;
-use crate::outbox::table::OutboxTable;
+use crate::outbox::row::{BEHIND_A_PARKED_EVENT, RowId};
+use crate::outbox::table::{OutboxTable, deletion};
 
 /// Why a row is parked that was not refused itself.
 const WAITS: &str = "it waits behind an earlier event of its stream";
@@ -47,15 +47,13 @@ impl OutboxTable {
             let mut ids = String::new();
             push_list(&mut ids, group.iter().map(|refused| refused.row.id));
             let here = format!("bucket = {bucket} AND id IN ({ids})");
+            let delete = deletion(dialect, &group.iter().map(|refused| refused.row).collect::<Vec<_>>());
             let mine = format!(
                 "EXISTS (SELECT 1 FROM tidings_outbox_lease l WHERE l.bucket = {bucket} AND l.owner = {me} AND l.epoch = {epoch})"
             );
             let behind = match reason {
-                Some(_) => "",
-                None => {
-                    " AND EXISTS (SELECT 1 FROM tidings_outbox_parked p WHERE p.stream = tidings_outbox.stream AND \
-                     p.source = tidings_outbox.source AND (p.epoch < tidings_outbox.epoch OR p.epoch = tidings_outbox.epoch AND p.sequence < tidings_outbox.sequence))"
-                }
+                Some(_) => String::new(),
+                None => format!(" AND {BEHIND_A_PARKED_EVENT}"),
             };
             let (reason, now) = (dialect.text(reason.as_deref().unwrap_or(WAITS)), dialect.now());
             // Writing to a `String` cannot fail.
@@ -63,7 +61,7 @@ impl OutboxTable {
                 sql,
                 ";REPLACE INTO tidings_outbox_parked (id, {SHARED_COLUMNS}, reason, parked_at) \
                  SELECT id, {SHARED_COLUMNS}, {reason}, {now} FROM tidings_outbox WHERE {here} AND {mine}{behind};\
-                 DELETE FROM tidings_outbox WHERE {here} AND {mine} AND \
+                 {delete} AND {mine} AND \
                  EXISTS (SELECT 1 FROM tidings_outbox_parked p WHERE p.event_id = tidings_outbox.event_id)"
             );
             let _ = write!(places, "{or}{here}");

@@ -39,6 +39,8 @@ const MAX_BACKOFF: Duration = Duration::from_secs(5);
 const PURGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many rows are read while one of them is under suspicion, and all go one by one.
 const SUSPECT_ROWS: usize = 64;
+/// The most rows handed to the producer in one turn: a long backlog must not keep the leases from being renewed.
+const SENT_AT_ONCE: usize = 1_024;
 /// How often rows are deleted, unless there are many: each time costs the database a flush to its disk.
 const DELETE_INTERVAL: Duration = Duration::from_millis(5);
 /// How many rows are not waited with.
@@ -47,10 +49,11 @@ const WORTH_DELETING: usize = 1_024;
 const ASK_INTERVAL: Duration = Duration::from_millis(50);
 /// How seldom, where one stays shut.
 const MAX_ASK_INTERVAL: Duration = Duration::from_secs(1);
-/// How often a bucket's mark is taken away, one after the other: all are read from their starts within a minute or so.
-const AGAIN_INTERVAL: Duration = Duration::from_millis(250);
 /// For how long a relay that found rows it had not been told of looks often.
 const UNHEARD: Duration = Duration::from_mins(10);
+
+/// How many connections it has: for reading, deleting, the leases, parking or asking, and reporting.
+const CONNECTIONS: u32 = 5;
 
 /// An operation under way, if one is.
 type Task<T> = Option<BoxFuture<'static, T>>;
@@ -72,12 +75,13 @@ pub(super) struct Running {
     make_at: Instant,
     make_backoff: Backoff,
     pipeline: Pipeline,
+    /// Whether the producer would have taken more in this turn.
+    more_to_send: bool,
     order: StreamOrder,
     settled: Settled,
     asking: Task<Result<Vec<usize>, sqlx::Error>>,
     ask_at: Instant,
     ask_pause: Duration,
-    again_at: Instant,
     /// Set while what a failed producer had under way is being waited for.
     purging_until: Option<Instant>,
     /// Rows that were refused in company; each is tried alone, then parked.
@@ -131,6 +135,8 @@ impl Running {
         ear: Option<(Ear, WakeAddress)>,
     ) -> Self {
         let now = Instant::now();
+        // A service that has all its connections in use must not cost its relay the leases.
+        let database = Database { pool: database.pool.apart(CONNECTIONS), ..database };
         let (ear, address) = ear.unzip();
         let address = address.map(|address| address.to_text());
         let member = Member { owner: uuid::Uuid::new_v4().to_string(), address, ttl: options.lease_ttl };
@@ -143,12 +149,12 @@ impl Running {
             make_at: now,
             make_backoff: Backoff::new(),
             pipeline: Pipeline::new(),
+            more_to_send: false,
             order: StreamOrder::new(options.remembered_streams),
-            settled: Settled::new(),
+            settled: Settled::new(now),
             asking: None,
             ask_at: now,
             ask_pause: ASK_INTERVAL,
-            again_at: now,
             ear,
             purging_until: None,
             suspects: FxHashSet::default(),
@@ -221,6 +227,11 @@ impl Running {
     }
 
     fn start_what_is_due(&mut self) {
+        // It may have ended while this was busy.
+        if let Some(leased) = self.renewing.as_mut().and_then(futures_util::FutureExt::now_or_never) {
+            self.renewing = None;
+            self.renewed(leased);
+        }
         let now = Instant::now();
         if now >= self.valid_until && !self.owned.is_empty() {
             tracing::warn!("the leases ran out before they could be renewed; what is under way is dropped");
@@ -257,6 +268,7 @@ impl Running {
             when(!self.owned.is_empty(), self.valid_until),
             when(self.renewing.is_none() && self.releasing.is_none(), self.renew_at),
             when(self.may_fetch(), self.poll_at),
+            when(self.more_to_send, Instant::now()),
             when(self.producer.is_none() && self.purging_until.is_none() && self.stopping.is_none(), self.make_at),
             when(self.deleting.is_none() && self.pipeline.acknowledged_rows() > 0, self.next_delete()),
             when(self.parking.is_none() && self.pipeline.has_refused(), self.park_at),
@@ -288,7 +300,9 @@ impl Running {
             if !owned.is_empty() {
                 table.release(owner, owned).await?;
             }
-            table.leave(owner).await
+            table.leave(owner).await?;
+            table.pool.close_apart().await;
+            Ok::<_, sqlx::Error>(())
         };
         match tokio::time::timeout(PURGE_TIMEOUT, leave).await {
             Ok(Ok(())) => {}

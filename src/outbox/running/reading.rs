@@ -4,9 +4,8 @@ use futures_util::FutureExt as _;
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
-use super::{AGAIN_INTERVAL, Running, SUSPECT_ROWS, UNHEARD};
+use super::{Running, SUSPECT_ROWS, UNHEARD};
 use crate::fault_point;
-use crate::outbox::BUCKETS;
 use crate::outbox::row::{OutboxRow, RowId};
 use crate::outbox::table::{Fetch, Snapshot};
 use crate::outbox::wake::BucketSet;
@@ -39,14 +38,7 @@ impl Running {
         self.announced = self.woken;
         self.woken = BucketSet::EMPTY;
         if all {
-            // As many as are due, however seldom this is.
-            let mut due = 0;
-            while self.again_at <= now && due < BUCKETS {
-                self.again_at += AGAIN_INTERVAL;
-                self.settled.forget_one();
-                due += 1;
-            }
-            self.again_at = self.again_at.max(now);
+            self.settled.forget_what_is_due(now);
         }
         let buckets = if !self.suspects.is_empty() {
             // Nothing else until these are cleared: each goes alone.

@@ -6,12 +6,14 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::Running;
-use crate::outbox::status::{backlog, rows_a_bucket, unowned};
+use crate::outbox::status::{backlog, parked_backlog, rows_a_bucket, unowned};
 use crate::outbox::wake::BucketSet;
 use crate::telemetry::names;
 
 /// The most rows counted for the backlog's size.
 const COUNTED_ROWS: u32 = 1_000_000;
+/// The most events counted that are parked.
+const COUNTED_PARKED: u32 = 10_000;
 /// Of how many of the oldest rows it is counted which bucket they are in.
 const COUNTED_A_BUCKET: u32 = 100_000;
 
@@ -20,6 +22,7 @@ pub(super) struct Report {
     rows: u64,
     oldest: Duration,
     unowned: u64,
+    parked: (u64, Duration),
     a_bucket: Vec<(u8, u64)>,
 }
 
@@ -34,8 +37,9 @@ impl Running {
             async move {
                 let (rows, oldest) = backlog(&database, COUNTED_ROWS).await?;
                 let unowned = unowned(&database).await?;
+                let parked = parked_backlog(&database, COUNTED_PARKED).await?;
                 let a_bucket = rows_a_bucket(&database, COUNTED_A_BUCKET).await?;
-                Ok(Report { rows, oldest, unowned, a_bucket })
+                Ok(Report { rows, oldest, unowned, parked, a_bucket })
             }
             .boxed(),
         );
@@ -43,11 +47,13 @@ impl Running {
 
     pub(super) fn reported(&mut self, result: Result<Report, sqlx::Error>) {
         match result {
-            Ok(Report { rows, oldest, unowned, a_bucket }) => {
+            Ok(Report { rows, oldest, unowned, parked: (parked, oldest_parked), a_bucket }) => {
                 let number = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
                 metrics::gauge!(names::OUTBOX_BACKLOG).set(number(rows));
                 metrics::gauge!(names::OUTBOX_OLDEST_AGE).set(oldest.as_secs_f64());
                 metrics::gauge!(names::OUTBOX_BUCKETS_UNOWNED).set(number(unowned));
+                metrics::gauge!(names::OUTBOX_PARKED_BACKLOG).set(number(parked));
+                metrics::gauge!(names::OUTBOX_PARKED_OLDEST_AGE).set(oldest_parked.as_secs_f64());
                 let of_bucket = |bucket: u8, rows: u64| {
                     metrics::gauge!(names::OUTBOX_BUCKET_ROWS, names::BUCKET => bucket.to_string()).set(number(rows));
                 };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
-use super::{PURGE_TIMEOUT, Running};
+use super::{PURGE_TIMEOUT, Running, SENT_AT_ONCE};
 use crate::fault_point;
 use crate::outbox::pipeline::Sent;
 use crate::outbox::row::RowId;
@@ -28,16 +28,21 @@ impl Running {
     }
 
     pub(super) fn send(&mut self) {
+        self.more_to_send = false;
+        let most = self.pipeline.in_flight() + SENT_AT_ONCE;
         // Unless a row that is not taken ends everything, the others go on.
         while let (Some(producer), None) = (&self.producer, self.purging_until) {
             let before = self.pipeline.in_flight();
             let window = if self.suspects.is_empty() { self.options.max_in_flight_rows } else { 1 };
-            let sent = self.pipeline.send(&Arc::clone(producer), window);
+            let sent = self.pipeline.send(&Arc::clone(producer), window.min(most));
             if self.pipeline.in_flight() > before {
                 fault_point::reach("after produce");
             }
             match sent {
-                Ok(()) => return,
+                Ok(()) => {
+                    self.more_to_send = most < window && self.pipeline.in_flight() >= most;
+                    return;
+                }
                 Err(sent) => self.sent(sent),
             }
         }

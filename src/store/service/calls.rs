@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use super::deadline::deadline;
+use super::grant::Grant;
 use super::status::to_status;
 use crate::store::wire::{self, event_store_server};
 use crate::store::{Append, DatabaseStore, EventStore as _, NewEvent, StoreError, StreamQuery, Subscription};
@@ -67,6 +68,10 @@ impl Calls {
     }
 }
 
+fn sources(events: &[NewEvent]) -> impl Iterator<Item = &str> {
+    events.iter().map(|event| &*event.envelope.source)
+}
+
 fn refuse(error: &StoreError) -> Status {
     if matches!(error, StoreError::Unavailable(_) | StoreError::Database(_)) {
         tracing::warn!(error = error as &dyn std::error::Error, "a call to the store failed");
@@ -80,8 +85,9 @@ impl event_store_server::EventStore for Calls {
     type SubscribeStream = Replies<wire::SubscribeReply>;
 
     async fn append(&self, request: Request<wire::AppendRequest>) -> Result<Response<wire::AppendReply>, Status> {
-        let deadline = deadline(request.metadata());
+        let (deadline, grant) = (deadline(request.metadata()), Grant::of(&request));
         let append = Append::try_from(request.into_inner()).map_err(|error| refuse(&error))?;
+        grant.may_append(sources(&append.events))?;
         let result = match self.store.append_by(append, deadline).await {
             Ok(appended) => Ok(appended),
             Err(StoreError::Refused(refusal)) => Err(refusal),
@@ -91,9 +97,10 @@ impl event_store_server::EventStore for Calls {
     }
 
     async fn relay(&self, request: Request<wire::RelayRequest>) -> Result<Response<wire::RelayReply>, Status> {
-        let deadline = deadline(request.metadata());
+        let (deadline, grant) = (deadline(request.metadata()), Grant::of(&request));
         let events = request.into_inner().events.into_iter().map(NewEvent::try_from).collect::<Result<Vec<_>, _>>();
         let events = events.map_err(|error| refuse(&error))?;
+        grant.may_append(sources(&events))?;
         let results = self.store.relay_by(events, deadline).await.map_err(|error| refuse(&error))?;
         Ok(Response::new(wire::RelayReply { results: results.into_iter().map(Into::into).collect() }))
     }
@@ -123,8 +130,9 @@ impl event_store_server::EventStore for Calls {
         &self,
         request: Request<wire::ReadStreamRequest>,
     ) -> Result<Response<Self::ReadStreamStream>, Status> {
-        let deadline = deadline(request.metadata());
+        let (deadline, grant) = (deadline(request.metadata()), Grant::of(&request));
         let query = StreamQuery::try_from(request.into_inner()).map_err(|error| refuse(&error))?;
+        grant.may_read(std::iter::once(&*query.stream.source))?;
         Ok(Response::new(self.replies(self.store.read(query), deadline)))
     }
 
@@ -132,8 +140,9 @@ impl event_store_server::EventStore for Calls {
         &self,
         request: Request<wire::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let deadline = deadline(request.metadata());
+        let (deadline, grant) = (deadline(request.metadata()), Grant::of(&request));
         let subscription = Subscription::try_from(request.into_inner()).map_err(|error| refuse(&error))?;
+        grant.may_follow(&subscription.sources)?;
         Ok(Response::new(self.replies(self.store.subscribe(subscription), deadline)))
     }
 }

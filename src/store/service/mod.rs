@@ -2,6 +2,7 @@
 
 mod calls;
 mod deadline;
+mod grant;
 pub(super) mod options;
 pub(super) mod status;
 mod tokens;
@@ -84,11 +85,12 @@ impl StoreService {
         let stop = watch::Sender::new(false);
         let calls = Calls { store: store.clone(), stopping: stop.subscribe() };
         let tokens = options.tokens.map(Arc::new);
-        let check = move |request: Request<()>| -> Result<Request<()>, Status> {
-            match &tokens {
-                Some(tokens) => tokens.check(request.metadata()).map_err(|error| to_status(&error)).map(|()| request),
-                None => Ok(request),
+        let check = move |mut request: Request<()>| -> Result<Request<()>, Status> {
+            if let Some(tokens) = &tokens {
+                let grant = tokens.check(request.metadata()).map_err(|error| to_status(&error))?;
+                request.extensions_mut().insert(grant);
             }
+            Ok(request)
         };
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(wire::DESCRIPTORS)

@@ -9,5 +9,6 @@ mod line;
 pub(crate) mod parts;
 mod press;
 mod relays;
+#[cfg(feature = "cli")]
 mod restored;
 mod servers;

@@ -24,7 +24,7 @@ use crate::support::store::{Player, Store, publishing};
 use crate::support::wait::until;
 
 /// How long a relay's buckets stay its own once it says nothing more: what a test must wait.
-pub(crate) const LEASE: Duration = Duration::from_secs(1);
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
 
 /// An outbox and its topic.
 pub(crate) struct Press {
@@ -86,7 +86,10 @@ impl Press {
         let mut reached = goal - more;
         while reached < goal {
             let next = goal.min(reached + STEP);
-            let look = async || Some(now().await).filter(|now| *now >= next).ok_or(next);
+            let look = async || {
+                let now = now().await;
+                if now >= next { Ok(now) } else { Err(now) }
+            };
             reached = until("relays go on", look).await;
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::press::{LEASE, Load, Pace, Press};
+use super::press::{Load, Pace, Press};
 use crate::servers::Servers;
 use crate::support::wait::until;
 
@@ -99,7 +99,7 @@ async fn two_fight_for_one_bucket(size: Size) {
          owner = (SELECT owner FROM tidings_outbox_relay other WHERE other.owner <> COALESCE(tidings_outbox_lease.owner, '') \
          ORDER BY other.owner LIMIT 1) WHERE bucket = {bucket}"
     );
-    let mut ticks = tokio::time::interval(LEASE / 5);
+    let mut ticks = tokio::time::interval(Duration::from_millis(200));
     for _ in 0..size.rounds * 20 {
         ticks.tick().await;
         press.execute(&torn).await;

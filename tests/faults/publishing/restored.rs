@@ -3,6 +3,7 @@
 use tidings::audit::{Audit, AuditReport};
 
 use super::press::{Press, post_many};
+use crate::command::tidings;
 use crate::servers::Servers;
 use crate::support::scene::kafka;
 
@@ -44,8 +45,15 @@ async fn after_a_restore_and_a_new_epoch_nothing_is_taken_for_what_it_is_not() {
     let forgotten = restored(&press).await;
     // The auditor sees at once that the database knows less than the topic.
     assert_eq!(audit(&press).await.totals.unknown, forgotten);
-    // What `tidings outbox new-epoch` is to do.
-    press.execute("UPDATE tidings_stream SET epoch = epoch + 1; UPDATE tidings_outbox SET epoch = epoch + 1").await;
+    // Without --execute it only tells.
+    let url = press.store.url();
+    let new_epoch = || tidings(["outbox", "new-epoch", "--all", "--database", &url]);
+    tokio::task::block_in_place(|| {
+        new_epoch().run().succeeded();
+        new_epoch().args(["--execute"]).run().succeeded();
+    });
+    let epochs = press.numbers("SELECT MIN(epoch), MAX(sequence) FROM tidings_stream").await.unwrap();
+    assert!(matches!(epochs[..], [(1_700_000_000.., 0)]), "{epochs:?}");
     post_and_publish(&press, 4).await;
     let totals = audit(&press).await.totals;
     assert_eq!((totals.missing, totals.repeated, totals.out_of_order), (0, 0, 0), "{totals:?}");

@@ -1,6 +1,10 @@
 //! The rows a relay has read and not yet deleted, from the queue to the acknowledgement.
 
-use std::collections::{BTreeSet, VecDeque};
+mod parking;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -8,6 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use rustc_hash::FxHashMap;
 
+use self::parking::Hold;
 use super::bucket::BUCKETS;
 use super::parked::Refused;
 use super::row::{OutboxRow, Position, RowId};
@@ -18,8 +23,6 @@ use crate::transport::{ProduceError, Producer, Written};
 
 /// The most rows deleted at once.
 const DELETED_AT_ONCE: usize = 4_096;
-/// The most rows parked at once.
-const PARKED_AT_ONCE: usize = 256;
 
 /// What became of a row that was handed to the producer.
 #[derive(Debug)]
@@ -40,19 +43,6 @@ pub(super) struct Pipeline {
     refused: VecDeque<Refused>,
     /// Streams of which rows are to be parked, or were when the read under way began: it does not show what became of them.
     holding: FxHashMap<StreamId, Hold>,
-}
-
-/// The rows of a stream that hold back what comes behind them, whatever the table says.
-#[derive(Default)]
-struct Hold {
-    to_park: BTreeSet<Position>,
-    dealt_with: BTreeSet<Position>,
-}
-
-impl Hold {
-    fn first(&self) -> Option<&Position> {
-        self.to_park.first().into_iter().chain(self.dealt_with.first()).min()
-    }
 }
 
 struct Known {
@@ -94,17 +84,6 @@ impl Pipeline {
             self.know(&row, bytes, Stage::Queued);
             self.queue.push_back(row);
         }
-    }
-
-    /// Take in a row that waits for an earlier one of its stream: it is to be parked behind it.
-    pub(super) fn follow(&mut self, row: &OutboxRow) {
-        self.know(row, 0, Stage::Settled);
-        self.park_later(row.id, row.stream.clone(), row.position, None);
-    }
-
-    /// Whether an earlier row of its stream was refused, by all that is known here.
-    pub(super) fn holds(&self, row: &OutboxRow) -> bool {
-        row.held || self.holding.get(&row.stream).and_then(Hold::first).is_some_and(|first| *first < row.position)
     }
 
     fn know(&mut self, row: &OutboxRow, bytes: usize, stage: Stage) {
@@ -177,27 +156,6 @@ impl Pipeline {
         self.acknowledged.push(row);
     }
 
-    /// A row will never be written: it is to be parked, and what is queued behind it in its stream follows it.
-    pub(super) fn refused(&mut self, row: RowId, reason: String) {
-        self.settle(row);
-        let Some(known) = self.known.get(&row) else { return };
-        let (stream, behind) = (known.stream.clone(), known.position);
-        self.park_later(row, stream.clone(), behind, Some(reason));
-        let queued = std::mem::take(&mut self.queue);
-        let (behind_it, others): (VecDeque<_>, VecDeque<_>) =
-            queued.into_iter().partition(|row| row.stream == stream && row.position > behind);
-        self.queue = others;
-        for row in behind_it {
-            self.settle(row.id);
-            self.park_later(row.id, row.stream, row.position, None);
-        }
-    }
-
-    fn park_later(&mut self, row: RowId, stream: StreamId, position: Position, reason: Option<String>) {
-        self.holding.entry(stream).or_default().to_park.insert(position);
-        self.refused.push_back(Refused { row, reason });
-    }
-
     /// A row was not written: it stays in the table.
     pub(super) fn failed(&mut self, row: RowId) {
         self.settle(row);
@@ -222,33 +180,6 @@ impl Pipeline {
     /// Rows could not be deleted: try again.
     pub(super) fn not_deleted(&mut self, rows: Vec<RowId>) {
         self.acknowledged.extend(rows);
-    }
-
-    /// The rows to park now, and why; they stay here until [`parked`](Self::parked).
-    pub(super) fn first_refused(&self) -> Vec<Refused> {
-        self.refused.iter().take(PARKED_AT_ONCE).cloned().collect()
-    }
-
-    /// Rows were parked, or found to be no longer this relay's to park. From now on the table says what is held back.
-    pub(super) fn parked(&mut self, rows: &[RowId]) {
-        self.refused.retain(|refused| !rows.contains(&refused.row));
-        for row in rows {
-            if let Some(known) = self.known.get(row)
-                && let Some(hold) = self.holding.get_mut(&known.stream)
-                && hold.to_park.remove(&known.position)
-            {
-                hold.dealt_with.insert(known.position);
-            }
-            self.forget(*row);
-        }
-    }
-
-    /// No read is under way that began before rows were parked.
-    pub(super) fn read_anew(&mut self) {
-        self.holding.retain(|_, hold| {
-            hold.dealt_with.clear();
-            !hold.to_park.is_empty()
-        });
     }
 
     /// Let go of all that is queued.
@@ -324,11 +255,6 @@ impl Pipeline {
         self.acknowledged.len()
     }
 
-    /// Whether rows are to be parked.
-    pub(super) fn has_refused(&self) -> bool {
-        !self.refused.is_empty()
-    }
-
     /// Whether any row is here.
     pub(super) fn has_any(&self) -> bool {
         !self.known.is_empty()
@@ -358,110 +284,5 @@ impl Pipeline {
         if self.known.remove(&row).is_some() {
             self.a_bucket[usize::from(row.bucket)] -= 1;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::transport::memory::MemoryProducer;
-
-    fn pipeline(rows: u64) -> Pipeline {
-        let mut pipeline = Pipeline::new();
-        pipeline.push((1..=rows).map(|id| OutboxRow::example(id, "Account/42", id)).collect());
-        pipeline
-    }
-
-    #[tokio::test]
-    async fn a_row_stays_known_until_it_is_deleted() {
-        let producer: Arc<dyn Producer> = Arc::new(MemoryProducer::new(1));
-        let mut pipeline = pipeline(2);
-        pipeline.send(&producer, 10).unwrap();
-        for _ in 0..2 {
-            let Sent { row, result } = pipeline.next().await;
-            assert!(result.is_ok());
-            pipeline.acknowledged(row);
-        }
-        let rows = pipeline.take_acknowledged();
-        assert_eq!((rows.len(), pipeline.rows(), pipeline.bytes(), pipeline.in_flight()), (2, 2, 0, 0));
-        pipeline.not_deleted(rows);
-        let rows = pipeline.take_acknowledged();
-        pipeline.deleted(&rows);
-        assert!(!pipeline.has_any() && !pipeline.has_any_of(0));
-    }
-
-    #[tokio::test]
-    async fn a_full_queue_keeps_the_order() {
-        let memory = MemoryProducer::new(1).queue_records(2);
-        memory.hold();
-        let producer: Arc<dyn Producer> = Arc::new(memory.clone());
-        let mut pipeline = pipeline(5);
-        pipeline.send(&producer, 10).unwrap();
-        assert_eq!(pipeline.in_flight(), 2);
-        memory.release();
-        for expected in 1..=5 {
-            let Sent { row, .. } = pipeline.next().await;
-            assert_eq!(row.id, expected);
-            pipeline.acknowledged(row);
-            pipeline.send(&producer, 10).unwrap();
-        }
-    }
-
-    #[tokio::test]
-    async fn what_is_queued_behind_a_refused_row_of_its_stream_follows_it_and_nothing_else_does() {
-        let mut pipeline = pipeline(3);
-        pipeline.push(vec![OutboxRow::example(9, "Account/7", 1)]);
-        pipeline.refused(RowId { bucket: 0, id: 2 }, "too large".to_owned());
-        let refused: Vec<_> =
-            pipeline.first_refused().into_iter().map(|refused| (refused.row.id, refused.reason)).collect();
-        assert_eq!(refused, [(2, Some("too large".to_owned())), (3, None)]);
-        assert!(pipeline.holds(&OutboxRow::example(4, "Account/42", 4)));
-        assert!(!pipeline.holds(&OutboxRow::example(1, "Account/42", 1)), "what was put back before it goes");
-        assert!(!pipeline.holds(&OutboxRow::example(9, "Account/7", 1)));
-
-        pipeline.parked(&[RowId { bucket: 0, id: 2 }, RowId { bucket: 0, id: 3 }]);
-        assert!(
-            pipeline.holds(&OutboxRow::example(4, "Account/42", 4)),
-            "a read under way may not show that it is parked"
-        );
-        pipeline.read_anew();
-        assert!(!pipeline.holds(&OutboxRow::example(4, "Account/42", 4)));
-        assert_eq!(pipeline.rows(), 2);
-    }
-
-    #[test]
-    fn a_row_that_waits_to_be_parked_holds_back_what_comes_behind_it_even_if_its_stream_is_released_meanwhile() {
-        let mut pipeline = Pipeline::new();
-        let mut held = OutboxRow::example(3, "Account/42", 3);
-        held.held = true;
-        assert!(pipeline.holds(&held));
-        pipeline.follow(&held);
-        // By now nothing of the stream is parked any more, and a read leaves out what is known here.
-        let next = OutboxRow::example(4, "Account/42", 4);
-        assert!(pipeline.holds(&next));
-        pipeline.follow(&next);
-        // It was not parked, and is read again, before what still waits.
-        pipeline.parked(&[held.id]);
-        pipeline.read_anew();
-        assert!(!pipeline.holds(&OutboxRow::example(3, "Account/42", 3)));
-        assert!(pipeline.holds(&OutboxRow::example(5, "Account/42", 5)));
-        pipeline.parked(&[next.id]);
-        pipeline.read_anew();
-        assert!(!pipeline.holds(&OutboxRow::example(5, "Account/42", 5)));
-    }
-
-    #[tokio::test]
-    async fn what_is_abandoned_is_forgotten_and_what_was_acknowledged_is_not() {
-        let memory = MemoryProducer::new(1);
-        memory.hold();
-        let producer: Arc<dyn Producer> = Arc::new(memory.clone());
-        let mut pipeline = pipeline(3);
-        pipeline.send(&producer, 2).unwrap();
-        memory.release_next(1);
-        let Sent { row, .. } = pipeline.next().await;
-        pipeline.acknowledged(row);
-        pipeline.abandon();
-        assert_eq!((pipeline.rows(), pipeline.bytes(), pipeline.in_flight()), (1, 0, 0));
-        assert_eq!(pipeline.take_acknowledged(), [row]);
     }
 }
