@@ -91,6 +91,11 @@ async fn end(
         Err(CommitFailure::Statement(error)) if Failure::of(&error) == Failure::Duplicate => {
             return Err(match keys.elsewhere(database).await {
                 Some(elsewhere) => elsewhere,
+                // It has come back since: the next attempt finds it here.
+                None if !keys.is_empty() => {
+                    let moved = error.to_string().contains("tidings_moved_key");
+                    Error::Conflict { attempts: 1, source: Some(error).filter(|_| !moved) }
+                }
                 None => sql_error("committing", error),
             });
         }

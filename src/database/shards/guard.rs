@@ -23,6 +23,11 @@ impl Keys {
         Ok(keys)
     }
 
+    /// Whether the database is the only shard.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Statements that fail where one of the keys lives elsewhere: with a duplicate of what says so. Whoever moves a key waits for
     /// the transactions that are past the first of them, and those that come later see what it has written.
     pub(crate) fn statements(&self, dialect: Dialect) -> Vec<String> {
