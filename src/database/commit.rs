@@ -91,7 +91,8 @@ async fn end(
         Err(CommitFailure::Statement(error)) if Failure::of(&error) == Failure::Duplicate => {
             return Err(match keys.elsewhere(database).await {
                 Some(elsewhere) => elsewhere,
-                // It has come back since: the next attempt finds it here.
+                // It has come back since: the next attempt finds it here. MariaDB does not say which table it was; where it was
+                // another, the next attempt fails in the same way, and is the last.
                 None if !keys.is_empty() => {
                     let moved = error.to_string().contains("tidings_moved_key");
                     Error::Conflict { attempts: 1, source: Some(error).filter(|_| !moved) }

@@ -7,17 +7,16 @@ interface of version 1 makes of the same record.
 
 import json
 import sys
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary, to_binary
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.v1 import kafka as version_1
-from confluent_kafka import Consumer
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+from records import microseconds, records
 
 
 class AvroFormat(JSONFormat):
@@ -39,21 +38,7 @@ class AvroFormat(JSONFormat):
 def main():
     brokers, registry, topic, count = sys.argv[1:]
     avro = AvroFormat(registry, topic)
-    consumer = Consumer(
-        {
-            "bootstrap.servers": brokers,
-            "group.id": f"cloud-events-of-{topic}",
-            "auto.offset.reset": "earliest",
-            "enable.auto.commit": False,
-        }
-    )
-    consumer.subscribe([topic])
-    for _ in range(int(count)):
-        message = consumer.poll(30)
-        if message is None:
-            sys.exit("no more events come")
-        if message.error():
-            sys.exit(str(message.error()))
+    for message in records(brokers, topic, count, "cloud-events"):
         # Debezium writes headers without a value, and the SDK wants them to have one.
         headers = {name: value for name, value in message.headers() if value is not None}
         event = from_binary(KafkaMessage(headers, message.key(), message.value()), avro)
@@ -72,9 +57,7 @@ def main():
             "earlier": {"attributes": dict(earlier.get_attributes()), "data": earlier.get_data()},
             "written": {name: value.decode() for name, value in written.headers.items()},
         }
-        # Moments of the data are shown as they are written: microseconds.
-        print(json.dumps(line, default=lambda moment: (moment - EPOCH) // timedelta(microseconds=1)), flush=True)
-    consumer.close()
+        print(json.dumps(line, default=microseconds), flush=True)
 
 
 if __name__ == "__main__":

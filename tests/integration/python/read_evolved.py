@@ -9,10 +9,11 @@ import io
 import json
 import sys
 
-from confluent_kafka import Consumer
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from fastavro import parse_schema, schemaless_reader
 from fastavro.read import LOGICAL_READERS
+
+from records import records
 
 # Logical types are left as the numbers and texts they are, which is what is compared.
 LOGICAL_READERS.clear()
@@ -52,21 +53,7 @@ def main():
     with open(matrix) as file:
         rows = json.load(file)
     schemas = SchemaRegistryClient({"url": registry})
-    consumer = Consumer(
-        {
-            "bootstrap.servers": brokers,
-            "group.id": f"python-of-{topic}",
-            "auto.offset.reset": "earliest",
-            "enable.auto.commit": False,
-        }
-    )
-    consumer.subscribe([topic])
-    for _ in range(int(count)):
-        message = consumer.poll(30)
-        if message is None:
-            sys.exit("no more records come")
-        if message.error():
-            sys.exit(str(message.error()))
+    for message in records(brokers, topic, count, "python"):
         key = message.key().decode()
         row, case = map(int, key.split("/"))
         reader = "new" if rows[row]["cases"][case]["written"] == "old" else "old"
@@ -74,7 +61,6 @@ def main():
         writer = json.loads(schemas.get_schema(int.from_bytes(payload[1:5], "big")).schema_str)
         answer = read(payload[5:], writer, record(rows[row][reader]))
         print(json.dumps({"key": key, **answer}), flush=True)
-    consumer.close()
 
 
 if __name__ == "__main__":

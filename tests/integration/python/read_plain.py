@@ -10,13 +10,11 @@ import json
 import struct
 import sys
 import urllib.request
-from datetime import datetime, timedelta, timezone
 from functools import cache
 
-from confluent_kafka import Consumer
 from fastavro import parse_schema, schemaless_reader
 
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+from records import microseconds, records
 
 
 def main():
@@ -28,21 +26,7 @@ def main():
         with urllib.request.urlopen(f"{registry}/schemas/ids/{number}") as response:
             return parse_schema(json.loads(json.load(response)["schema"]))
 
-    consumer = Consumer(
-        {
-            "bootstrap.servers": brokers,
-            "group.id": f"plain-of-{topic}",
-            "auto.offset.reset": "earliest",
-            "enable.auto.commit": False,
-        }
-    )
-    consumer.subscribe([topic])
-    for _ in range(int(count)):
-        message = consumer.poll(30)
-        if message is None:
-            sys.exit("no more events come")
-        if message.error():
-            sys.exit(str(message.error()))
+    for message in records(brokers, topic, count, "plain"):
         headers = {name: value.decode() for name, value in message.headers()}
         magic, number = struct.unpack(">bI", message.value()[:5])
         if magic != 0:
@@ -52,9 +36,7 @@ def main():
         if datum.read(1):
             sys.exit("bytes are left over")
         event = {"key": message.key().decode(), "headers": headers, "value": value}
-        # Moments are shown as they are written: microseconds.
-        print(json.dumps(event, default=lambda moment: (moment - EPOCH) // timedelta(microseconds=1)), flush=True)
-    consumer.close()
+        print(json.dumps(event, default=microseconds), flush=True)
 
 
 if __name__ == "__main__":
