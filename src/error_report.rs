@@ -17,6 +17,12 @@ pub(crate) fn write_chain(error: &dyn Error, formatter: &mut fmt::Formatter<'_>)
     Ok(())
 }
 
+/// The same as a text, for the log.
+#[cfg(feature = "consumer")]
+pub(crate) fn chain(error: &dyn Error) -> String {
+    fmt::from_fn(|formatter| write_chain(error, formatter)).to_string()
+}
+
 /// `Debug` as the error's text and its causes.
 macro_rules! debug_as_report {
     ($error:ty) => {

@@ -16,10 +16,12 @@ mod handover;
 mod membership;
 mod observe;
 mod park;
+mod park_requests;
 mod ready;
 mod run;
 mod settle;
 mod tenants;
+mod unpark;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -57,7 +59,7 @@ use handover::{Revocation, Stopping};
 use membership::Membership;
 pub(crate) use observe::Measured;
 use observe::Observed;
-use park::Parking;
+use park_requests::Parking;
 use tenants::Turns;
 
 /// The longest wait between two turns: the membership needs polling however quiet it is.

@@ -1,0 +1,196 @@
+//! Taking the events of a parked key out of the store, in their order.
+
+use std::future::Future;
+use std::sync::{Arc, OnceLock};
+
+use super::Engine;
+use super::admit::Admission;
+use super::park_requests::LOAD_AGAIN;
+use super::run::Step;
+use crate::consumer::completions::Finished;
+use crate::consumer::key::{Failure, KeyId, KeyState, Way, Work, WorkRoute};
+use crate::consumer::parked::{ParkError, ParkRequest, ParkedKeyId, ParkedRecord, ParkedStore};
+use crate::consumer::passed_over::{NotRemembered, pass_over};
+use crate::consumer::stats::Counters;
+use crate::error_report;
+use crate::transport::{ConsumerTransport, Record};
+
+/// Parked events of a key that are fetched at once.
+const FETCH: usize = 64;
+
+impl<T: ConsumerTransport> Engine<T> {
+    /// Do what was asked of a parked key: fetch its first events, or forget some.
+    pub(super) fn fetch_parked(&mut self, slot: usize, key: &KeyId) -> Step {
+        let (Some(store), Some(id)) = (self.parts.parked.clone(), self.parked_key(slot, key)) else {
+            return Step::Held;
+        };
+        let passed_over = self.parts.passed_over.clone();
+        let remembering = self.plan_of(slot).map(|plan| plan.remembering(WorkRoute::Unrouted)).unwrap_or_default();
+        let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
+        let (request, skipped) =
+            partition.parked(key).map_or_else(Default::default, |parked| (parked.request, Arc::clone(&parked.skipped)));
+        partition.keys.entry(key.clone()).or_default().state = KeyState::Unparking;
+        partition.running += 1;
+        let duty = self.duty(slot, key.clone());
+        self.parts.runtime.spawn(async move {
+            let pass = |record| pass_over(passed_over, remembering, record);
+            let fetched = fetch(&*store, id, request.unwrap_or(ParkRequest::Release), &skipped, pass).await;
+            if let Some(duty) = duty {
+                duty.finish(Finished::Fetched(fetched));
+            }
+        });
+        Step::Held
+    }
+
+    /// The end of a task that has no event: of a key that is being unparked.
+    pub(super) fn settle_unparking(&mut self, slot: usize, key: KeyId, finished: Finished) {
+        let Some(partition) = self.partitions[slot].as_mut() else { return };
+        let (error, fetched) = match finished {
+            Finished::Fetched(Ok(records)) => (None, Some(records)),
+            Finished::Fetched(Err(error)) | Finished::Forgotten(Err(error)) => (Some(error), None),
+            Finished::Forgotten(Ok(())) => (None, None),
+            _ => (Some(ParkError::new("release", "the task was cancelled")), None),
+        };
+        if let Some(error) = error {
+            tracing::error!(
+                group = &*self.parts.plan.group, partition = %partition.name, error = error_report::chain(&error),
+                "a parked key could not be released; it is tried again"
+            );
+            return self.rest_for(slot, key, LOAD_AGAIN);
+        }
+        let draining = partition.draining;
+        match fetched {
+            _ if draining => {
+                partition.keys.entry(key).or_default().state = KeyState::Ready;
+            }
+            Some(records) if records.is_empty() => self.forget_parked(slot, &key),
+            Some(records) => {
+                if let Some(parked) = partition.parked(&key) {
+                    parked.request = Some(ParkRequest::Release);
+                    parked.skipped = Arc::default();
+                }
+                self.queue_parked(slot, &key, records);
+                self.go_on(slot, key);
+            }
+            None => {
+                if let KeyId::Key(key) = &key {
+                    partition.parked.remove(key);
+                }
+                partition.keys.entry(key.clone()).or_default().state = KeyState::Ready;
+                tracing::info!(group = &*self.parts.plan.group, partition = %partition.name, "a parked key goes on");
+                self.end_unparking(slot);
+                self.go_on(slot, key);
+            }
+        }
+    }
+
+    /// All of a key's parked events are done: the store forgets it before its new ones run.
+    fn forget_parked(&mut self, slot: usize, key: &KeyId) {
+        let (Some(store), Some(id)) = (self.parts.parked.clone(), self.parked_key(slot, key)) else { return };
+        let duty = self.duty(slot, key.clone());
+        if let Some(partition) = self.partitions[slot].as_mut() {
+            partition.running += 1;
+            partition.keys.entry(key.clone()).or_default().state = KeyState::Unparking;
+        }
+        let forgotten = store.forget(id);
+        self.parts.runtime.spawn(async move {
+            let forgotten = forgotten.await;
+            if let Some(duty) = duty {
+                duty.finish(Finished::Forgotten(forgotten));
+            }
+        });
+    }
+
+    fn queue_parked(&mut self, slot: usize, key: &KeyId, records: Vec<ParkedRecord>) {
+        for record in records.into_iter().rev() {
+            let first_failure = record.cause.as_ref().map(|cause| cause.first_failure);
+            let record = record.into_record();
+            let admission = self.classify(slot, &record);
+            let bytes = record.size();
+            let (route, failure) = match admission {
+                Admission::Work(route, error) => {
+                    (route, error.map(|error| Box::new(Failure::new(Way::DeadLetter, Some(error)))))
+                }
+                // Nobody handles it any more.
+                Admission::Skip => {
+                    (crate::consumer::key::WorkRoute::Unrouted, Some(Box::new(Failure::new(Way::Unpark, None))))
+                }
+            };
+            let mut work = Work::new(record, &self.context, route);
+            work.failure = failure;
+            work.parked = true;
+            self.hold_for_tenant(&mut work);
+            work.first_failure = first_failure;
+            self.buffered_bytes += bytes;
+            let Some(partition) = self.partitions[slot].as_mut() else { return };
+            partition.buffered_bytes += bytes;
+            let queue = partition.keys.entry(key.clone()).or_default();
+            queue.state = KeyState::Ready;
+            queue.waiting.push_front(work);
+        }
+    }
+
+    /// Take `work`, which is done, out of the parked store.
+    pub(super) fn unpark(&mut self, slot: usize, key: &KeyId, work: Work) -> Step {
+        let (Some(store), Some(id)) = (self.parts.parked.clone(), self.parked_key(slot, key)) else {
+            return Step::Held;
+        };
+        let removed = store.remove(id, work.record().offset);
+        self.spawn(slot, key, work, None, async move { Finished::Unparked(removed.await) })
+    }
+
+    pub(super) fn settle_unparked(
+        &mut self,
+        slot: usize,
+        key: &KeyId,
+        work: Work,
+        result: Result<(), ParkError>,
+    ) -> Step {
+        if let Err(error) = result {
+            return self.try_store_again(slot, key, work, &error);
+        }
+        Counters::add(&self.parts.counters.unparked, 1);
+        if let Some(parked) = self.partitions[slot].as_mut().and_then(|partition| partition.parked(key)) {
+            parked.records = parked.records.saturating_sub(1);
+        }
+        self.release_bytes(slot, &work);
+        Step::Free
+    }
+}
+
+/// Do what was asked of a key, and read its first events. `pass` remembers that an event is passed over; `skipped` which event an
+/// interrupted skip was for: it must not become a second one's.
+async fn fetch<P: Future<Output = Result<(), NotRemembered>>>(
+    store: &dyn ParkedStore,
+    id: ParkedKeyId,
+    request: ParkRequest,
+    skipped: &OnceLock<Option<i64>>,
+    pass: impl FnOnce(Record) -> P,
+) -> Result<Vec<ParkedRecord>, ParkError> {
+    match request {
+        ParkRequest::Release => {}
+        ParkRequest::Skip => {
+            let first = match skipped.get() {
+                Some(first) => *first,
+                None => {
+                    let first = store.records(id.clone(), 1).await?.into_iter().next();
+                    let offset = first.as_ref().map(|first| first.offset);
+                    if let Some(first) = first {
+                        pass(first.into_record()).await.map_err(|error| ParkError::new("skip", error))?;
+                    }
+                    // Before the event is removed: where the process ends in between it is tried again, and no second one skipped.
+                    // Somebody else may have the partition by now and have done what was asked for: then nothing is left to skip.
+                    if !store.answer(id.clone(), ParkRequest::Skip, Some(ParkRequest::Release)).await? {
+                        return store.records(id, FETCH).await;
+                    }
+                    *skipped.get_or_init(|| offset)
+                }
+            };
+            if let Some(offset) = first {
+                store.remove(id.clone(), offset).await?;
+            }
+        }
+        ParkRequest::Discard => store.discard(id.clone()).await?,
+    }
+    store.records(id, FETCH).await
+}
