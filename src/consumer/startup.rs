@@ -1,6 +1,7 @@
 //! What is checked before a consumer starts: a wrong address or a missing topic is an error now, not silence later.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::error::BuildError;
 use super::options::ConsumerOptions;
@@ -13,6 +14,9 @@ use crate::transport::kafka::{KafkaProducer, ProducerOptions, Retention, TopicEr
 
 /// What a dead letter has more than its record, in bytes: texts of an error, and names.
 const DEAD_LETTER_BYTES: u32 = 16 * 1024;
+
+/// How long a dead letter waits for company: a request for each would take more from the others than the letters are worth.
+const DEAD_LETTER_LINGER: Duration = Duration::from_millis(5);
 
 /// Properties that would commit offsets behind the engine's back.
 const FORBIDDEN: [&str; 2] = ["enable.auto.commit", "enable.auto.offset.store"];
@@ -101,7 +105,7 @@ pub(super) fn dead_letter_producer(
     topics: &SourceTopics,
 ) -> Result<Arc<dyn Producer>, BuildError> {
     let limit = topics.max_message_bytes.unwrap_or(1024 * 1024).saturating_add(DEAD_LETTER_BYTES);
-    match KafkaProducer::new(&options.kafka, &ProducerOptions::new().fitting(limit)) {
+    match KafkaProducer::new(&options.kafka, &ProducerOptions::new().fitting(limit).linger(DEAD_LETTER_LINGER)) {
         Ok(producer) => Ok(Arc::new(producer)),
         Err(error) => Err(BuildError::Client { group: plan.group.to_string(), source: Box::new(error) }),
     }

@@ -87,7 +87,7 @@ impl<T: ConsumerTransport> Engine<T> {
             }
             Ok(())
         };
-        self.spawn(slot, key, work, None, async move { Finished::Parked(written.await) })
+        self.give_up_by(slot, key, work, async move { Finished::Parked(written.await) })
     }
 
     pub(super) fn settle_parked(

@@ -1,7 +1,8 @@
 //! Running handlers.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::mem;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -213,7 +214,9 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     /// Send what is given up where it goes, for the first time or again.
-    pub(super) fn give_up(&mut self, slot: usize, key: &KeyId, work: Work) -> Step {
+    pub(super) fn give_up(&mut self, slot: usize, key: &KeyId, mut work: Work) -> Step {
+        // Whoever takes it may keep it for long, and would keep its neighbours in memory.
+        work.delivery.detach();
         match work.failure.as_ref().map(|failure| failure.way) {
             Some(Way::Park) => self.send_parked(slot, key, work),
             Some(Way::Unpark) => self.unpark(slot, key, work),
@@ -224,6 +227,28 @@ impl<T: ConsumerTransport> Engine<T> {
     pub(super) fn duty(&self, slot: usize, key: KeyId) -> Option<Duty> {
         let epoch = self.partitions[slot].as_ref()?.epoch;
         Some(Duty::new(&self.completions, slot, epoch, key))
+    }
+
+    /// Give an event up: here if that is done at once, so that it costs no task, else beside this thread.
+    pub(super) fn give_up_by(
+        &mut self,
+        slot: usize,
+        key: &KeyId,
+        work: Work,
+        future: impl Future<Output = Finished> + Send + 'static,
+    ) -> Step {
+        let caught = AssertUnwindSafe(future).catch_unwind();
+        let mut giving_up = caught.map(|finished| finished.unwrap_or(Finished::Vanished)).boxed();
+        // A released one is not alone: its key's others are fetched already.
+        if work.parked {
+            return self.spawn(slot, key, work, None, giving_up);
+        }
+        match giving_up.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Finished::DeadLetter(result)) => self.settle_dead_letter(slot, key, work, result),
+            Poll::Ready(Finished::Parked(result)) => self.settle_parked(slot, key, work, result),
+            Poll::Ready(finished) => self.spawn(slot, key, work, None, ready(finished)),
+            Poll::Pending => self.spawn(slot, key, work, None, giving_up),
+        }
     }
 
     /// Do something for an event beside this thread. `place` is the handler's place it takes, if it takes one.
