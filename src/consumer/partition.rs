@@ -132,6 +132,15 @@ impl Partition {
         self.committed = None;
     }
 
+    /// `key` waits at no gate any more, but for its partition to start something.
+    pub(crate) fn leave_gate(&mut self, key: &KeyId) {
+        let Some(queue) = self.keys.get_mut(key).filter(|queue| matches!(queue.state, KeyState::AtGate)) else {
+            return;
+        };
+        queue.state = KeyState::Ready;
+        self.ready.push_back(key.clone());
+    }
+
     /// `key` waits for a place, or is forgotten when it has nothing to do.
     pub(crate) fn rest(&mut self, key: KeyId) {
         match self.keys.get(&key) {

@@ -48,6 +48,7 @@ impl<T: ConsumerTransport> Engine<T> {
         for partition in self.partitions.iter_mut().flatten() {
             partition.paused = self.paused.iter().any(|selection| selection.contains(&partition.name));
         }
+        self.clear_gates();
     }
 
     /// Read a partition from `offset` on. What of it is held is thrown away, and what runs is cancelled.

@@ -105,6 +105,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 partition.draining = true;
             }
         }
+        self.clear_gates();
         let drain_deadline = self.now.saturating_add(self.parts.options.drain_timeout);
         self.revocations.push_back(Revocation { partitions, drain_deadline, commit_deadline: None });
     }
@@ -339,6 +340,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 self.buffered_bytes -= partition.buffered_bytes;
             }
         }
+        self.clear_gates();
     }
 
     /// Cancel what runs of a partition.
