@@ -104,7 +104,7 @@ impl Partition {
     /// What is known of `key`, if it is parked.
     pub(crate) fn parked(&mut self, key: &KeyId) -> Option<&mut ParkedState> {
         match key {
-            KeyId::Key(key) if !self.parked.is_empty() => self.parked.get_mut(key),
+            KeyId::Key(key) if !self.parked.is_empty() => self.parked.get_mut(&**key),
             _ => None,
         }
     }

@@ -29,7 +29,8 @@ impl<T: ConsumerTransport> Engine<T> {
     /// `work` waits until its handler may take it; its key waits with it.
     pub(super) fn wait_at_gate(&mut self, slot: usize, key: &KeyId, mut work: Work, route: RouteId) -> Step {
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
-        let waiting = WaitingKey { slot, epoch: partition.epoch, key: key.clone() };
+        let kept = key.clone();
+        let waiting = WaitingKey { slot, epoch: partition.epoch, key: kept.clone() };
         let gate = &mut self.routes[route.0][route.1].gate;
         let waits = if work.apart {
             gate.queue_again(waiting);
@@ -39,7 +40,7 @@ impl<T: ConsumerTransport> Engine<T> {
         };
         if waits {
             work.delivery.detach();
-            let queue = partition.keys.entry(key.clone()).or_default();
+            let queue = partition.keys.entry(kept).or_default();
             queue.waiting.push_front(work);
             queue.state = KeyState::AtGate;
             return Step::Held;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::Engine;
 use crate::consumer::completions::Report;
-use crate::consumer::key::{KeyId, KeyState};
+use crate::consumer::key::{KeyId, KeyState, RecordKey};
 use crate::consumer::parked::{ParkError, ParkRequest, ParkedKey};
 use crate::consumer::partition::ParkedState;
 use crate::error_report;
@@ -144,7 +144,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let Some(partition) = self.slots.get(&key.partition).and_then(|slot| self.partitions[*slot].as_mut()) else {
             return;
         };
-        let id = KeyId::Key(key.key.clone());
+        let id = KeyId::Key(RecordKey::own(key.key.clone()));
         let state = partition.keys.get(&id).map(|queue| &queue.state);
         if matches!(state, None | Some(KeyState::Pausing { .. }))
             && let Some(parked) = partition.parked(&id)
@@ -177,7 +177,7 @@ impl<T: ConsumerTransport> Engine<T> {
         );
         parked.request = Some(request);
         partition.unparking += 1;
-        let key = KeyId::Key(key);
+        let key = KeyId::Key(RecordKey::own(key));
         // What is under way is finished first.
         if !partition.keys.contains_key(&key) {
             self.fetch_parked(slot, &key);

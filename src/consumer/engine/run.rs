@@ -239,6 +239,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         // Given back before it is told that the task has ended: then somebody else's turn may come.
         let places = (place, work.place.take());
+        let key = key.clone();
         let duty = Duty::new(&self.completions, slot, partition.epoch, key.clone());
         let task = async move {
             let finished = future.await;
@@ -248,7 +249,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let (handle, registration) = AbortHandle::new_pair();
         partition.running += 1;
         let state = KeyState::Running { work, task: Task::Alone(handle), run };
-        partition.keys.entry(key.clone()).or_default().state = state;
+        partition.keys.entry(key).or_default().state = state;
         self.form(Formed::Alone(Abortable::new(task.boxed(), registration)));
         Step::Held
     }

@@ -277,9 +277,10 @@ impl<T: ConsumerTransport> Engine<T> {
             observer.pausing(work.record(), self.now.saturating_add(pause));
         }
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
+        let key = key.clone();
         partition.keys.entry(key.clone()).or_default().state = KeyState::Pausing { work };
         let (due, epoch) = (self.now.saturating_add(pause), partition.epoch);
-        self.timers.push(Reverse(Timer { due, slot, epoch, key: key.clone() }));
+        self.timers.push(Reverse(Timer { due, slot, epoch, key }));
         Step::Held
     }
 

@@ -74,7 +74,7 @@ impl<T: ConsumerTransport> Engine<T> {
             }
             None => {
                 if let KeyId::Key(key) = &key {
-                    partition.parked.remove(key);
+                    partition.parked.remove(&**key);
                 }
                 partition.keys.entry(key.clone()).or_default().state = KeyState::Ready;
                 tracing::info!(group = &*self.parts.plan.group, partition = %partition.name, "a parked key goes on");

@@ -100,6 +100,8 @@ impl ParkedStore for MemoryParkedStore {
     }
 
     fn park(&self, group: Arc<str>, record: ParkedRecord) -> BoxFuture<'static, Result<(), ParkError>> {
+        // In memory of its own: it may be kept for long, and what was read with it.
+        let record = record.detached();
         self.call("keep", |state| {
             let key = (group, record.partition.clone(), record.key.clone());
             state.keys.entry(key).or_default().records.insert(record.offset, record);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -314,10 +315,35 @@ impl Rig {
         self.publish_with(headers, partition, key, EVENT)
     }
 
-    fn publish_with(&self, mut headers: Headers, partition: i32, key: &str, event: &str) -> i64 {
-        headers.push_str(header::TYPE, event);
-        headers.push_str(header::SCHEMA_VERSION, "1.0.0");
-        headers.push_str(header::ID, &format!("{partition}-{key}"));
+    /// Append an event of each of `keys`, all of them in the memory that is returned, as those are that are fetched together. The
+    /// broker forgets them once they were taken.
+    pub(super) async fn publish_together(&self, partition: i32, keys: &[&str]) -> Bytes {
+        let chunk = Bytes::from(keys.concat().into_bytes());
+        let mut start = 0;
+        for key in keys {
+            let bytes = chunk.slice(start..start + key.len());
+            start += key.len();
+            self.broker.append_record(Record {
+                topic: TOPIC.into(),
+                partition,
+                offset: -1,
+                timestamp_ms: None,
+                payload: Some(bytes.clone()),
+                key: Some(bytes),
+                headers: headers(Headers::new(), partition, key, EVENT),
+            });
+        }
+        let taken = |rig: &Self| {
+            let records = [0, 1].map(|partition| rig.broker.records(TOPIC, partition).len()).iter().sum::<usize>();
+            rig.health().consumed.iter().map(|(_, taken)| *taken).sum::<u64>() == records as u64
+        };
+        self.until("they are taken", taken).await;
+        self.broker.truncate(TOPIC, partition);
+        chunk
+    }
+
+    fn publish_with(&self, headers: Headers, partition: i32, key: &str, event: &str) -> i64 {
+        let headers = self::headers(headers, partition, key, event);
         // No key at all, where a test names none.
         let key = (!key.is_empty()).then_some(key.as_bytes());
         self.broker.append(TOPIC, partition, key, Some(b"payload"), headers)
@@ -362,6 +388,13 @@ impl Rig {
     pub(super) fn handled_of(&self, key: &str) -> Vec<i64> {
         self.handled.lock().iter().filter(|(handled, _)| handled == key).map(|(_, offset)| *offset).collect()
     }
+}
+
+fn headers(mut headers: Headers, partition: i32, key: &str, event: &str) -> Headers {
+    headers.push_str(header::TYPE, event);
+    headers.push_str(header::SCHEMA_VERSION, "1.0.0");
+    headers.push_str(header::ID, &format!("{partition}-{key}"));
+    headers
 }
 
 pub(super) fn key_of(delivery: &Delivery) -> String {
