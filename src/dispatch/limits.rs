@@ -35,6 +35,9 @@ pub struct Limits {
 /// A breaker opens when attempts at events of `keys` different keys have failed, all with the same class of error, and none
 /// succeeded in between. While it is open the handler's events wait, and none is given up. After `pause` one event is tried: if it
 /// succeeds the breaker closes, if it fails the pause doubles, up to `max_pause`.
+///
+/// Only failures count that another attempt might mend. A terminal error and a payload that cannot be decoded are the event's own:
+/// they neither open a breaker nor keep one open, and the event is given up, as the policy says, however many there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]

@@ -359,10 +359,11 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 }
 
-/// The error that counts against a handler: what the handler decided is no failure of its own, and an outage waits anyway.
+/// The error that counts against a handler: what the handler decided is no failure of its own, an event that no attempt can save
+/// is poison itself, and an outage waits anyway.
 pub(super) fn breaking(outcome: &Outcome) -> Option<&HandlerError> {
     match outcome {
-        Outcome::Retry { error, .. } if error.class() != ErrorClass::Unavailable => Some(error),
+        Outcome::Retry { error, .. } if !error.is_terminal() && error.class() != ErrorClass::Unavailable => Some(error),
         _ => None,
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::rig::{Rig, key_of, options};
 use crate::consumer::commands::{Command, Selection};
 use crate::dispatch::{DeliveryOrder, OnExhausted, Policy};
-use crate::outcome::Outcome;
+use crate::outcome::{ErrorClass, HandlerError, Outcome};
 use crate::transport::TopicPartition;
 
 /// Takes 10 ms; the most that ran at once.
@@ -306,4 +306,54 @@ async fn keys_of_a_paused_partition_use_up_neither_the_handlers_rate_nor_its_roo
     .await;
     rig.commands.send(Command::Resume(selection()));
     rig.until("all are handled", |rig| rig.stats().handled == 150).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_no_attempt_can_save_never_pause_their_handler() {
+    for class in [ErrorClass::Terminal, ErrorClass::Undecodable] {
+        let policy = Policy::INHERIT.breaker_keys(3).breaker_pause(Duration::from_mins(1));
+        let rig = Rig::start_with(options(), policy, None, move |delivery| async move {
+            let poisoned = key_of(&delivery).starts_with("poison");
+            if poisoned { HandlerError::new(class, "never").into() } else { Outcome::Done }
+        });
+        for key in 0..50 {
+            rig.publish(0, &format!("poison {key}"));
+        }
+        rig.publish(0, "well");
+        let began = Instant::now();
+        rig.until("all are settled", |rig| rig.stats().dead_lettered + rig.stats().handled == 51).await;
+        assert_eq!((rig.stats().dead_lettered, rig.stats().retried, rig.stats().breakers_open), (50, 0, 0));
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_that_is_open_is_not_kept_open_by_events_that_no_attempt_can_save() {
+    let ill = Arc::new(AtomicBool::new(true));
+    let state = Arc::clone(&ill);
+    let policy = Policy::INHERIT
+        .breaker_keys(5)
+        .breaker_pause(Duration::from_secs(5))
+        .breaker_max_pause(Duration::from_secs(20));
+    let rig = Rig::start_with(options(), policy, None, move |delivery| {
+        let ill = state.load(Ordering::Relaxed);
+        async move {
+            match key_of(&delivery) {
+                key if key.starts_with("poison") => HandlerError::from("never").terminal().into(),
+                _ if ill => HandlerError::from("away").into(),
+                _ => Outcome::Done,
+            }
+        }
+    });
+    for key in 0..5 {
+        rig.publish(0, &key.to_string());
+    }
+    rig.until("the breaker is open", |rig| rig.stats().breakers_open == 1).await;
+    for key in 0..50 {
+        rig.publish(0, &format!("poison {key}"));
+    }
+    ill.store(false, Ordering::Relaxed);
+    let well = Instant::now();
+    rig.until("all are settled", |rig| (rig.stats().handled, rig.stats().dead_lettered) == (5, 50)).await;
+    assert!(well.elapsed() < Duration::from_secs(30), "{:?}", well.elapsed());
 }
