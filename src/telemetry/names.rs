@@ -35,6 +35,10 @@ pub const CONSUMER_BREAKERS_OPEN: &str = "tidings.consumer.open.breakers";
 pub const CONSUMER_SKIPPED: &str = "tidings.consumer.skipped.events";
 /// Counter: events read again after a restart or a rebalance that were complete already. Unit: events.
 pub const CONSUMER_COMPLETED_BEFORE: &str = "tidings.consumer.completed_before.events";
+/// Counter: commits of offsets that failed; each is repeated. Unit: commits.
+pub const CONSUMER_FAILED_COMMITS: &str = "tidings.consumer.failed.commits";
+/// Gauge: how long commits of offsets have failed, one after the other; 0 while they are taken. Unit: seconds.
+pub const CONSUMER_COMMITS_FAILING: &str = "tidings.consumer.commits_failing";
 /// Gauge: 1 while the consumer's thread turns, else 0. Unit: none.
 pub const CONSUMER_LIVE: &str = "tidings.consumer.live";
 /// Gauge: 1 while the consumer has its partitions and gets on with them, else 0. Unit: none.

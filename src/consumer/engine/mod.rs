@@ -55,7 +55,7 @@ use crate::schema::Codec;
 use crate::transport::{ConsumerTransport, GroupEvent, Producer, Record, TopicPartition};
 use batch::{Collecting, RunningBatch};
 use chains::Chains;
-use handover::{Revocation, Stopping};
+use handover::{FailingCommits, Revocation, Stopping};
 use membership::Membership;
 pub(crate) use observe::Measured;
 use observe::Observed;
@@ -128,8 +128,8 @@ pub(crate) struct Engine<T> {
     uncommitted: usize,
     last_commit: Duration,
     commits_under_way: usize,
-    /// When the latest failed commit failed.
-    commit_failed: Option<Duration>,
+    /// Commits that failed, and none was taken since.
+    failing_commits: Option<FailingCommits>,
     /// What may travel with a committed offset.
     metadata_bytes: usize,
     warned_of_routes: bool,
@@ -216,7 +216,7 @@ impl<T: ConsumerTransport> Engine<T> {
             uncommitted: 0,
             last_commit: now,
             commits_under_way: 0,
-            commit_failed: None,
+            failing_commits: None,
             metadata_bytes,
             warned_of_routes: false,
             membership: Membership::Sure,

@@ -40,8 +40,8 @@ pub struct GroupHealth {
     pub group: String,
     /// Whether its thread turned within [`HealthOptions::poll_timeout`].
     pub live: bool,
-    /// Whether it is in the group, no handler is stuck, and every partition with something waiting moved within
-    /// [`HealthOptions::progress_timeout`].
+    /// Whether it is in the group, no handler is stuck, and within [`HealthOptions::progress_timeout`] every partition with something
+    /// waiting moved, and commits of offsets did not only fail.
     pub ready: bool,
     /// Why it is not live or not ready, in words.
     pub reasons: Vec<String>,
@@ -59,6 +59,9 @@ pub struct GroupHealth {
     pub hottest_keys: Vec<HotKey>,
     /// What has been running for longer than it may.
     pub stuck: Vec<StuckCompletion>,
+    /// How long commits of offsets have been failing, one after the other; `None` while they are taken.
+    #[serde(rename = "commits_failing_seconds", serialize_with = "optional_seconds")]
+    pub commits_failing: Option<Duration>,
     /// The latest problem that the Kafka client reported and deals with itself.
     pub client_problem: Option<ClientProblem>,
     /// Records taken, by topic.

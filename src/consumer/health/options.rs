@@ -36,7 +36,8 @@ impl HealthOptions {
     }
 
     /// How long a partition may stay where it is, with something waiting, and its group still count as ready. Default: 5 min. An
-    /// event that is retried for longer than this makes its group unready, though other keys go on.
+    /// event that is retried for longer than this makes its group unready, though other keys go on; so do commits of offsets that have
+    /// failed for longer, one after the other.
     pub fn progress_timeout(mut self, timeout: Duration) -> Self {
         self.progress_timeout = timeout;
         self

@@ -19,7 +19,7 @@ pub(super) struct Published {
 
 /// The counters: each with where its number stands.
 type Reading = fn(&ConsumerStats) -> u64;
-const COUNTERS: [(&str, Reading); 11] = [
+const COUNTERS: [(&str, Reading); 12] = [
     (names::CONSUMER_HANDLED, |stats| stats.handled),
     (names::CONSUMER_RETRIED, |stats| stats.retried),
     (names::CONSUMER_DEAD_LETTERED, |stats| stats.dead_lettered),
@@ -31,6 +31,7 @@ const COUNTERS: [(&str, Reading); 11] = [
     (names::CONSUMER_FORKS, |stats| stats.forks),
     (names::CONSUMER_SKIPPED, |stats| stats.skipped),
     (names::CONSUMER_COMPLETED_BEFORE, |stats| stats.completed_before),
+    (names::CONSUMER_FAILED_COMMITS, |stats| stats.failed_commits),
 ];
 
 impl Published {
@@ -62,6 +63,7 @@ impl Published {
             (names::CONSUMER_PARKED_KEYS, stats.parked_keys as f64),
             (names::CONSUMER_BREAKERS_OPEN, stats.breakers_open as f64),
             (names::CONSUMER_STUCK, health.stuck.len() as f64),
+            (names::CONSUMER_COMMITS_FAILING, health.commits_failing.map_or(0.0, |age| age.as_secs_f64())),
             (names::CONSUMER_HOTTEST_KEY, health.hottest_keys.first().map_or(0.0, |hottest| hottest.share)),
         ];
         for (name, value) in gauges {

@@ -47,7 +47,9 @@ fn counters_grow_by_what_is_new_and_gauges_of_partitions_that_are_gone_fall_to_z
     let handle = published(|| {
         let mut published = Published::default();
         published.publish(&health(), ConsumerStats { handled: 60, dead_lettered: 1, ..ConsumerStats::default() });
-        published.publish(&health(), ConsumerStats { handled: 75, dead_lettered: 1, ..ConsumerStats::default() });
+        let failing = GroupHealth { commits_failing: Some(Duration::from_millis(90_500)), ..health() };
+        let stats = ConsumerStats { handled: 75, dead_lettered: 1, failed_commits: 91, ..ConsumerStats::default() };
+        published.publish(&failing, stats);
     });
     let text = handle.render();
     let group = r#"messaging_consumer_group_name="leaderboards.Scores""#;
@@ -56,6 +58,8 @@ fn counters_grow_by_what_is_new_and_gauges_of_partitions_that_are_gone_fall_to_z
         format!("tidings_consumer_handled_events_total{{{group}}} 75")
     );
     assert!(line(&text, "tidings_consumer_dead_lettered_events_total").ends_with(" 1"), "{text}");
+    assert!(line(&text, "tidings_consumer_failed_commits_total{").ends_with(" 91"), "{text}");
+    assert!(line(&text, "tidings_consumer_commits_failing_seconds{").ends_with(" 90.5"), "{text}");
     assert!(line(&text, "messaging_client_consumed_messages_total{").ends_with(" 70"), "{text}");
     assert!(line(&text, "tidings_consumer_live{").ends_with(" 1"), "{text}");
     assert!(line(&text, "tidings_consumer_ready{").ends_with(" 0"), "{text}");

@@ -16,6 +16,8 @@ impl<T: ConsumerTransport> Engine<T> {
         let mut reasons = self.membership_reasons();
         let stuck = self.stuck();
         reasons.extend(stuck.iter().map(StuckCompletion::reason));
+        let commits_failing = self.failing_commits.as_ref().map(|failing| self.now.saturating_sub(failing.since));
+        reasons.extend(self.commits_reason());
         let mut partitions = Vec::with_capacity(self.slots.len());
         for slot in 0..self.partitions.len() {
             let Some((partition, unmoved)) = self.account_of(slot) else { continue };
@@ -39,6 +41,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 topics.get(topic).map(|plan| plan.topic.to_string()).unwrap_or_default()
             }),
             stuck,
+            commits_failing,
             client_problem: self
                 .observed
                 .problem
@@ -65,6 +68,19 @@ impl<T: ConsumerTransport> Engine<T> {
             reasons.push(format!("the group has been rebalancing for {} s", age.as_secs()));
         }
         reasons
+    }
+
+    /// Why what is done is not remembered, if it has not been for too long.
+    fn commits_reason(&self) -> Option<String> {
+        let failing = self.failing_commits.as_ref()?;
+        let age = self.now.saturating_sub(failing.since);
+        (age > self.parts.options.health.progress_timeout).then(|| {
+            format!(
+                "commits of offsets have failed for {} s, and a restart would handle again what was done since: {}",
+                age.as_secs(),
+                failing.error
+            )
+        })
     }
 
     /// What has been running for too long; each is told to the log once.

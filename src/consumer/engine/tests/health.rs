@@ -258,3 +258,39 @@ async fn a_partition_given_back_is_told_no_more() {
     rig.until("it has one", |rig| rig.health().partitions.len() == 1).await;
     assert_eq!(rig.health().partitions[0].partition, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn commits_that_fail_for_longer_than_the_progress_timeout_make_the_group_unready_and_are_counted() {
+    let rig = Rig::start(watched(), |_| async { Outcome::Done });
+    rig.publish(0, "42");
+    rig.until("it is committed", |rig| rig.broker.committed("accounts", 0) == Some(1)).await;
+    assert_eq!((rig.stats().failed_commits, rig.health().commits_failing), (0, None));
+    rig.broker.fail_commits(usize::MAX);
+    rig.publish(0, "42");
+    // A rebalance alone makes some fail.
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    let health = rig.health();
+    assert!(health.ready && health.commits_failing > Some(Duration::from_secs(50)), "{health:?}");
+    assert!(rig.stats().failed_commits >= 30, "{:?}", rig.stats());
+    tokio::time::sleep(Duration::from_mins(2)).await;
+    let health = rig.health();
+    assert!(health.live && !health.ready, "{health:?}");
+    let reason = &health.reasons[0];
+    assert!(reason.contains("have failed for 1") && reason.contains("the broker refused it"), "{reason}");
+    rig.broker.fail_commits(0);
+    rig.until("it is ready again", |rig| rig.health().ready).await;
+    assert_eq!((rig.health().commits_failing, rig.broker.committed("accounts", 0)), (None, Some(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn commits_that_failed_for_partitions_that_are_gone_are_held_against_nobody() {
+    let rig = Rig::start(watched(), |_| async { Outcome::Done });
+    rig.broker.fail_commits(usize::MAX);
+    rig.publish(0, "42");
+    rig.until("commits fail", |rig| rig.health().commits_failing.is_some()).await;
+    rig.broker.lose("accounts", &[0, 1]);
+    rig.until("they are gone", |rig| rig.stats().assigned == 0).await;
+    rig.broker.assign("accounts", &[]);
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert!(rig.health().ready && rig.health().commits_failing.is_none(), "{:?}", rig.health());
+}
