@@ -64,6 +64,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let mut partition = Partition::new(name.clone(), old.plan, epoch, OffsetTracker::restored(offset, []));
         // Committed at once: a crash must not undo what was asked for.
         partition.changed = true;
+        partition.doubtful = old.doubtful;
         self.uncommitted += 1;
         self.partitions[slot] = Some(partition);
         self.apply_pauses();
