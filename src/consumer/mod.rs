@@ -26,6 +26,7 @@ mod pace;
 pub mod parked;
 mod partition;
 mod passed_over;
+mod pauses;
 mod places;
 pub(crate) mod plan;
 mod rate;

@@ -33,7 +33,7 @@ use foldhash::fast::RandomState;
 use rustc_hash::FxHashMap;
 use tokio::runtime::Handle;
 
-use super::commands::{Commands, Selection};
+use super::commands::Commands;
 use super::completions::{Completions, Report};
 use super::error::StopReason;
 use super::gate::Gate;
@@ -44,6 +44,7 @@ use super::pace::Pace;
 use super::parked::ParkedStore;
 use super::partition::Partition;
 use super::passed_over::PassedOver;
+use super::pauses::Pauses;
 use super::places::Places;
 use super::plan::{BoundRoute, GroupPlan, TopicPlan};
 use super::sequences::SequenceWatch;
@@ -148,7 +149,7 @@ pub(crate) struct Engine<T> {
     next_batch: u64,
     hasher: RandomState,
     parking: Parking,
-    paused: Vec<Selection>,
+    pauses: Pauses,
     /// The time this turn began.
     now: Duration,
     records: Vec<Record>,
@@ -231,7 +232,7 @@ impl<T: ConsumerTransport> Engine<T> {
             next_batch: 0,
             hasher: RandomState::default(),
             parking: Parking::default(),
-            paused: Vec::new(),
+            pauses: Pauses::default(),
             now,
             records: Vec::new(),
             reports: Vec::new(),
