@@ -32,6 +32,8 @@ impl<T: ConsumerTransport> Engine<T> {
         let name = match name {
             Ok(name) => name,
             Err(error) => {
+                // As an attempt of its handler: it may not be tried for ever either.
+                work.attempts += 1;
                 work.first_attempt.get_or_insert(self.now);
                 return self.settle_with(slot, key, work, error.into(), self.default_policy());
             }

@@ -103,6 +103,13 @@ impl PassedOver for Passed {
 /// Keys and offsets, in the order they were handled.
 pub(super) type Handled = Arc<Mutex<Vec<(String, i64)>>>;
 
+/// What few tests have other than the rest.
+#[derive(Default)]
+struct Extra {
+    tenants: Option<TenantLimits>,
+    codec: Codec,
+}
+
 pub(super) struct Rig {
     pub(super) broker: MemoryBroker,
     pub(super) letters: Arc<Letters>,
@@ -150,7 +157,19 @@ impl Rig {
         R: Future<Output = Outcome> + Send + 'static,
     {
         let here = Handle::current();
-        Self::start_single([&here, &here], Some(tenants), options, policy, None, handler)
+        let extra = Extra { tenants: Some(tenants), ..Extra::default() };
+        Self::start_single([&here, &here], extra, options, policy, None, handler)
+    }
+
+    /// The same as [`start`](Self::start), where `codec` knows the schemas.
+    pub(super) fn start_decoding<F, R>(codec: Codec, options: ConsumerOptions, handler: F) -> Self
+    where
+        F: Fn(Delivery) -> R + Send + Sync + 'static,
+        R: Future<Output = Outcome> + Send + 'static,
+    {
+        let here = Handle::current();
+        let extra = Extra { codec, ..Extra::default() };
+        Self::start_single([&here, &here], extra, options, Policy::INHERIT, None, handler)
     }
 
     /// The engine turns on one runtime, its tasks run on another: a test may block either, and go on.
@@ -167,12 +186,13 @@ impl Rig {
         F: Fn(Delivery) -> R + Send + Sync + 'static,
         R: Future<Output = Outcome> + Send + 'static,
     {
-        Self::start_single([engine_runtime, handler_runtime], None, options, policy, filter.as_ref(), handler)
+        let runtimes = [engine_runtime, handler_runtime];
+        Self::start_single(runtimes, Extra::default(), options, policy, filter.as_ref(), handler)
     }
 
     fn start_single<F, R>(
         runtimes: [&Handle; 2],
-        tenants: Option<TenantLimits>,
+        extra: Extra,
         options: ConsumerOptions,
         policy: Policy,
         filter: Option<&Filter>,
@@ -198,7 +218,7 @@ impl Rig {
             .boxed()
         };
         let handle = BoundHandle::Single(Arc::new(handle));
-        Self::start_handle(runtimes, tenants, options, policy, filter, (handle, None), handled)
+        Self::start_handle(runtimes, extra, options, policy, filter, (handle, None), handled)
     }
 
     /// An engine whose handler takes batches; what of them it completes is recorded.
@@ -237,12 +257,13 @@ impl Rig {
             .boxed()
         };
         let (here, handle) = (Handle::current(), BoundHandle::Batch(Arc::new(handle)));
-        Self::start_handle([&here, &here], tenants, options, policy, None, (handle, Some(batch)), handled)
+        let extra = Extra { tenants, ..Extra::default() };
+        Self::start_handle([&here, &here], extra, options, policy, None, (handle, Some(batch)), handled)
     }
 
     fn start_handle(
         [engine_runtime, handler_runtime]: [&Handle; 2],
-        tenants: Option<TenantLimits>,
+        Extra { tenants, codec }: Extra,
         options: ConsumerOptions,
         policy: Policy,
         filter: Option<&Filter>,
@@ -278,7 +299,7 @@ impl Rig {
             plan: Arc::new(GroupPlan::new("tests.Tests", &options, vec![dispatcher]).unwrap()),
             options,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            codec: Codec::default(),
+            codec,
             extensions: Extensions::new(),
             producer: Arc::clone(&letters) as Arc<dyn Producer>,
             passed_over: Some(Arc::clone(&passed) as Arc<dyn PassedOver>),
