@@ -151,6 +151,7 @@ macro_rules! parked_scenarios {
             parked {
                 an_event_comes_back_as_it_was,
                 events_of_a_key_are_read_in_the_order_of_their_offsets_however_they_were_parked,
+                the_first_events_of_a_key_are_read_within_so_many_bytes,
                 an_event_parked_again_replaces_itself_and_is_counted_once,
                 an_event_is_removed_once_however_often_that_is_asked,
                 a_discarded_key_is_gone_with_its_request,

@@ -22,7 +22,7 @@ const LOOK_AT_REQUESTS: Duration = Duration::from_secs(1);
 pub(super) const LOAD_AGAIN: Duration = Duration::from_secs(1);
 
 /// Keys that are being unparked at once: when thousands are released, neither memory nor the store is to feel it.
-const UNPARKED_AT_ONCE: usize = 16;
+pub(super) const UNPARKED_AT_ONCE: usize = 16;
 
 /// What is known of the parked store's business.
 #[derive(Debug, Default)]
