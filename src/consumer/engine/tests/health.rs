@@ -173,8 +173,7 @@ async fn a_handler_that_keeps_the_polling_thread_makes_it_not_live_and_is_named(
 
 #[tokio::test(start_paused = true)]
 async fn a_dead_letter_that_is_never_answered_is_stuck_too() {
-    let rig =
-        Rig::start(watched().handler_timeout(Duration::from_secs(20)), |_| async { Outcome::dead_letter("no use") });
+    let rig = Rig::start(watched().timeout(Duration::from_secs(20)), |_| async { Outcome::dead_letter("no use") });
     rig.letters.silent.store(true, Ordering::Relaxed);
     rig.publish(0, "42");
     rig.until("it is stuck", |rig| !rig.health().stuck.is_empty()).await;
