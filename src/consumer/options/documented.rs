@@ -101,6 +101,7 @@ fn every_option_is_said_in_code_by_the_name_it_has_in_a_file() {
         .progress_timeout(seven)
         .handler_grace(seven)
         .hottest_keys(7)
+        .irregular_streams(7)
         .show_keys(true);
     let built = ConsumerOptions::default()
         .max_in_flight(7)

@@ -67,6 +67,7 @@ pub(super) const OPTIONS: &[(&str, Take)] = options! {
     "health.progress_timeout_ms" => health.progress_timeout, milliseconds;
     "health.handler_grace_ms" => health.handler_grace, milliseconds;
     "health.hottest_keys" => health.hottest_keys, number;
+    "health.irregular_streams" => health.irregular_streams, number;
     "health.show_keys" => health.show_keys, flag;
 };
 
