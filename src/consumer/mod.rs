@@ -8,6 +8,7 @@ mod commands;
 pub(crate) mod commit_metadata;
 mod completions;
 mod dead_letter;
+mod dispatch_settings;
 pub(crate) mod driver;
 pub(crate) mod engine;
 mod error;
@@ -38,14 +39,16 @@ mod startup;
 mod stats;
 mod supervision;
 pub(crate) mod tenants;
+mod text_file;
 
 pub use crate::dead_letters::header as dead_letter_header;
-pub use builder::{ConsumerBuilder, DispatchSettings};
+pub use builder::ConsumerBuilder;
+pub use dispatch_settings::DispatchSettings;
 pub use error::{BuildError, RunError, StopReason};
 pub use handle::{ConsumerHandle, ControlError};
 pub use health::{ConsumerHealth, HealthOptions};
 pub use listing::{BatchListing, ROUTES_VARIABLE, RouteListing};
-pub use options::ConsumerOptions;
+pub use options::{ConsumerOptions, OptionsError};
 pub use running::Consumer;
 #[cfg(feature = "cli")]
 pub(crate) use running::terminated;

@@ -79,7 +79,7 @@ pub struct ConsumerStats {
 impl Counters {
     pub(crate) fn add(counter: &AtomicU64, amount: u64) {
         // Only the poll thread writes; others may read a moment late.
-        counter.store(counter.load(Ordering::Relaxed) + amount, Ordering::Relaxed);
+        counter.store(counter.load(Ordering::Relaxed).saturating_add(amount), Ordering::Relaxed);
     }
 
     pub(crate) fn read(&self) -> ConsumerStats {
@@ -126,7 +126,8 @@ impl std::ops::Add for ConsumerStats {
             breakers_open: self.breakers_open + other.breakers_open,
             skipped: self.skipped + other.skipped,
             repeats: self.repeats + other.repeats,
-            gaps: self.gaps + other.gaps,
+            // A stranger's sequence makes them any number.
+            gaps: self.gaps.saturating_add(other.gaps),
             out_of_order: self.out_of_order + other.out_of_order,
             forks: self.forks + other.forks,
             inbox_repeats: self.inbox_repeats + other.inbox_repeats,

@@ -30,6 +30,18 @@ pub struct Limits {
     pub max_waiting: Option<u32>,
 }
 
+impl Limits {
+    /// These limits; what they leave out is as `other` says.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            concurrency: self.concurrency.or(other.concurrency),
+            rate: self.rate.or(other.rate),
+            max_waiting: self.max_waiting.or(other.max_waiting),
+        }
+    }
+}
+
 /// When a handler is paused because it fails whatever it is given.
 ///
 /// A breaker opens when attempts at events of `keys` different keys have failed, all with the same class of error, and none
@@ -101,6 +113,34 @@ pub struct BreakerOverrides {
     pub pause: Option<Duration>,
     /// The longest pause.
     pub max_pause: Option<Duration>,
+}
+
+impl BreakerOverrides {
+    /// Replaces nothing.
+    pub const fn new() -> Self {
+        Self { keys: None, pause: None, max_pause: None }
+    }
+
+    /// Different keys that fail alike in a row; 0 means that there is no breaker.
+    #[must_use]
+    pub const fn keys(mut self, keys: u32) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// The first pause.
+    #[must_use]
+    pub const fn pause(mut self, pause: Duration) -> Self {
+        self.pause = Some(pause);
+        self
+    }
+
+    /// The longest pause.
+    #[must_use]
+    pub const fn max_pause(mut self, pause: Duration) -> Self {
+        self.max_pause = Some(pause);
+        self
+    }
 }
 
 /// How a handler of batches is given its events.

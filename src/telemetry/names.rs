@@ -19,13 +19,13 @@ pub const CONSUMER_DEAD_LETTERED: &str = "tidings.consumer.dead_lettered.events"
 pub const CONSUMER_PARKED: &str = "tidings.consumer.parked.events";
 /// Counter: parked events that were handled after all, dead-lettered, or skipped by an operator. Unit: events.
 pub const CONSUMER_UNPARKED: &str = "tidings.consumer.unparked.events";
-/// Counter: events that came again, as their streams' sequences show. Unit: events.
+/// Counter, per [`DESTINATION`]: events that came again, as their streams' sequences show. Unit: events.
 pub const CONSUMER_REPEATS: &str = "tidings.consumer.repeats.events";
-/// Counter: events that are missing between two of their stream. Unit: events.
+/// Counter, per [`DESTINATION`]: events that are missing between two of their stream. Unit: events.
 pub const CONSUMER_GAPS: &str = "tidings.consumer.gaps.events";
-/// Counter: events that came behind later ones of their stream, for the first time. Unit: events.
+/// Counter, per [`DESTINATION`]: events that came behind later ones of their stream, for the first time. Unit: events.
 pub const CONSUMER_OUT_OF_ORDER: &str = "tidings.consumer.out_of_order.events";
-/// Counter: events that have the sequence of another one of their stream. Unit: events.
+/// Counter, per [`DESTINATION`]: events that have the sequence of another one of their stream. Unit: events.
 pub const CONSUMER_FORKS: &str = "tidings.consumer.forks.events";
 /// Gauge: keys that are parked, in the partitions assigned. Unit: keys.
 pub const CONSUMER_PARKED_KEYS: &str = "tidings.consumer.parked.keys";

@@ -26,6 +26,7 @@ fn health() -> GroupHealth {
         live: true,
         ready: false,
         consumed: vec![("accounts".to_owned(), 70)],
+        irregular: vec![("accounts".to_owned(), [5, 4, 3, 2]), ("orders".to_owned(), [0; 4])],
         partitions: vec![PartitionHealth {
             topic: "accounts".to_owned(),
             partition: 3,
@@ -61,6 +62,13 @@ fn counters_grow_by_what_is_new_and_gauges_of_partitions_that_are_gone_fall_to_z
     assert!(line(&text, "tidings_consumer_failed_commits_total{").ends_with(" 91"), "{text}");
     assert!(line(&text, "tidings_consumer_commits_failing_seconds{").ends_with(" 90.5"), "{text}");
     assert!(line(&text, "messaging_client_consumed_messages_total{").ends_with(" 70"), "{text}");
+    for (what, count) in [("gaps", 5), ("repeats", 4), ("out_of_order", 3), ("forks", 2)] {
+        let name = format!("tidings_consumer_{what}_events_total");
+        for (topic, count) in [("accounts", count), ("orders", 0)] {
+            let expected = format!(r#"{name}{{messaging_destination_name="{topic}",{group}}} {count}"#);
+            assert!(text.contains(&expected), "{expected}: {text}");
+        }
+    }
     assert!(line(&text, "tidings_consumer_live{").ends_with(" 1"), "{text}");
     assert!(line(&text, "tidings_consumer_ready{").ends_with(" 0"), "{text}");
     assert!(line(&text, "tidings_consumer_lag_messages{").ends_with(" 12"), "{text}");

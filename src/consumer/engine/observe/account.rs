@@ -27,6 +27,7 @@ impl<T: ConsumerTransport> Engine<T> {
         partitions.sort_by(|left, right| (&left.topic, left.partition).cmp(&(&right.topic, right.partition)));
         let topics = &self.parts.plan.topics;
         let options = &self.parts.options.health;
+        let irregular = self.sequences.irregular();
         let consumed = topics.iter().zip(&self.observed.consumed);
         GroupHealth {
             group: self.parts.plan.group.to_string(),
@@ -40,6 +41,8 @@ impl<T: ConsumerTransport> Engine<T> {
             hottest_keys: self.observed.hot_keys.hottest(options.hottest_keys, |topic| {
                 topics.get(topic).map(|plan| plan.topic.to_string()).unwrap_or_default()
             }),
+            irregular_streams: irregular.streams(options.irregular_streams, options.show_keys),
+            irregular: topics.iter().map(|plan| (plan.topic.to_string(), irregular.of_topic(&plan.topic))).collect(),
             stuck,
             commits_failing,
             client_problem: self

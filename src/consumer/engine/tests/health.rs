@@ -7,11 +7,13 @@ use std::time::Duration;
 use tokio::runtime::{self, Handle, Runtime};
 use tokio::sync::Notify;
 
-use super::rig::{Rig, key_of, options};
-use crate::consumer::health::HealthOptions;
+use super::rig::{EVENT, Rig, TOPIC, key_of, options};
+use crate::consumer::health::{HealthOptions, StreamCount};
 use crate::consumer::options::ConsumerOptions;
 use crate::dispatch::Policy;
+use crate::envelope::header;
 use crate::outcome::{HandlerError, Outcome};
+use crate::transport::Headers;
 
 fn limits() -> HealthOptions {
     HealthOptions::default()
@@ -44,6 +46,43 @@ async fn a_consumer_that_gets_on_is_live_and_ready() {
     assert_eq!((partition.lag_messages, partition.lag), (Some(0), Some(Duration::ZERO)));
     assert_eq!((health.partitions.len(), health.partitions[1].lag_messages), (2, Some(0)));
     assert_eq!((health.hottest_keys[0].key.as_str(), health.hottest_keys[0].events), ("2", 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_streams_with_gaps_and_those_with_repeats_are_told() {
+    let rig = Rig::start(watched(), |_| async { Outcome::Done });
+    let publish = |stream: &str, sequence: u32, id: &str| {
+        let mut headers = Headers::new();
+        headers.push_str(header::TYPE, EVENT);
+        headers.push_str(header::SCHEMA_VERSION, "1.0.0");
+        headers.push_str(header::SUBJECT, stream);
+        headers.push_str(header::SEQUENCE, &sequence.to_string());
+        headers.push_str(header::ID, id);
+        rig.broker.append(TOPIC, 0, Some(stream.as_bytes()), Some(b"payload"), headers);
+    };
+    for (stream, sequence, id) in [
+        ("Account/1", 1, "a"),
+        ("Account/1", 2, "b"),
+        ("Account/2", 1, "c"),
+        ("Account/2", 4, "d"),
+        ("Account/2", 4, "d"),
+        ("Account/2", 3, "e"),
+        ("Account/3", 7, "f"),
+        ("Account/3", 9, "g"),
+        ("Account/3", 9, "another"),
+    ] {
+        publish(stream, sequence, id);
+    }
+    rig.until("all is taken and told", |rig| rig.health().consumed.iter().any(|(_, taken)| *taken == 9)).await;
+    let health = rig.health();
+    let of =
+        |counts: &[StreamCount]| counts.iter().map(|count| (count.stream.clone(), count.events)).collect::<Vec<_>>();
+    let streams = &health.irregular_streams;
+    assert_eq!(of(&streams.gaps), [("Account/2".to_owned(), 2), ("Account/3".to_owned(), 1)]);
+    assert_eq!(of(&streams.repeats), [("Account/2".to_owned(), 1)]);
+    assert_eq!(of(&streams.out_of_order), [("Account/2".to_owned(), 1)]);
+    assert_eq!(of(&streams.forks), [("Account/3".to_owned(), 1)]);
+    assert_eq!(health.irregular, [(TOPIC.to_owned(), [3, 1, 1, 1])]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,8 +212,7 @@ async fn a_handler_that_keeps_the_polling_thread_makes_it_not_live_and_is_named(
 
 #[tokio::test(start_paused = true)]
 async fn a_dead_letter_that_is_never_answered_is_stuck_too() {
-    let rig =
-        Rig::start(watched().handler_timeout(Duration::from_secs(20)), |_| async { Outcome::dead_letter("no use") });
+    let rig = Rig::start(watched().timeout(Duration::from_secs(20)), |_| async { Outcome::dead_letter("no use") });
     rig.letters.silent.store(true, Ordering::Relaxed);
     rig.publish(0, "42");
     rig.until("it is stuck", |rig| !rig.health().stuck.is_empty()).await;

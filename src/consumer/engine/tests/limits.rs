@@ -83,15 +83,13 @@ async fn a_busy_partition_does_not_starve_another() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stuck_key_with_many_successors_leaves_room_for_the_other_partitions() {
-    let rig = Rig::start(
-        options().max_buffered_bytes(200_000).handler_timeout(Duration::from_secs(3_600)),
-        |delivery| async move {
+    let rig =
+        Rig::start(options().max_buffered_bytes(200_000).timeout(Duration::from_secs(3_600)), |delivery| async move {
             if key_of(&delivery) == "stuck" {
                 std::future::pending::<()>().await;
             }
             Outcome::Done
-        },
-    );
+        });
     for _ in 0..5_000 {
         rig.publish(0, "stuck");
     }
