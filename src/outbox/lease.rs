@@ -105,7 +105,10 @@ impl OutboxTable {
     /// Say that `owner` is gone.
     pub(super) async fn leave(&self, owner: &str) -> Result<(), sqlx::Error> {
         let me = self.pool.dialect().text(owner);
-        self.pool.execute(format!("DELETE FROM tidings_outbox_relay WHERE owner = {me}")).await.map(drop)
+        let sql = format!(
+            "DELETE FROM tidings_outbox_held WHERE owner = {me};DELETE FROM tidings_outbox_relay WHERE owner = {me}"
+        );
+        self.pool.execute(sql).await.map(drop)
     }
 }
 

@@ -10,6 +10,8 @@ mod bucket;
 pub(crate) mod durability;
 mod epochs;
 mod health;
+mod held;
+mod held_topics;
 mod lease;
 mod options;
 mod order;
@@ -28,6 +30,7 @@ mod wake;
 pub use bucket::{BUCKETS, bucket_of};
 pub use epochs::{Streams, count_streams, raise_epochs};
 pub use health::{OutboxHealth, OutboxLimits, health};
+pub use held_topics::{HeldTopic, held_topics};
 pub use options::{RelayOptions, UnknownWakeListen, WakeListen};
 pub use parked::{
     ParkedEvent, ParkedStream, Released, first_parked, parked, parked_streams, retry_parked, skip_parked,

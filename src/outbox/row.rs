@@ -6,6 +6,7 @@ use bytes::Bytes;
 use chrono::DateTime;
 use uuid::Uuid;
 
+use super::held::Destination;
 use crate::database::pool::Row;
 use crate::envelope::Envelope;
 use crate::event::StreamId;
@@ -106,6 +107,10 @@ impl OutboxRow {
             target: if row.text(19)? == Target::Store.as_str() { Target::Store } else { Target::Kafka },
             held: row.integer(20)? != 0,
         })
+    }
+
+    pub(crate) fn destination(&self) -> Destination {
+        Destination { target: self.target, topic: Arc::clone(&self.topic) }
     }
 
     /// About how many bytes it takes, here and in the producer's queue.

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use futures_util::TryStreamExt as _;
 use rustc_hash::FxHashMap;
 
+use super::held::Destination;
 use super::row::{BEHIND_A_PARKED_EVENT, OutboxRow, RowId};
 use super::wake::BucketSet;
 #[cfg(feature = "mysql")]
@@ -30,6 +31,8 @@ pub(super) struct Fetch {
     pub(super) until: u64,
     /// Where they go; all where it names none.
     pub(super) targets: &'static [Target],
+    /// Where they do not go.
+    pub(super) left_out: Vec<Destination>,
     /// Rows that are known already.
     pub(super) except: Vec<u64>,
     pub(super) max_rows: usize,
@@ -64,6 +67,10 @@ impl OutboxTable {
         sql.push(')');
         if let [target] = fetch.targets {
             let _ = write!(sql, " AND target = '{}'", target.as_str());
+        }
+        for Destination { target, topic } in &fetch.left_out {
+            let topic = self.pool.dialect().text(topic);
+            let _ = write!(sql, " AND NOT (target = '{}' AND topic = {topic})", target.as_str());
         }
         if !fetch.except.is_empty() {
             // An expression, so that nobody makes thousands of ranges of it.

@@ -29,6 +29,7 @@ impl Running {
         if !self.may_fetch() {
             return;
         }
+        self.choose_left_out(now);
         let readable = self.readable();
         let woken = self.woken.and(readable);
         let all = now >= self.poll_at;
@@ -62,6 +63,7 @@ impl Running {
             marks: self.settled.marks(buckets),
             until: self.settled.begin_read(),
             targets: self.producers.targets(),
+            left_out: self.left_out.clone(),
             except: self.pipeline.known_in(buckets),
             max_rows: room.min(most),
             max_bytes: self.options.max_in_flight_bytes.saturating_sub(self.pipeline.bytes()),
@@ -96,6 +98,10 @@ impl Running {
         }
         let last = rows.last().map(|row| row.id);
         let readable = self.readable();
+        // The read shows what was held back since it began, and must not count as having shown it.
+        for row in rows.extract_if(.., |row| self.is_held_since(row, now)).collect::<Vec<_>>() {
+            self.settled.forget(row.id.bucket);
+        }
         rows.retain(|row| {
             readable.contains(row.id.bucket)
                 && !self.pipeline.knows(row.id)
