@@ -78,16 +78,63 @@ impl Running {
     }
 
     pub(super) fn released(&mut self, (buckets, result): (BucketSet, Result<(), sqlx::Error>)) {
-        match result {
-            Ok(()) => {
-                self.owned = self.owned.without(buckets);
-                self.listener.owns(self.owned);
-                self.leaving = self.leaving.without(buckets);
-            }
-            // The next renewal tells what became of them.
-            Err(error) => {
-                tracing::warn!(%error, "buckets could not be given up");
-                self.leaving = BucketSet::EMPTY;
+        // Also where it failed: it may have been done all the same, and somebody else may own them by now.
+        self.owned = self.owned.without(buckets);
+        self.listener.owns(self.owned);
+        self.leaving = self.leaving.without(buckets);
+        if let Err(error) = result {
+            tracing::warn!(%error, "nobody can tell whether buckets were given up");
+            // A renewal tells what became of them.
+            self.renew_at = Instant::now();
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::database::{Database, DatabaseOptions};
+    use crate::outbox::RelayOptions;
+    use crate::transport::Producer;
+    use crate::transport::memory::MemoryProducer;
+
+    async fn running() -> Running {
+        let options = DatabaseOptions::new("sqlite::memory:").migrate(true);
+        let database = Database::connect(options).await.unwrap();
+        let producers = || -> Arc<dyn Producer> { Arc::new(MemoryProducer::new(1)) };
+        Running::new(database, Arc::new(producers), RelayOptions::default(), None)
+    }
+
+    #[tokio::test]
+    async fn buckets_of_which_nobody_can_tell_whether_they_were_given_up_are_not_worked_on() {
+        let mut running = running().await;
+        running.start_renewing(Instant::now());
+        let renewed = running.renewing.take().unwrap().await;
+        running.renewed(renewed);
+        let (given_up, kept) = ((0..8).collect::<BucketSet>(), (8..=255).collect());
+        running.leaving = given_up;
+        // It was done, and the answer was lost; somebody else takes them.
+        running.table.release(&running.member.owner, given_up).await.unwrap();
+        running.released((given_up, Err(sqlx::Error::PoolTimedOut)));
+        assert_eq!((running.owned, running.readable(), running.leaving), (kept, kept, BucketSet::EMPTY));
+        assert!(running.renew_at <= Instant::now(), "it asks at once");
+    }
+
+    #[tokio::test]
+    async fn buckets_that_were_not_given_up_after_all_are_found_again_by_the_next_renewal() {
+        let mut running = running().await;
+        for failed in [true, false] {
+            running.start_renewing(running.renew_at);
+            let renewed = running.renewing.take().unwrap().await;
+            running.renewed(renewed);
+            assert_eq!(running.owned.len(), 256);
+            if failed {
+                let buckets = (0..8).collect();
+                running.leaving = buckets;
+                running.released((buckets, Err(sqlx::Error::PoolTimedOut)));
             }
         }
     }
