@@ -224,7 +224,15 @@ async fn offer(store: &dyn EventStore, batch: &[Item]) -> Result<Vec<Relayed>, S
     let mut failures = 0_u32;
     loop {
         let events = batch.iter().map(|item| item.event.clone()).collect();
-        match store.relay(events).await {
+        let answered = match store.relay(events).await {
+            Ok(results) if results.len() != batch.len() => {
+                // No word against any of them.
+                let reason = format!("the store gave {} answers for {} events", results.len(), batch.len());
+                Err(StoreError::Unavailable(reason.into()))
+            }
+            answered => answered,
+        };
+        match answered {
             Err(error) if error.is_retryable() => {
                 failures += 1;
                 if failures.is_power_of_two() {
@@ -232,10 +240,6 @@ async fn offer(store: &dyn EventStore, batch: &[Item]) -> Result<Vec<Relayed>, S
                     tracing::warn!(error, failures, events = batch.len(), "the event store has not taken events yet");
                 }
                 tokio::time::sleep(backoff.next()).await;
-            }
-            Ok(results) if results.len() != batch.len() => {
-                let reason = format!("{} answers for {} events", results.len(), batch.len());
-                return Err(StoreError::Client { reason });
             }
             result => return result,
         }
