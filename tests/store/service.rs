@@ -2,19 +2,24 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use tidings::Stream;
+use tidings::outbox::{Relay, held_topics};
+use tidings::publisher::DeliveryMode;
 use tidings::store::{
     Append, DatabaseStore, EventStore, ExpectedVersion, Notice, Refusal, Relayed, ServiceOptions, StoreClient,
-    StoreClientOptions, StoreError, StoreOptions, StoreService, StreamQuery, Subscription, TlsFiles, Tokens,
+    StoreClientOptions, StoreError, StoreOptions, StoreProducers, StoreService, StreamQuery, Subscription, TlsFiles,
+    Tokens,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::scenarios::account::AccountRenamed;
 use crate::scenarios::event_store::{event, placed, store};
-use crate::scenarios::stage::Stage;
+use crate::scenarios::stage::{Stage, eventually};
 
 const TOKEN: &str = "a-token-that-is-long-enough";
 
@@ -167,6 +172,45 @@ async fn a_token_does_what_it_grants_and_nothing_else() {
     let follow = async |subscription: Subscription| reader.subscribe(subscription).try_next().await;
     assert!(matches!(follow(Subscription::after(0)).await, Err(StoreError::Unauthenticated { .. })));
     assert!(follow(Subscription::after(0).source("accounts")).await.unwrap().is_some());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_relay_whose_token_is_not_for_a_source_holds_back_that_source_and_no_other() {
+    let (stage, service) = (Stage::sqlite().await, Stage::sqlite().await);
+    let tokens = Tokens::parse("token-that-appends-accounts source=accounts right=append\n").unwrap();
+    let store = store(&stage, StoreOptions::default()).await;
+    let running = Running::start(store.clone(), |options| options.tokens(tokens)).await;
+    let client = StoreClient::new(running.options().token("token-that-appends-accounts")).await.unwrap();
+
+    let mut foreign = placed("Player/1", 0, 1);
+    foreign.envelope.source = "players".into();
+    let results = client.relay(vec![placed("Account/1", 0, 1), foreign, placed("Account/1", 0, 2)]).await.unwrap();
+    assert!(
+        matches!(&*results, [Relayed::Stored, Relayed::Refused(Refusal::Forbidden { name }), Relayed::Stored] if name == "players"),
+        "{results:?}"
+    );
+
+    // And so the relay: nothing is parked.
+    let database = service.database.clone().with_publisher(&service.publisher(DeliveryMode::Store).await);
+    let publish = async |id: &str| {
+        let publish = database.transaction(async |tx| {
+            tx.publish(&AccountRenamed::new(id, "Kim"));
+            Ok::<_, tidings::database::Error>(())
+        });
+        publish.await.unwrap();
+    };
+    publish("7").await;
+    service.execute("UPDATE tidings_outbox SET source = '/players', topic = 'players'").await;
+    let relay = Relay::new(&service.database, StoreProducers::new(Arc::new(client))).spawn();
+    eventually("it is told of", async || held_topics(&service.database).await.unwrap().len() == 1).await;
+    publish("8").await;
+    publish("9").await;
+    eventually("the others are stored", async || service.outbox_rows().await == 1).await;
+    let held = held_topics(&service.database).await.unwrap();
+    assert!(held[0].target == "store" && held[0].reason.contains("token is not for the source players"), "{held:?}");
+    let summary = relay.shutdown().await.unwrap();
+    assert_eq!((summary.published, summary.parked, summary.restarts), (2, 0, 0));
     running.stop().await;
 }
 

@@ -12,7 +12,9 @@ use super::deadline::deadline;
 use super::grant::Grant;
 use super::status::to_status;
 use crate::store::wire::{self, event_store_server};
-use crate::store::{Append, DatabaseStore, EventStore as _, NewEvent, StoreError, StreamQuery, Subscription};
+use crate::store::{
+    Append, DatabaseStore, EventStore as _, NewEvent, Refusal, Relayed, StoreError, StreamQuery, Subscription,
+};
 
 /// The store, as it is called from elsewhere.
 #[derive(Debug, Clone)]
@@ -100,9 +102,23 @@ impl event_store_server::EventStore for Calls {
         let (deadline, grant) = (deadline(request.metadata()), Grant::of(&request));
         let events = request.into_inner().events.into_iter().map(NewEvent::try_from).collect::<Result<Vec<_>, _>>();
         let events = events.map_err(|error| refuse(&error))?;
-        grant.may_append(sources(&events))?;
-        let results = self.store.relay_by(events, deadline).await.map_err(|error| refuse(&error))?;
-        Ok(Response::new(wire::RelayReply { results: results.into_iter().map(Into::into).collect() }))
+        // Without the right nothing is judged; one source that is not the token's must not hold up the others.
+        grant.may_append(std::iter::empty())?;
+        let foreign: Vec<bool> =
+            sources(&events).map(|source| grant.may_append(std::iter::once(source)).is_err()).collect();
+        let (mut own, mut refused) = (Vec::new(), Vec::new());
+        for (event, is_foreign) in events.into_iter().zip(&foreign) {
+            if *is_foreign {
+                let name = event.envelope.source.into_owned();
+                refused.push(Relayed::Refused(Refusal::Forbidden { name }));
+            } else {
+                own.push(event);
+            }
+        }
+        let own = self.store.relay_by(own, deadline).await.map_err(|error| refuse(&error))?;
+        let (mut own, mut refused) = (own.into_iter(), refused.into_iter());
+        let results = foreign.iter().filter_map(|foreign| if *foreign { refused.next() } else { own.next() });
+        Ok(Response::new(wire::RelayReply { results: results.map(Into::into).collect() }))
     }
 
     async fn await_stored(
