@@ -33,7 +33,7 @@ pub use health::{OutboxHealth, OutboxLimits, health};
 pub use held_topics::{HeldTopic, held_topics};
 pub use options::{RelayOptions, UnknownWakeListen, WakeListen};
 pub use parked::{
-    ParkedEvent, ParkedStream, Released, first_parked, parked, parked_streams, retry_parked, skip_parked,
+    ParkedEvent, ParkedStream, Released, first_parked, parked, parked_streams, retry_parked, skip_parked, skippable,
 };
 pub use producers::{KafkaProducers, ProducerFactory};
 pub use relay::{Relay, RelayError, RelayHandle, RelaySummary};

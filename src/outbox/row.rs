@@ -104,7 +104,7 @@ impl OutboxRow {
             traceparent: row.text(16)?,
             tracestate: row.optional_text(17)?,
             payload: row.bytes(18)?.into(),
-            target: if row.text(19)? == Target::Store.as_str() { Target::Store } else { Target::Kafka },
+            target: Target::of_text(&row.text(19)?),
             held: row.integer(20)? != 0,
         })
     }

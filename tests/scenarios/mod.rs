@@ -188,6 +188,7 @@ macro_rules! event_store_scenarios {
                 a_receipt_tells_when_the_store_has_the_event,
                 a_doubled_relay_neither_repeats_nor_reorders,
                 one_event_that_cannot_be_stored_is_parked_and_the_others_go_on,
+                an_event_that_the_store_waits_for_is_skipped_only_with_its_epoch,
                 a_store_with_too_much_to_do_says_so_at_once_and_loses_nothing,
                 an_append_that_was_not_answered_in_time_can_be_sent_again,
                 what_cannot_be_stored_is_refused_by_name,
