@@ -127,7 +127,7 @@ mod tests {
     async fn table() -> (OutboxTable, Database) {
         let options = DatabaseOptions::new("sqlite::memory:").migrate(true);
         let database = Database::connect(options).await.unwrap();
-        (OutboxTable { pool: database.pool.clone() }, database)
+        (OutboxTable::new(database.pool.clone()), database)
     }
 
     fn member(name: &str, ttl: Duration) -> Member {

@@ -12,6 +12,7 @@ mod epochs;
 mod health;
 mod held;
 mod held_topics;
+mod keys;
 mod lease;
 mod options;
 mod order;

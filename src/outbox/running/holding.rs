@@ -3,6 +3,7 @@
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
+use super::silence::within;
 use super::{MAX_BACKOFF, Running};
 use crate::outbox::held::Destination;
 use crate::outbox::row::{OutboxRow, RowId};
@@ -67,13 +68,15 @@ impl Running {
         let Some(held) = self.held.to_note() else { return };
         metrics::gauge!(names::OUTBOX_HELD_TOPICS).set(f64::from(u32::try_from(held.len()).unwrap_or(u32::MAX)));
         let (table, owner) = (self.table.clone(), self.member.owner.clone());
-        self.noting = Some(async move { table.note_held(&owner, &held).await }.boxed());
+        let limit = self.options.database_timeout;
+        self.noting = Some(async move { within(limit, table.note_held(&owner, &held)).await }.boxed());
     }
 
     pub(super) fn noted(&mut self, result: Result<(), sqlx::Error>) {
         if let Err(error) = result {
             tracing::warn!(%error, "which topics take no events could not be noted");
             self.held.not_noted();
+            self.heed(&error);
             self.note_at = Instant::now() + MAX_BACKOFF;
         }
     }

@@ -4,6 +4,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::Running;
+use super::silence::within;
 use crate::outbox::lease::Leases;
 use crate::outbox::share::to_release;
 use crate::outbox::wake::BucketSet;
@@ -19,8 +20,7 @@ impl Running {
         self.renewing = Some(
             async move {
                 // Slower than this it is as good as failed.
-                let renewed = tokio::time::timeout(member.ttl, table.renew(&member, claim)).await;
-                (now, renewed.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into())))
+                (now, within(member.ttl, table.renew(&member, claim)).await)
             }
             .boxed(),
         );
@@ -31,6 +31,7 @@ impl Running {
             Ok(leases) => leases,
             Err(error) => {
                 tracing::warn!(%error, "the leases could not be renewed");
+                self.heed(&error);
                 return;
             }
         };
@@ -74,7 +75,9 @@ impl Running {
             return;
         }
         let (table, owner) = (self.table.clone(), self.member.owner.clone());
-        self.releasing = Some(async move { (done, table.release(&owner, done).await) }.boxed());
+        // Nothing is renewed meanwhile.
+        let limit = self.options.lease_ttl / 3;
+        self.releasing = Some(async move { (done, within(limit, table.release(&owner, done)).await) }.boxed());
     }
 
     pub(super) fn released(&mut self, (buckets, result): (BucketSet, Result<(), sqlx::Error>)) {
@@ -84,6 +87,7 @@ impl Running {
         self.leaving = self.leaving.without(buckets);
         if let Err(error) = result {
             tracing::warn!(%error, "nobody can tell whether buckets were given up");
+            self.heed(&error);
             // A renewal tells what became of them.
             self.renew_at = Instant::now();
         }

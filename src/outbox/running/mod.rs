@@ -8,6 +8,7 @@ mod leasing;
 mod reading;
 mod reporting;
 mod settling;
+mod silence;
 mod writing;
 
 use std::future::Future;
@@ -32,6 +33,7 @@ use super::settled::Settled;
 use super::table::{Fetch, OutboxTable, Snapshot};
 use super::wake::{BucketSet, Ear, Listener, WakeAddress};
 use crate::database::Database;
+use crate::database::pool::Pool;
 use crate::transport::Producer;
 
 /// The pause after a failure, doubled with each that follows.
@@ -64,6 +66,8 @@ type Parking = (Vec<RowId>, Result<Vec<RowId>, sqlx::Error>);
 
 pub(super) struct Running {
     database: Database,
+    /// Whose connections its own are like.
+    service_pool: Pool,
     table: OutboxTable,
     producers: Arc<dyn ProducerFactory>,
     options: RelayOptions,
@@ -144,12 +148,14 @@ impl Running {
     ) -> Self {
         let now = Instant::now();
         // A service that has all its connections in use must not cost its relay the leases.
+        let service_pool = database.pool.clone();
         let database = Database { pool: database.pool.apart(CONNECTIONS), ..database };
         let (ear, address) = ear.unzip();
         let address = address.map(|address| address.to_text());
         let member = Member { owner: uuid::Uuid::new_v4().to_string(), address, ttl: options.lease_ttl };
         Self {
-            table: OutboxTable { pool: database.pool.clone() },
+            table: OutboxTable::new(database.pool.clone()),
+            service_pool,
             listener: database.wake.listen(),
             producers,
             member,

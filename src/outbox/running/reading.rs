@@ -4,6 +4,7 @@ use futures_util::FutureExt as _;
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
+use super::silence::within;
 use super::{Running, SUSPECT_ROWS, UNHEARD};
 use crate::fault_point;
 use crate::outbox::row::{OutboxRow, RowId};
@@ -69,10 +70,10 @@ impl Running {
             max_bytes: self.options.max_in_flight_bytes.saturating_sub(self.pipeline.bytes()),
         };
         self.deleted_meanwhile.clear();
-        let table = self.table.clone();
+        let (table, limit) = (self.table.clone(), self.options.database_timeout);
         self.fetching = Some(
             async move {
-                let result = table.fetch(&fetch).await;
+                let result = within(limit, table.fetch(&fetch)).await;
                 (fetch, all, result)
             }
             .boxed(),
@@ -89,6 +90,7 @@ impl Running {
                 // It may be another server that answers next.
                 self.settled.reset();
                 tracing::warn!(%error, "the outbox could not be read");
+                self.heed(&error);
                 return;
             }
         };
