@@ -26,7 +26,7 @@ pub(super) struct Destination {
 #[derive(Debug, Default)]
 pub(super) struct HeldBack {
     holds: FxHashMap<Destination, Hold>,
-    /// Whether it is other than what was last [noted](Self::to_note).
+    /// Whether it is other than what was last [noted](Self::take_news).
     changed: bool,
 }
 
@@ -85,7 +85,7 @@ impl HeldBack {
     }
 
     /// What others are to be told, if it is news.
-    pub(super) fn to_note(&mut self) -> Option<Vec<(Destination, Hold)>> {
+    pub(super) fn take_news(&mut self) -> Option<Vec<(Destination, Hold)>> {
         std::mem::take(&mut self.changed)
             .then(|| self.holds.iter().map(|(destination, hold)| (destination.clone(), hold.clone())).collect())
     }
@@ -131,12 +131,12 @@ mod tests {
     #[test]
     fn what_is_held_is_told_once_each_time_it_changes() {
         let mut held = HeldBack::default();
-        assert_eq!(held.to_note(), None);
+        assert_eq!(held.take_news(), None);
         held.hold(topic("players"), "missing".to_owned(), Instant::now());
-        assert_eq!(held.to_note().unwrap().len(), 1);
-        assert_eq!(held.to_note(), None);
+        assert_eq!(held.take_news().unwrap().len(), 1);
+        assert_eq!(held.take_news(), None);
         held.not_noted();
         held.took(&topic("players"));
-        assert_eq!(held.to_note(), Some(Vec::new()));
+        assert_eq!(held.take_news(), Some(Vec::new()));
     }
 }

@@ -65,7 +65,7 @@ impl Running {
         if self.noting.is_some() || now < self.note_at || self.stopping.is_some() {
             return;
         }
-        let Some(held) = self.held.to_note() else { return };
+        let Some(held) = self.held.take_news() else { return };
         metrics::gauge!(names::OUTBOX_HELD_TOPICS).set(f64::from(u32::try_from(held.len()).unwrap_or(u32::MAX)));
         let (table, owner) = (self.table.clone(), self.member.owner.clone());
         let limit = self.options.database_timeout;
