@@ -336,6 +336,66 @@ async fn clients_of_a_store_with_too_much_to_do_come_back_and_nothing_acknowledg
 }
 
 #[tokio::test]
+async fn readers_and_waiters_beyond_what_there_is_room_for_are_refused_at_once() {
+    let stage = Stage::sqlite().await;
+    let store = store(&stage, StoreOptions::default()).await;
+    let running = Running::start(store, |options| options.max_listeners(2)).await;
+    let client = StoreClient::new(running.options().deadline(Duration::from_millis(50))).await.unwrap();
+    let read = async || client.read(StreamQuery::new("accounts", Stream::new("Account", "1"))).try_next().await;
+    read().await.unwrap();
+    let mut first = client.subscribe(Subscription::after(0));
+    first.try_next().await.unwrap();
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.stored(event("Account/1", "x").id()).await }
+    });
+    let refused = async {
+        while !matches!(read().await, Err(StoreError::Overloaded)) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), refused).await.unwrap();
+    let third = client.subscribe(Subscription::after(0)).try_next().await;
+    assert!(matches!(third, Err(StoreError::Overloaded)), "{third:?}");
+    // Those who bring events have room of their own.
+    client.append(Append::new([event("Account/1", "x")], ExpectedVersion::Any)).await.unwrap();
+
+    waiting.abort();
+    drop(first);
+    let served = async {
+        while read().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), served).await.unwrap();
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_store_without_room_refuses_requests_before_it_reads_them() {
+    let stage = Stage::sqlite().await;
+    let options = StoreOptions::default().max_queued_events(1);
+    let running = Running::start(store(&stage, options).await, |options| options).await;
+    let block =
+        stage.hold("INSERT INTO tidings_store_stream VALUES ('/accounts', 'Account/0', 'store', 'k', 0, 0)").await;
+    let client = running.client().await;
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.append(Append::new([event("Account/1", "x")], ExpectedVersion::Any)).await }
+    });
+    let impatient = StoreClient::new(running.options().deadline(Duration::from_millis(50))).await.unwrap();
+    // Whoever reads it finds that it is no append at all.
+    let empty =
+        async || impatient.append(Append::new(Vec::<tidings::store::NewEvent>::new(), ExpectedVersion::Any)).await;
+    let refused = async { while !matches!(empty().await, Err(StoreError::Overloaded)) {} };
+    tokio::time::timeout(Duration::from_secs(30), refused).await.unwrap();
+    drop(block);
+    waiting.await.unwrap().unwrap();
+    assert!(matches!(empty().await, Err(StoreError::Invalid { .. })));
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_client_is_told_what_the_request_lacks_and_a_store_that_is_not_there_is_unavailable() {
     let stage = Stage::sqlite().await;
     let running = Running::start(store(&stage, StoreOptions::default()).await, |options| options).await;
