@@ -92,6 +92,7 @@ pub const METRICS: &[Metric] = {
         metric(names::OUTBOX_OLDEST_AGE, Gauge, Seconds, "The age of the oldest row in the outbox"),
         metric(names::OUTBOX_PARKED_BACKLOG, Gauge, Count, "Events that are parked in the outbox"),
         metric(names::OUTBOX_PARKED_OLDEST_AGE, Gauge, Seconds, "How long the one parked longest has been parked"),
+        metric(names::OUTBOX_HELD_TOPICS, Gauge, Count, "Topics that take no events; theirs wait in the outbox"),
         metric(names::OUTBOX_BUCKETS_OWNED, Gauge, Count, "Buckets a relay of this process owns"),
         metric(names::OUTBOX_BUCKETS_UNOWNED, Gauge, Count, "Buckets that no relay owns"),
         metric(names::OUTBOX_BUCKET_ROWS, Gauge, Count, "How many of the oldest rows are in a bucket"),

@@ -100,6 +100,8 @@ pub const OUTBOX_PARKED_BACKLOG: &str = "tidings.outbox.parked.backlog";
 pub const OUTBOX_PARKED_OLDEST_AGE: &str = "tidings.outbox.parked.oldest.age";
 /// Gauge, per [`BUCKET`] that a relay of this process owns: how many of the 100,000 oldest rows are in it. Unit: events.
 pub const OUTBOX_BUCKET_ROWS: &str = "tidings.outbox.bucket.rows";
+/// Gauge: how many topics take no events, as a relay of this process finds; their events wait. Unit: topics.
+pub const OUTBOX_HELD_TOPICS: &str = "tidings.outbox.held.topics";
 /// Gauge: how many of the 256 buckets no relay owns, as a relay of this process sees it. Unit: buckets.
 pub const OUTBOX_BUCKETS_UNOWNED: &str = "tidings.outbox.buckets.unowned";
 /// Gauge: how many of the 256 buckets a relay of this process owns. Unit: buckets.
