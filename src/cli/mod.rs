@@ -27,6 +27,7 @@ mod position;
 mod publish;
 mod record_line;
 mod relay;
+mod relay_options;
 mod routes;
 mod schema;
 mod schemas;

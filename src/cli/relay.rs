@@ -7,9 +7,10 @@ use clap::Args;
 use super::database;
 use super::error::CliError;
 use super::printer::Printer;
+use super::relay_options::RelayOptionArguments;
 use super::settings::{DatabaseArguments, KafkaArguments, Settings};
 use crate::consumer::terminated;
-use crate::outbox::{KafkaProducers, Relay, RelayError, RelayOptions, WakeListen};
+use crate::outbox::{KafkaProducers, Relay, RelayError, RelayOptions};
 use crate::transport::kafka::{KafkaOptions, KafkaProducer, ProducerOptions, TopicError, topics};
 
 /// A topic that need not be there: asking for it shows that the brokers answer.
@@ -31,20 +32,15 @@ pub(super) struct RelayArguments {
     service: Option<String>,
 
     /// How long the relay waits for acknowledgements when it is told to end, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, env = "TIDINGS_RELAY_SHUTDOWN_TIMEOUT")]
     shutdown_timeout: u64,
 
     /// How long the brokers may take to answer at first, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, env = "TIDINGS_RELAY_TIMEOUT")]
     timeout: u64,
 
-    /// Where services are to tell it of commits, by UDP: an IP address and a port, or off. Default: a port on the loopback.
-    #[arg(long, value_name = "ADDRESS:PORT", env = "TIDINGS_WAKE_LISTEN")]
-    wake_listen: Option<WakeListen>,
-
-    /// What services are to send to, where it is not where it listens: a host, or a host and a port.
-    #[arg(long, value_name = "HOST[:PORT]", env = "TIDINGS_WAKE_ADVERTISE")]
-    wake_advertise: Option<String>,
+    #[command(flatten)]
+    options: RelayOptionArguments,
 
     #[command(flatten)]
     database: DatabaseArguments,
@@ -61,9 +57,8 @@ pub(super) async fn run(arguments: RelayArguments, settings: &Settings, printer:
     let database = database::connect(options).await?;
     let producers = producers(&kafka, service.as_deref(), Duration::from_secs(arguments.timeout.max(1))).await?;
     printer.note(&format!("relaying the outbox of {place} to {}", kafka.brokers()));
-    let mut options = RelayOptions::default().shutdown_timeout(Duration::from_secs(arguments.shutdown_timeout));
-    options = arguments.wake_listen.into_iter().fold(options, RelayOptions::wake_listen);
-    options = arguments.wake_advertise.into_iter().fold(options, RelayOptions::wake_advertise);
+    let options = RelayOptions::default().shutdown_timeout(Duration::from_secs(arguments.shutdown_timeout));
+    let options = arguments.options.change(options);
     let summary = Relay::new(&database, producers).options(options).run(terminated()).await;
     database.close().await;
     let summary = summary.map_err(|error| match error {

@@ -110,10 +110,13 @@ fn panicked(panic: &(dyn Any + Send)) -> Outcome {
     panic_error(panic).into()
 }
 
-/// What a panic says.
+/// What a handler's panic says.
 pub(crate) fn panic_error(panic: &(dyn Any + Send)) -> HandlerError {
+    HandlerError::new(ErrorClass::Panic, HandlerPanic(panic_text(panic)))
+}
+
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text =
         panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
-    let message = text.unwrap_or_else(|| "with something other than text".to_owned());
-    HandlerError::new(ErrorClass::Panic, HandlerPanic(message))
+    text.unwrap_or_else(|| "with something other than text".to_owned())
 }

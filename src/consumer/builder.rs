@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::dispatch_settings::DispatchSettings;
 use super::error::BuildError;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 use super::inbox::{ConsumerInbox, InboxBuilder};
@@ -13,12 +14,12 @@ use super::options::ConsumerOptions;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 use super::parked::DatabaseParkedStore;
 use super::parked::ParkedStore;
-use super::plan::{BoundDispatcher, BoundRoute, Filter, GroupPlan, bind};
+use super::plan::{BoundDispatcher, BoundRoute, GroupPlan, bind};
 use super::running::{Consumer, Group};
 use super::startup;
 use super::tenants::{TenantLimits, TenantsBuilder, TenantsSetup};
 use crate::clock::{Clock, SystemClock};
-use crate::dispatch::{DeliveryOrder, Dispatcher, Extensions, OnExhausted, Policy};
+use crate::dispatch::{DeliveryOrder, Dispatcher, Extensions, OnExhausted};
 use crate::envelope::EnvelopeView;
 use crate::schema::Codec;
 use crate::transport::kafka::TopicSpec;
@@ -52,71 +53,6 @@ pub(crate) struct Blueprint {
     pub(crate) plans: Vec<GroupPlan>,
     /// Declarations of the topics it reads.
     pub(crate) topics: Vec<TopicSpec>,
-}
-
-/// How one dispatcher takes part: its group, its filter, its order and limits.
-#[derive(Default)]
-#[must_use]
-pub struct DispatchSettings {
-    group: Option<String>,
-    source: Option<String>,
-    filter: Option<Filter>,
-    policy: Policy,
-}
-
-impl DispatchSettings {
-    /// The consumer group. Default: `{service}.{Dispatcher}`, so that every dispatcher sees every event. Dispatchers that name
-    /// one group share its work: they are read by one client, and no two may take the same version of an event.
-    pub fn group(mut self, group: impl Into<String>) -> Self {
-        self.group = Some(group.into());
-        self
-    }
-
-    /// Read the events of this source instead of the one the dispatcher names: for environments that share a cluster and
-    /// give their services names of their own, such as `staging.accounts`. Default: the dispatcher's.
-    pub fn source(mut self, source: impl Into<String>) -> Self {
-        self.source = Some(source.into());
-        self
-    }
-
-    /// Skip events for which `wanted` is false. It sees the envelope; the payload is not decoded.
-    pub fn filter(mut self, wanted: impl Fn(EnvelopeView<'_>) -> bool + Send + Sync + 'static) -> Self {
-        self.filter = Some(Arc::new(wanted));
-        self
-    }
-
-    /// Which events wait for which, for all handlers of the dispatcher that do not say it themselves; it replaces what their block
-    /// says. Default: as the block says, else by key.
-    pub fn order(mut self, order: DeliveryOrder) -> Self {
-        self.policy = self.policy.order(order);
-        self
-    }
-
-    /// How many attempts run at once, at least 1, of each handler of the dispatcher that does not say it itself; it replaces what
-    /// their block says. Default: as the block says, else no limit but the consumer's.
-    pub fn concurrency(mut self, attempts: u32) -> Self {
-        self.policy = self.policy.concurrency(attempts);
-        self
-    }
-
-    /// How many attempts begin in a second, at least 1, of each handler of the dispatcher that does not say it itself; it replaces
-    /// what their block says. Default: as the block says, else no limit.
-    pub fn rate(mut self, attempts_per_second: u32) -> Self {
-        self.policy = self.policy.rate(attempts_per_second);
-        self
-    }
-}
-
-impl fmt::Debug for DispatchSettings {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("DispatchSettings")
-            .field("group", &self.group)
-            .field("source", &self.source)
-            .field("filter", &self.filter.is_some())
-            .field("policy", &self.policy)
-            .finish()
-    }
 }
 
 impl ConsumerBuilder {
@@ -207,8 +143,8 @@ impl ConsumerBuilder {
         self
     }
 
-    /// Read the limits of [`tenants`](Self::tenants) from this file, TOML or JSON by its extension, instead of those given there. It
-    /// is looked at every second while the consumer runs, and what is new in it applies at once. A file that cannot be used
+    /// Read the limits of [`tenants`](Self::tenants) from this file, TOML or JSON by its extension, instead of those given there; the
+    /// option of the same name says the same. It is looked at every second while the consumer runs, and what is new in it applies at once. A file that cannot be used
     /// is an error at startup; later it is logged, with the line and the column, and the last limits stay.
     pub fn tenant_limits_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.tenants.file = Some(path.into());
@@ -325,7 +261,9 @@ impl ConsumerBuilder {
             check_parking(route)?;
         }
         startup::check_declared(&self.topics, &plans)?;
-        let tenants = self.tenants.check().await?;
+        let mut tenants = self.tenants;
+        tenants.file = tenants.file.or_else(|| self.options.tenant_limits_file.clone());
+        let tenants = tenants.check().await?;
         let Self { options, clock, extensions, topics, .. } = self;
         Ok(Blueprint {
             options,

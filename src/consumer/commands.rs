@@ -41,4 +41,10 @@ impl Selection {
         self.topic.as_ref().is_none_or(|topic| *topic == partition.topic)
             && self.partition.is_none_or(|number| number == partition.partition)
     }
+
+    /// Whether it has every partition that `other` has.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        (self.topic.is_none() || self.topic == other.topic)
+            && (self.partition.is_none() || self.partition == other.partition)
+    }
 }

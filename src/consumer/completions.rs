@@ -132,6 +132,50 @@ impl Drop for Duty {
     }
 }
 
+/// A look at which keys are parked, and whose they are. Dropped without an answer, it reports that there is none: nobody waits for it
+/// for ever.
+pub(crate) struct ParkedLook {
+    completions: Arc<Completions>,
+    of: Option<LookAt>,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LookAt {
+    /// A partition that is new here.
+    Partition { slot: usize, epoch: u64 },
+    /// What is asked of the keys that are known.
+    Requests,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the task that asked for them ended without an answer: the store panicked, or the runtime shuts down")]
+struct NoAnswer;
+
+impl ParkedLook {
+    pub(crate) fn new(completions: &Arc<Completions>, of: LookAt) -> Self {
+        Self { completions: Arc::clone(completions), of: Some(of) }
+    }
+
+    pub(crate) fn finish(mut self, keys: Result<Vec<ParkedKey>, ParkError>) {
+        self.report(keys);
+    }
+
+    fn report(&mut self, keys: Result<Vec<ParkedKey>, ParkError>) {
+        match self.of.take() {
+            Some(LookAt::Partition { slot, epoch }) => self.completions.push(Report::Loaded { slot, epoch, keys }),
+            Some(LookAt::Requests) => self.completions.push(Report::Requests(keys)),
+            None => {}
+        }
+    }
+}
+
+impl Drop for ParkedLook {
+    fn drop(&mut self) {
+        self.report(Err(ParkError::new("list", NoAnswer)));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};

@@ -90,6 +90,11 @@ impl Gate {
         self.waiting.push_back(key);
     }
 
+    /// Let those keys wait no longer that `keeps` is not true of.
+    pub(crate) fn retain(&mut self, keeps: impl FnMut(&WaitingKey) -> bool) {
+        self.waiting.retain(keeps);
+    }
+
     /// How many keys wait.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()

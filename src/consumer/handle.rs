@@ -172,6 +172,8 @@ impl ConsumerHandle {
 
     /// Begin no new events of `topic`, of all its partitions or of one, in all groups; running handlers finish. What was fetched
     /// is kept, the partitions stay assigned, and those that are assigned later are paused too.
+    ///
+    /// Pauses and resumptions do not add up: the latest word about a partition counts.
     pub fn pause(&self, topic: &str, partition: Option<i32>) {
         self.all(|| Command::Pause(Selection { topic: Some(topic.into()), partition }));
     }
@@ -181,7 +183,8 @@ impl ConsumerHandle {
         self.all(|| Command::Pause(Selection { topic: None, partition: None }));
     }
 
-    /// Go on with `topic`, with all its partitions or with one.
+    /// Go on with `topic`, with all its partitions or with one, whatever was paused before: after [`pause_all`](Self::pause_all) this
+    /// topic goes on and the others stay paused, and after a pause of the topic one partition may go on alone.
     pub fn resume(&self, topic: &str, partition: Option<i32>) {
         self.all(|| Command::Resume(Selection { topic: Some(topic.into()), partition }));
     }

@@ -1,6 +1,9 @@
 //! A key's queue: what keeps one key's events in order, and what makes it wait.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,11 +23,78 @@ use crate::transport::Record;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum KeyId {
     /// The record's key.
-    Key(Bytes),
+    Key(RecordKey),
     /// The whole partition, for dispatchers that want its order.
     Partition,
     /// A record that waits for nobody, by its offset: it has no key, or its dispatcher wants no order.
     Alone(i64),
+}
+
+/// A record's key.
+///
+/// As it was read it shares its memory with the records that were fetched with it, and would keep them all. It is cloned to be
+/// kept for longer than its record, so a clone has memory of its own, which its clones share.
+#[derive(Debug)]
+pub(crate) struct RecordKey {
+    bytes: Bytes,
+    is_shared: bool,
+}
+
+impl RecordKey {
+    /// The key of a record, as it was read.
+    pub(crate) fn of_record(bytes: Bytes) -> Self {
+        Self { bytes, is_shared: true }
+    }
+
+    /// A key in memory of its own.
+    pub(crate) fn own(bytes: Bytes) -> Self {
+        Self { bytes, is_shared: false }
+    }
+
+    /// The key in memory of its own.
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        if self.is_shared { Bytes::copy_from_slice(&self.bytes) } else { self.bytes.clone() }
+    }
+}
+
+impl Clone for RecordKey {
+    fn clone(&self) -> Self {
+        Self::own(self.to_bytes())
+    }
+}
+
+impl Deref for RecordKey {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl PartialEq for RecordKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for RecordKey {}
+
+impl Hash for RecordKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes.hash(state);
+    }
+}
+
+impl PartialOrd for RecordKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for RecordKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.bytes.cmp(&other.bytes)
+    }
 }
 
 /// A record on its way through the engine.

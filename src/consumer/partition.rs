@@ -104,7 +104,7 @@ impl Partition {
     /// What is known of `key`, if it is parked.
     pub(crate) fn parked(&mut self, key: &KeyId) -> Option<&mut ParkedState> {
         match key {
-            KeyId::Key(key) if !self.parked.is_empty() => self.parked.get_mut(key),
+            KeyId::Key(key) if !self.parked.is_empty() => self.parked.get_mut(&**key),
             _ => None,
         }
     }
@@ -130,6 +130,15 @@ impl Partition {
     pub(crate) fn forget_commit(&mut self) {
         self.changed = true;
         self.committed = None;
+    }
+
+    /// `key` waits at no gate any more, but for its partition to start something.
+    pub(crate) fn leave_gate(&mut self, key: &KeyId) {
+        let Some(queue) = self.keys.get_mut(key).filter(|queue| matches!(queue.state, KeyState::AtGate)) else {
+            return;
+        };
+        queue.state = KeyState::Ready;
+        self.ready.push_back(key.clone());
     }
 
     /// `key` waits for a place, or is forgotten when it has nothing to do.

@@ -10,6 +10,7 @@ use std::hash::BuildHasher as _;
 use foldhash::fast::RandomState;
 use rustc_hash::FxHashMap;
 
+use super::health::{Irregularities, Irregularity};
 use super::recent_streams::RecentStreams;
 use super::stats::Counters;
 use crate::envelope::header;
@@ -52,6 +53,7 @@ pub(crate) struct SequenceWatch {
     streams: RecentStreams,
     /// By a hash of topic and partition: as many as are assigned, or were.
     partitions: FxHashMap<u64, Reading>,
+    irregular: Irregularities,
 }
 
 /// A stream, as it was last seen.
@@ -84,29 +86,38 @@ impl SequenceWatch {
 
     fn remembering(streams: usize) -> Self {
         let streams = RecentStreams::new(streams);
-        Self { hasher: RandomState::default(), streams, partitions: FxHashMap::default() }
+        let irregular = Irregularities::default();
+        Self { hasher: RandomState::default(), streams, partitions: FxHashMap::default(), irregular }
     }
 
     /// Look at a record that was just read, and count what it is.
     pub(crate) fn watch(&mut self, record: &Record, counters: &Counters) {
         let place = place(record);
-        let (counter, amount) = match self.read(&record.topic, record.partition, record.offset, place) {
-            None | Some(Observation::Baseline | Observation::Next) => return,
-            Some(Observation::Gap(missing)) => {
+        let observed = self.read(&record.topic, record.partition, record.offset, place);
+        let (Some(place), Some(observed)) = (place, observed) else { return };
+        let (counter, what, amount) = match observed {
+            Observation::Baseline | Observation::Next => return,
+            Observation::Gap(missing) => {
                 log(record, "events of a stream are missing", missing);
-                (&counters.gaps, missing)
+                (&counters.gaps, Irregularity::Gap, missing)
             }
-            Some(Observation::OutOfOrder) => {
+            Observation::OutOfOrder => {
                 log(record, "an event came behind later ones of its stream", 1);
-                (&counters.out_of_order, 1)
+                (&counters.out_of_order, Irregularity::OutOfOrder, 1)
             }
-            Some(Observation::Repeat) => (&counters.repeats, 1),
-            Some(Observation::Fork) => {
+            Observation::Repeat => (&counters.repeats, Irregularity::Repeat, 1),
+            Observation::Fork => {
                 log(record, "two events have one sequence: the stream has forked", 1);
-                (&counters.forks, 1)
+                (&counters.forks, Irregularity::Fork, 1)
             }
         };
         Counters::add(counter, amount);
+        self.irregular.note(what, &record.topic, place.stream, amount);
+    }
+
+    /// What was counted of which streams and topics.
+    pub(crate) fn irregular(&self) -> &Irregularities {
+        &self.irregular
     }
 
     /// The record at `offset` was read; what it is to its stream, if it has a place in one.

@@ -23,6 +23,7 @@ pub(crate) struct Counters {
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
     pub(crate) inbox: std::sync::Arc<crate::database::inbox::InboxCounters>,
     pub(crate) completed_before: AtomicU64,
+    pub(crate) failed_commits: AtomicU64,
     pub(crate) assigned: AtomicU64,
     pub(crate) in_flight: AtomicU64,
     pub(crate) buffered_bytes: AtomicU64,
@@ -65,6 +66,8 @@ pub struct ConsumerStats {
     pub inbox_forks: u64,
     /// Events read again after a restart or a rebalance that were complete already, and not handled again.
     pub completed_before: u64,
+    /// Commits of offsets that failed; each is repeated.
+    pub failed_commits: u64,
     /// Partitions assigned now.
     pub assigned: u64,
     /// Handlers running now.
@@ -76,7 +79,7 @@ pub struct ConsumerStats {
 impl Counters {
     pub(crate) fn add(counter: &AtomicU64, amount: u64) {
         // Only the poll thread writes; others may read a moment late.
-        counter.store(counter.load(Ordering::Relaxed) + amount, Ordering::Relaxed);
+        counter.store(counter.load(Ordering::Relaxed).saturating_add(amount), Ordering::Relaxed);
     }
 
     pub(crate) fn read(&self) -> ConsumerStats {
@@ -101,6 +104,7 @@ impl Counters {
             inbox_repeats,
             inbox_forks,
             completed_before: read(&self.completed_before),
+            failed_commits: read(&self.failed_commits),
             assigned: read(&self.assigned),
             in_flight: read(&self.in_flight),
             buffered_bytes: read(&self.buffered_bytes),
@@ -122,12 +126,14 @@ impl std::ops::Add for ConsumerStats {
             breakers_open: self.breakers_open + other.breakers_open,
             skipped: self.skipped + other.skipped,
             repeats: self.repeats + other.repeats,
-            gaps: self.gaps + other.gaps,
+            // A stranger's sequence makes them any number.
+            gaps: self.gaps.saturating_add(other.gaps),
             out_of_order: self.out_of_order + other.out_of_order,
             forks: self.forks + other.forks,
             inbox_repeats: self.inbox_repeats + other.inbox_repeats,
             inbox_forks: self.inbox_forks + other.inbox_forks,
             completed_before: self.completed_before + other.completed_before,
+            failed_commits: self.failed_commits + other.failed_commits,
             assigned: self.assigned + other.assigned,
             in_flight: self.in_flight + other.in_flight,
             buffered_bytes: self.buffered_bytes + other.buffered_bytes,

@@ -105,6 +105,20 @@ pub enum Error {
         /// The kind it is.
         actual: &'static str,
     },
+    /// The event that was to be skipped goes to the event store, which would wait for it for ever.
+    #[error(
+        "event {sequence} of stream {stream} cannot be skipped: the event store takes no later event of epoch {epoch} without it. \
+         Mend it and put it back (`tidings outbox retry`); or begin a new epoch (`tidings outbox new-epoch`), and skip then what is \
+         parked of the old one"
+    )]
+    NotSkippable {
+        /// The stream.
+        stream: Stream,
+        /// The epoch, which is the stream's present one.
+        epoch: u32,
+        /// The event's position.
+        sequence: u64,
+    },
     /// Nothing says how events are published.
     #[error("events cannot be published: this database has no publisher; give it one with `Database::with_publisher`")]
     NoPublisher,

@@ -50,6 +50,7 @@ const fn migrations(set: TableSet, dialect: Dialect) -> &'static [(u32, &'static
             (4, include_str!("../../migrations/mysql/0004_outbox_gate.sql")),
             (5, include_str!("../../migrations/mysql/0005_target.sql")),
             (6, include_str!("../../migrations/mysql/0006_shards.sql")),
+            (7, include_str!("../../migrations/mysql/0007_outbox_held.sql")),
         ],
         #[cfg(feature = "sqlite")]
         (TableSet::Service, Dialect::Sqlite) => &[
@@ -59,6 +60,7 @@ const fn migrations(set: TableSet, dialect: Dialect) -> &'static [(u32, &'static
             (4, include_str!("../../migrations/sqlite/0004_outbox_gate.sql")),
             (5, include_str!("../../migrations/sqlite/0005_target.sql")),
             (6, include_str!("../../migrations/sqlite/0006_shards.sql")),
+            (7, include_str!("../../migrations/sqlite/0007_outbox_held.sql")),
         ],
     }
 }

@@ -30,11 +30,26 @@ pub struct Limits {
     pub max_waiting: Option<u32>,
 }
 
+impl Limits {
+    /// These limits; what they leave out is as `other` says.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            concurrency: self.concurrency.or(other.concurrency),
+            rate: self.rate.or(other.rate),
+            max_waiting: self.max_waiting.or(other.max_waiting),
+        }
+    }
+}
+
 /// When a handler is paused because it fails whatever it is given.
 ///
 /// A breaker opens when attempts at events of `keys` different keys have failed, all with the same class of error, and none
 /// succeeded in between. While it is open the handler's events wait, and none is given up. After `pause` one event is tried: if it
 /// succeeds the breaker closes, if it fails the pause doubles, up to `max_pause`.
+///
+/// Only failures count that another attempt might mend. A terminal error and a payload that cannot be decoded are the event's own:
+/// they neither open a breaker nor keep one open, and the event is given up, as the policy says, however many there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -98,6 +113,34 @@ pub struct BreakerOverrides {
     pub pause: Option<Duration>,
     /// The longest pause.
     pub max_pause: Option<Duration>,
+}
+
+impl BreakerOverrides {
+    /// Replaces nothing.
+    pub const fn new() -> Self {
+        Self { keys: None, pause: None, max_pause: None }
+    }
+
+    /// Different keys that fail alike in a row; 0 means that there is no breaker.
+    #[must_use]
+    pub const fn keys(mut self, keys: u32) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// The first pause.
+    #[must_use]
+    pub const fn pause(mut self, pause: Duration) -> Self {
+        self.pause = Some(pause);
+        self
+    }
+
+    /// The longest pause.
+    #[must_use]
+    pub const fn max_pause(mut self, pause: Duration) -> Self {
+        self.max_pause = Some(pause);
+        self
+    }
 }
 
 /// How a handler of batches is given its events.

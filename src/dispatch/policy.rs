@@ -109,6 +109,37 @@ pub struct RetryOverrides {
     pub max_age: Option<Duration>,
 }
 
+impl RetryOverrides {
+    /// Replaces nothing.
+    pub const fn new() -> Self {
+        Policy::INHERIT.retry
+    }
+
+    /// Attempts in all, the first included; at least 1.
+    pub const fn max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = Some(if attempts == 0 { 1 } else { attempts });
+        self
+    }
+
+    /// The bound of the first pause.
+    pub const fn initial(mut self, pause: Duration) -> Self {
+        self.initial = Some(pause);
+        self
+    }
+
+    /// The bound of every pause.
+    pub const fn max(mut self, pause: Duration) -> Self {
+        self.max = Some(pause);
+        self
+    }
+
+    /// No attempt begins later than this after the first.
+    pub const fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = Some(age);
+        self
+    }
+}
+
 /// What a block or a handler says about failures, order and limits; what it leaves out it inherits: the handler from its block, the block from
 /// the consumer's options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -152,11 +183,7 @@ impl Policy {
             on_exhausted: self.on_exhausted.or(other.on_exhausted),
             timeout: self.timeout.or(other.timeout),
             order: self.order.or(other.order),
-            limits: Limits {
-                concurrency: self.limits.concurrency.or(other.limits.concurrency),
-                rate: self.limits.rate.or(other.limits.rate),
-                max_waiting: self.limits.max_waiting.or(other.limits.max_waiting),
-            },
+            limits: self.limits.or(other.limits),
             breaker: BreakerOverrides {
                 keys: self.breaker.keys.or(other.breaker.keys),
                 pause: self.breaker.pause.or(other.breaker.pause),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::held_topics::{self, HeldTopic};
 use super::status::{backlog, parked_backlog, unowned};
 use crate::database::Database;
 
@@ -22,8 +23,8 @@ pub struct OutboxLimits {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct OutboxHealth {
-    /// Whether the oldest row is younger than [`OutboxLimits::oldest`], every bucket is owned by a relay, and no event has been parked
-    /// for longer than [`OutboxLimits::parked`], where that is limited.
+    /// Whether the oldest row is younger than [`OutboxLimits::oldest`], every bucket is owned by a relay, every topic takes its events,
+    /// and no event has been parked for longer than [`OutboxLimits::parked`], where that is limited.
     pub ready: bool,
     /// Why not, in words.
     pub reasons: Vec<String>,
@@ -34,6 +35,8 @@ pub struct OutboxHealth {
     pub oldest: Duration,
     /// How many of the 256 buckets no relay owns.
     pub unowned_buckets: u64,
+    /// The topics that take no events: their events wait.
+    pub held_topics: Vec<HeldTopic>,
     /// How many events are parked: Kafka refused them, or they wait behind one that it refused. More than 10,000 count as that many.
     pub parked: u64,
     /// How long the one that has been parked longest is.
@@ -66,9 +69,10 @@ impl Default for OutboxLimits {
 pub async fn health(database: &Database, limits: &OutboxLimits) -> OutboxHealth {
     let read = async {
         let (backlog, unowned) = (backlog(database, COUNTED).await?, unowned(database).await?);
-        Ok::<_, sqlx::Error>((backlog, unowned, parked_backlog(database, COUNTED).await?))
+        let held = held_topics::read(database).await?;
+        Ok::<_, sqlx::Error>((backlog, unowned, held, parked_backlog(database, COUNTED).await?))
     };
-    let ((rows, oldest), unowned_buckets, (parked, oldest_parked)) = match read.await {
+    let ((rows, oldest), unowned_buckets, held_topics, (parked, oldest_parked)) = match read.await {
         Ok(read) => read,
         Err(error) => {
             let error: &dyn std::error::Error = &error;
@@ -80,6 +84,7 @@ pub async fn health(database: &Database, limits: &OutboxLimits) -> OutboxHealth 
                 rows: 0,
                 oldest: Duration::ZERO,
                 unowned_buckets: 0,
+                held_topics: Vec::new(),
                 parked: 0,
                 oldest_parked: Duration::ZERO,
             };
@@ -92,10 +97,14 @@ pub async fn health(database: &Database, limits: &OutboxLimits) -> OutboxHealth 
     if unowned_buckets > 0 {
         reasons.push(format!("no relay owns {unowned_buckets} of its buckets"));
     }
+    for HeldTopic { topic, reason, held_for, .. } in &held_topics {
+        reasons.push(format!("the topic {topic} has taken no events for {} s: {reason}", held_for.as_secs()));
+    }
     if parked > 0 && limits.parked.is_some_and(|limit| oldest_parked > limit) {
         reasons.push(format!("{parked} of its events are parked, one of them for {} s", oldest_parked.as_secs()));
     }
-    OutboxHealth { ready: reasons.is_empty(), reasons, rows, oldest, unowned_buckets, parked, oldest_parked }
+    let ready = reasons.is_empty();
+    OutboxHealth { ready, reasons, rows, oldest, unowned_buckets, held_topics, parked, oldest_parked }
 }
 
 fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

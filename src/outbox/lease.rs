@@ -105,7 +105,10 @@ impl OutboxTable {
     /// Say that `owner` is gone.
     pub(super) async fn leave(&self, owner: &str) -> Result<(), sqlx::Error> {
         let me = self.pool.dialect().text(owner);
-        self.pool.execute(format!("DELETE FROM tidings_outbox_relay WHERE owner = {me}")).await.map(drop)
+        let sql = format!(
+            "DELETE FROM tidings_outbox_held WHERE owner = {me};DELETE FROM tidings_outbox_relay WHERE owner = {me}"
+        );
+        self.pool.execute(sql).await.map(drop)
     }
 }
 
@@ -124,7 +127,7 @@ mod tests {
     async fn table() -> (OutboxTable, Database) {
         let options = DatabaseOptions::new("sqlite::memory:").migrate(true);
         let database = Database::connect(options).await.unwrap();
-        (OutboxTable { pool: database.pool.clone() }, database)
+        (OutboxTable::new(database.pool.clone()), database)
     }
 
     fn member(name: &str, ttl: Duration) -> Member {

@@ -10,6 +10,9 @@ mod bucket;
 pub(crate) mod durability;
 mod epochs;
 mod health;
+mod held;
+mod held_topics;
+mod keys;
 mod lease;
 mod options;
 mod order;
@@ -28,9 +31,10 @@ mod wake;
 pub use bucket::{BUCKETS, bucket_of};
 pub use epochs::{Streams, count_streams, raise_epochs};
 pub use health::{OutboxHealth, OutboxLimits, health};
+pub use held_topics::{HeldTopic, held_topics};
 pub use options::{RelayOptions, UnknownWakeListen, WakeListen};
 pub use parked::{
-    ParkedEvent, ParkedStream, Released, first_parked, parked, parked_streams, retry_parked, skip_parked,
+    ParkedEvent, ParkedStream, Released, first_parked, parked, parked_streams, retry_parked, skip_parked, skippable,
 };
 pub use producers::{KafkaProducers, ProducerFactory};
 pub use relay::{Relay, RelayError, RelayHandle, RelaySummary};

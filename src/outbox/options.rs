@@ -19,6 +19,7 @@ use serde::Deserialize;
 /// | `wake_listen` | `127.0.0.1:0` | an address and a port, or `off` |
 /// | `wake_advertise` | none: where it listens | `HOST` or `HOST:PORT` |
 /// | `lease_ttl_ms` | 10,000 | milliseconds |
+/// | `database_timeout_ms` | 30,000 | milliseconds |
 /// | `shutdown_timeout_ms` | 10,000 | milliseconds |
 /// | `remembered_streams` | 200,000 | streams |
 /// | `report_interval_ms` | 15,000 | milliseconds |
@@ -39,6 +40,8 @@ pub struct RelayOptions {
     pub(crate) wake_advertise: Option<String>,
     #[serde(rename = "lease_ttl_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) lease_ttl: Duration,
+    #[serde(rename = "database_timeout_ms", deserialize_with = "crate::milliseconds::deserialize")]
+    pub(crate) database_timeout: Duration,
     #[serde(rename = "shutdown_timeout_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) shutdown_timeout: Duration,
     pub(crate) remembered_streams: usize,
@@ -59,6 +62,7 @@ impl Default for RelayOptions {
             wake_listen: WakeListen::default(),
             wake_advertise: None,
             lease_ttl: Duration::from_secs(10),
+            database_timeout: Duration::from_secs(30),
             shutdown_timeout: Duration::from_secs(10),
             remembered_streams: 200_000,
             report_interval: Duration::from_secs(15),
@@ -127,6 +131,13 @@ impl RelayOptions {
         self
     }
 
+    /// How long a read, a deletion or the like may take before its connection is taken for dead: the relay goes on with new ones. The
+    /// leases wait for no longer than they last. Default: 30 s.
+    pub fn database_timeout(mut self, timeout: Duration) -> Self {
+        self.database_timeout = timeout.max(Duration::from_millis(100));
+        self
+    }
+
     /// How long to wait for acknowledgements when shutting down. What is not acknowledged by then is published again by the
     /// next owner. Default: 10 s.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
@@ -159,7 +170,7 @@ impl RelayOptions {
     /// As the setters would have it: a file may say 0.
     pub(crate) fn bounded(self) -> Self {
         let Self { max_in_flight_rows, max_in_flight_bytes, fetch_rows, .. } = self;
-        let Self { min_poll, max_poll, idle_poll, lease_ttl, report_interval, .. } = self;
+        let Self { min_poll, max_poll, idle_poll, lease_ttl, database_timeout, report_interval, .. } = self;
         self.max_in_flight_rows(max_in_flight_rows)
             .max_in_flight_bytes(max_in_flight_bytes)
             .fetch_rows(fetch_rows)
@@ -167,6 +178,7 @@ impl RelayOptions {
             .max_poll(max_poll)
             .idle_poll(idle_poll)
             .lease_ttl(lease_ttl)
+            .database_timeout(database_timeout)
             .report_interval(report_interval)
     }
 }
@@ -229,7 +241,7 @@ mod tests {
         let options: RelayOptions = serde_json::from_str(
             r#"{"max_in_flight_rows": 1, "max_in_flight_bytes": 2, "fetch_rows": 3, "min_poll_ms": 4, "max_poll_ms": 5,
                 "idle_poll_ms": 10, "wake_listen": "10.0.0.1:7000", "wake_advertise": "relay-1.example",
-                "lease_ttl_ms": 6000, "shutdown_timeout_ms": 7, "remembered_streams": 8, "report_interval_ms": 9000,
+                "lease_ttl_ms": 6000, "database_timeout_ms": 700, "shutdown_timeout_ms": 7, "remembered_streams": 8, "report_interval_ms": 9000,
                 "check_durability": false}"#,
         )
         .unwrap();
@@ -243,6 +255,7 @@ mod tests {
             .wake_listen(WakeListen::On("10.0.0.1:7000".parse().unwrap()))
             .wake_advertise("relay-1.example")
             .lease_ttl(Duration::from_secs(6))
+            .database_timeout(Duration::from_millis(700))
             .shutdown_timeout(Duration::from_millis(7))
             .remembered_streams(8)
             .report_interval(Duration::from_secs(9))

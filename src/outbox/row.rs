@@ -6,6 +6,7 @@ use bytes::Bytes;
 use chrono::DateTime;
 use uuid::Uuid;
 
+use super::held::Destination;
 use crate::database::pool::Row;
 use crate::envelope::Envelope;
 use crate::event::StreamId;
@@ -103,9 +104,13 @@ impl OutboxRow {
             traceparent: row.text(16)?,
             tracestate: row.optional_text(17)?,
             payload: row.bytes(18)?.into(),
-            target: if row.text(19)? == Target::Store.as_str() { Target::Store } else { Target::Kafka },
+            target: Target::of_text(&row.text(19)?),
             held: row.integer(20)? != 0,
         })
+    }
+
+    pub(crate) fn destination(&self) -> Destination {
+        Destination { target: self.target, topic: Arc::clone(&self.topic) }
     }
 
     /// About how many bytes it takes, here and in the producer's queue.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::held_topics::{self, HeldTopic};
 use super::wake::WakeAddress;
 use crate::database::pool::Row;
 use crate::database::{Database, Error};
@@ -13,6 +14,8 @@ pub struct OutboxStatus {
     pub buckets: Vec<BucketStatus>,
     /// How many events are parked.
     pub parked: u64,
+    /// The topics that take no events: their events wait.
+    pub held_topics: Vec<HeldTopic>,
 }
 
 /// A bucket of the outbox.
@@ -84,7 +87,7 @@ pub async fn status(database: &Database) -> Result<OutboxStatus, Error> {
         }
         let parked = pool.query("SELECT COUNT(*) FROM tidings_outbox_parked".to_owned()).await?;
         let parked = parked.first().map_or(Ok(0), |row| row.integer(0))?.unsigned_abs();
-        Ok(OutboxStatus { buckets, parked })
+        Ok(OutboxStatus { buckets, parked, held_topics: held_topics::read(database).await? })
     };
     read.await.map_err(failed)
 }

@@ -6,18 +6,21 @@ use std::ops::RangeInclusive;
 use futures_util::TryStreamExt as _;
 use rustc_hash::FxHashMap;
 
+use super::held::Destination;
+use super::keys::{KeyLists, deletion};
 use super::row::{BEHIND_A_PARKED_EVENT, OutboxRow, RowId};
 use super::wake::BucketSet;
 #[cfg(feature = "mysql")]
 use crate::database::Failure;
 use crate::database::pool::Pool;
-use crate::database::sql::{Dialect, push_list};
+use crate::database::sql::push_list;
 use crate::transport::Target;
 
 /// The tables of the outbox.
 #[derive(Clone)]
 pub(super) struct OutboxTable {
     pub(super) pool: Pool,
+    pub(super) keys: KeyLists,
 }
 
 /// Which rows to read.
@@ -30,6 +33,8 @@ pub(super) struct Fetch {
     pub(super) until: u64,
     /// Where they go; all where it names none.
     pub(super) targets: &'static [Target],
+    /// Where they do not go.
+    pub(super) left_out: Vec<Destination>,
     /// Rows that are known already.
     pub(super) except: Vec<u64>,
     pub(super) max_rows: usize,
@@ -46,6 +51,10 @@ pub(super) struct Snapshot {
 }
 
 impl OutboxTable {
+    pub(super) fn new(pool: Pool) -> Self {
+        Self { keys: KeyLists::new(pool.dialect()), pool }
+    }
+
     /// Read rows from the start of each bucket: no cursor, since a row may commit below every id that was ever seen.
     pub(super) async fn fetch(&self, fetch: &Fetch) -> Result<Snapshot, sqlx::Error> {
         let (columns, index) = (OutboxRow::COLUMNS, self.pool.dialect().by_primary_key());
@@ -64,6 +73,10 @@ impl OutboxTable {
         sql.push(')');
         if let [target] = fetch.targets {
             let _ = write!(sql, " AND target = '{}'", target.as_str());
+        }
+        for Destination { target, topic } in &fetch.left_out {
+            let topic = self.pool.dialect().text(topic);
+            let _ = write!(sql, " AND NOT (target = '{}' AND topic = {topic})", target.as_str());
         }
         if !fetch.except.is_empty() {
             // An expression, so that nobody makes thousands of ranges of it.
@@ -128,61 +141,15 @@ impl OutboxTable {
         }
         let mut rows = rows.to_vec();
         rows.sort_unstable();
-        match self.pool.execute(deletion(self.pool.dialect(), &rows)).await {
-            #[cfg(feature = "mysql")]
-            Err(error) if is_not_understood(&error) => self.pool.execute(plain_deletion(&rows)).await.map(drop),
-            deleted => deleted.map(drop),
-        }
-    }
-}
-
-/// A statement that deletes exactly `rows`, which are sorted; conditions may be added with `AND`.
-///
-/// By the table's statistics, MySQL and MariaDB would rather look at every row when most of them are to be deleted, whatever index they
-/// are told to use, and wait for each that an open transaction holds. Joined to a list of keys, each row is found by its key.
-pub(super) fn deletion(dialect: Dialect, rows: &[RowId]) -> String {
-    match dialect {
-        #[cfg(feature = "mysql")]
-        Dialect::MySql => {
-            let mut sql = "DELETE tidings_outbox FROM JSON_TABLE('[".to_owned();
-            for (index, RowId { bucket, id }) in rows.iter().enumerate() {
-                let comma = if index == 0 { "" } else { "," };
-                // Writing to a `String` cannot fail.
-                let _ = write!(sql, "{comma}[{bucket},{id}]");
+        let mut list = self.keys.first();
+        loop {
+            let result = self.pool.execute(deletion(list, &rows)).await;
+            match self.keys.after(list, &result) {
+                Some(plainer) => list = plainer,
+                None => return result.map(drop),
             }
-            sql.push_str(
-                "]', '$[*]' COLUMNS (bucket TINYINT UNSIGNED PATH '$[0]', id BIGINT UNSIGNED PATH '$[1]')) k \
-                 STRAIGHT_JOIN tidings_outbox FORCE INDEX (PRIMARY) ON tidings_outbox.bucket = k.bucket AND \
-                 tidings_outbox.id = k.id WHERE 1 = 1",
-            );
-            sql
         }
-        #[cfg(feature = "sqlite")]
-        Dialect::Sqlite => plain_deletion(rows),
     }
-}
-
-/// The same for databases that know no `JSON_TABLE`.
-fn plain_deletion(rows: &[RowId]) -> String {
-    let mut sql = "DELETE FROM tidings_outbox WHERE (".to_owned();
-    for (index, bucket) in rows.chunk_by(|left, right| left.bucket == right.bucket).enumerate() {
-        let Some(RowId { bucket: number, .. }) = bucket.first() else { continue };
-        let or = if index == 0 { "" } else { " OR " };
-        let _ = write!(sql, "{or}bucket = {number} AND id IN (");
-        push_list(&mut sql, bucket.iter().map(|row| row.id));
-        sql.push(')');
-    }
-    sql.push(')');
-    sql
-}
-
-/// Whether the server could not parse a statement.
-#[cfg(feature = "mysql")]
-fn is_not_understood(error: &sqlx::Error) -> bool {
-    const PARSE_ERROR: u16 = 1064;
-    let database =
-        error.as_database_error().and_then(|error| error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>());
-    database.is_some_and(|error| error.number() == PARSE_ERROR)
 }
 
 /// The buckets as ranges: one range is read faster than its buckets one by one.
@@ -200,17 +167,6 @@ fn ranges(buckets: BucketSet) -> Vec<RangeInclusive<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    #[cfg(feature = "mysql")]
-    fn exactly_the_rows_that_are_named_are_deleted() {
-        let rows = [(1, 7), (1, 9), (3, 8)].map(|(bucket, id)| RowId { bucket, id });
-        assert!(deletion(Dialect::MySql, &rows).contains("'[[1,7],[1,9],[3,8]]'"));
-        assert_eq!(
-            plain_deletion(&rows),
-            "DELETE FROM tidings_outbox WHERE (bucket = 1 AND id IN (7,9) OR bucket = 3 AND id IN (8))"
-        );
-    }
 
     #[test]
     fn neighbouring_buckets_are_one_range() {

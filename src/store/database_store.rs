@@ -212,6 +212,11 @@ impl DatabaseStore {
         matches!(answer, Ok(Ok(_)))
     }
 
+    /// Whether there is no room for any event.
+    pub(super) fn is_full(&self) -> bool {
+        self.inner.room.is_full()
+    }
+
     fn seat(&self, events: &[NewEvent]) -> Result<Arc<Seat>, StoreError> {
         let amount = Amount { events: events.len(), bytes: events.iter().map(NewEvent::bytes).sum() };
         let seat = self.inner.room.take(amount).ok_or_else(|| {

@@ -158,6 +158,12 @@ pub enum Refusal {
         /// Who wanted to.
         wanted: &'static str,
     },
+    /// The token is not for the event's source. Nothing is wrong with the event: it may be sent again once the token is.
+    #[error("the token is not for the source {}; let it append that source's events, or give another one", .name.escape_debug())]
+    Forbidden {
+        /// The source.
+        name: String,
+    },
 }
 
 impl Refusal {
@@ -176,6 +182,7 @@ impl Refusal {
             Self::PartlyStored { .. } => "partly_stored",
             Self::OtherKey { .. } => "other_key",
             Self::OtherWriter { .. } => "other_writer",
+            Self::Forbidden { .. } => "forbidden",
         }
     }
 }

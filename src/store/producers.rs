@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::client::Backoff;
-use super::{EventStore, NewEvent, Relayed, StoreError};
+use super::{EventStore, NewEvent, Refusal, Relayed, StoreError};
 use crate::outbox::{ProducerFactory, bucket_of};
 use crate::transport::{OutgoingRecord, ProduceError, Producer, Target, Written};
 
@@ -224,7 +224,15 @@ async fn offer(store: &dyn EventStore, batch: &[Item]) -> Result<Vec<Relayed>, S
     let mut failures = 0_u32;
     loop {
         let events = batch.iter().map(|item| item.event.clone()).collect();
-        match store.relay(events).await {
+        let answered = match store.relay(events).await {
+            Ok(results) if results.len() != batch.len() => {
+                // No word against any of them.
+                let reason = format!("the store gave {} answers for {} events", results.len(), batch.len());
+                Err(StoreError::Unavailable(reason.into()))
+            }
+            answered => answered,
+        };
+        match answered {
             Err(error) if error.is_retryable() => {
                 failures += 1;
                 if failures.is_power_of_two() {
@@ -233,10 +241,6 @@ async fn offer(store: &dyn EventStore, batch: &[Item]) -> Result<Vec<Relayed>, S
                 }
                 tokio::time::sleep(backoff.next()).await;
             }
-            Ok(results) if results.len() != batch.len() => {
-                let reason = format!("{} answers for {} events", results.len(), batch.len());
-                return Err(StoreError::Client { reason });
-            }
             result => return result,
         }
     }
@@ -244,10 +248,14 @@ async fn offer(store: &dyn EventStore, batch: &[Item]) -> Result<Vec<Relayed>, S
 
 impl Item {
     fn answer(self, result: Result<Relayed, Arc<StoreError>>) {
-        let topic = (&*self.event.envelope.source).into();
-        let refused = |reason, retryable| Err(ProduceError::Refused { topic, reason, retryable });
+        let topic: Arc<str> = (&*self.event.envelope.source).into();
+        let refused = |reason, retryable| Err(ProduceError::Refused { topic: Arc::clone(&topic), reason, retryable });
         let result = match result {
             Ok(Relayed::Stored | Relayed::Repeated) => Ok(()),
+            // About the token: the events of this source wait, and the others go on.
+            Ok(Relayed::Refused(refusal @ Refusal::Forbidden { .. })) => {
+                Err(ProduceError::TopicRefused { topic, reason: refusal.to_string() })
+            }
             Ok(Relayed::Refused(refusal)) => refused(refusal.to_string(), false),
             // Only what is wrong with the event itself makes it one to be parked.
             Err(error) => refused(error.to_string(), !matches!(*error, StoreError::Invalid { .. })),

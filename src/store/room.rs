@@ -41,6 +41,12 @@ impl Room {
         Some(Seat { room: Arc::clone(self), amount })
     }
 
+    /// Whether nobody finds a place, however little it asks for.
+    pub(super) fn is_full(&self) -> bool {
+        let taken = self.taken.lock();
+        taken.events > 0 && (taken.events >= self.limit.events || taken.bytes >= self.limit.bytes)
+    }
+
     pub(super) fn taken(&self) -> usize {
         self.taken.lock().events
     }
@@ -66,8 +72,9 @@ mod tests {
         assert!(room.take(amount(1, 91)).is_none(), "too many bytes");
         let second = room.take(amount(1, 10)).unwrap();
         assert!(room.take(amount(1, 1)).is_none(), "too many events");
+        assert!(room.is_full());
         drop(first);
-        assert!(room.take(amount(1, 1)).is_some());
+        assert!(!room.is_full() && room.take(amount(1, 1)).is_some());
         drop(second);
         assert_eq!(room.taken(), 0);
         assert!(room.take(amount(5, 1_000)).is_some(), "an empty room takes anything");

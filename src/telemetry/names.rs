@@ -19,13 +19,13 @@ pub const CONSUMER_DEAD_LETTERED: &str = "tidings.consumer.dead_lettered.events"
 pub const CONSUMER_PARKED: &str = "tidings.consumer.parked.events";
 /// Counter: parked events that were handled after all, dead-lettered, or skipped by an operator. Unit: events.
 pub const CONSUMER_UNPARKED: &str = "tidings.consumer.unparked.events";
-/// Counter: events that came again, as their streams' sequences show. Unit: events.
+/// Counter, per [`DESTINATION`]: events that came again, as their streams' sequences show. Unit: events.
 pub const CONSUMER_REPEATS: &str = "tidings.consumer.repeats.events";
-/// Counter: events that are missing between two of their stream. Unit: events.
+/// Counter, per [`DESTINATION`]: events that are missing between two of their stream. Unit: events.
 pub const CONSUMER_GAPS: &str = "tidings.consumer.gaps.events";
-/// Counter: events that came behind later ones of their stream, for the first time. Unit: events.
+/// Counter, per [`DESTINATION`]: events that came behind later ones of their stream, for the first time. Unit: events.
 pub const CONSUMER_OUT_OF_ORDER: &str = "tidings.consumer.out_of_order.events";
-/// Counter: events that have the sequence of another one of their stream. Unit: events.
+/// Counter, per [`DESTINATION`]: events that have the sequence of another one of their stream. Unit: events.
 pub const CONSUMER_FORKS: &str = "tidings.consumer.forks.events";
 /// Gauge: keys that are parked, in the partitions assigned. Unit: keys.
 pub const CONSUMER_PARKED_KEYS: &str = "tidings.consumer.parked.keys";
@@ -35,6 +35,10 @@ pub const CONSUMER_BREAKERS_OPEN: &str = "tidings.consumer.open.breakers";
 pub const CONSUMER_SKIPPED: &str = "tidings.consumer.skipped.events";
 /// Counter: events read again after a restart or a rebalance that were complete already. Unit: events.
 pub const CONSUMER_COMPLETED_BEFORE: &str = "tidings.consumer.completed_before.events";
+/// Counter: commits of offsets that failed; each is repeated. Unit: commits.
+pub const CONSUMER_FAILED_COMMITS: &str = "tidings.consumer.failed.commits";
+/// Gauge: how long commits of offsets have failed, one after the other; 0 while they are taken. Unit: seconds.
+pub const CONSUMER_COMMITS_FAILING: &str = "tidings.consumer.commits_failing";
 /// Gauge: 1 while the consumer's thread turns, else 0. Unit: none.
 pub const CONSUMER_LIVE: &str = "tidings.consumer.live";
 /// Gauge: 1 while the consumer has its partitions and gets on with them, else 0. Unit: none.
@@ -96,6 +100,8 @@ pub const OUTBOX_PARKED_BACKLOG: &str = "tidings.outbox.parked.backlog";
 pub const OUTBOX_PARKED_OLDEST_AGE: &str = "tidings.outbox.parked.oldest.age";
 /// Gauge, per [`BUCKET`] that a relay of this process owns: how many of the 100,000 oldest rows are in it. Unit: events.
 pub const OUTBOX_BUCKET_ROWS: &str = "tidings.outbox.bucket.rows";
+/// Gauge: how many topics take no events, as a relay of this process finds; their events wait. Unit: topics.
+pub const OUTBOX_HELD_TOPICS: &str = "tidings.outbox.held.topics";
 /// Gauge: how many of the 256 buckets no relay owns, as a relay of this process sees it. Unit: buckets.
 pub const OUTBOX_BUCKETS_UNOWNED: &str = "tidings.outbox.buckets.unowned";
 /// Gauge: how many of the 256 buckets a relay of this process owns. Unit: buckets.

@@ -148,6 +148,14 @@ pub enum ProduceError {
         /// The topic.
         topic: Arc<str>,
     },
+    /// The topic takes no record of this client, whatever is in it: no permission, or a topic that is out of order. It may come back.
+    #[error("topic {topic} takes no records: {reason}")]
+    TopicRefused {
+        /// The topic.
+        topic: Arc<str>,
+        /// What the broker or the store says.
+        reason: String,
+    },
     /// The topic has no such partition.
     #[error("topic {topic} does not have the partition the record names")]
     UnknownPartition {
@@ -185,6 +193,7 @@ impl ProduceError {
             Self::QueueFull { .. } => "queue_full",
             Self::TooLarge { .. } => "too_large",
             Self::UnknownTopic { .. } => "unknown_topic",
+            Self::TopicRefused { .. } => "topic_refused",
             Self::UnknownPartition { .. } => "unknown_partition",
             Self::Purged { .. } => "purged",
             Self::Fatal { .. } => "fatal",
@@ -195,7 +204,7 @@ impl ProduceError {
     /// Whether writing the same record again, with the same producer, may succeed.
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::QueueFull { .. } | Self::UnknownTopic { .. } => true,
+            Self::QueueFull { .. } | Self::UnknownTopic { .. } | Self::TopicRefused { .. } => true,
             Self::Refused { retryable, .. } => *retryable,
             Self::TooLarge { .. } | Self::UnknownPartition { .. } | Self::Purged { .. } | Self::Fatal { .. } => false,
         }

@@ -29,10 +29,12 @@ pub struct Record {
 impl Record {
     /// The bytes this record holds in memory.
     pub fn size(&self) -> usize {
-        self.key.as_ref().map_or(0, Bytes::len)
-            + self.payload.as_ref().map_or(0, Bytes::len)
-            + self.headers.held_bytes()
-            + size_of::<Self>()
+        Self::size_of(self.key.as_ref(), self.payload.as_ref(), &self.headers)
+    }
+
+    /// The same, of a record of these.
+    pub(crate) fn size_of(key: Option<&Bytes>, payload: Option<&Bytes>, headers: &Headers) -> usize {
+        key.map_or(0, Bytes::len) + payload.map_or(0, Bytes::len) + headers.held_bytes() + size_of::<Self>()
     }
 
     /// The same record in memory of its own. A record as it was read shares its memory with its neighbours, and one that is kept

@@ -19,4 +19,9 @@ impl Target {
             Self::Store => "store",
         }
     }
+
+    /// What a row says; Kafka where it says nothing that is known.
+    pub(crate) fn of_text(text: &str) -> Self {
+        if text == Self::Store.as_str() { Self::Store } else { Self::Kafka }
+    }
 }

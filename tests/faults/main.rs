@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod broker;
+mod checks;
 #[cfg(feature = "cli")]
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]
 #[path = "../cli/command.rs"]
@@ -14,6 +15,7 @@ mod dead_letters;
 mod journal;
 mod members;
 mod parts;
+mod plant;
 #[cfg(all(feature = "testing", feature = "audit"))]
 mod publishing;
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]

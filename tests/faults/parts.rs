@@ -7,6 +7,7 @@ use tidings::consumer::{Consumer, ConsumerOptions};
 use tidings::prelude::*;
 
 use crate::journal::Journal;
+use crate::plant::Plant;
 use crate::support::child::{say, told};
 use crate::support::scene::{codec, kafka};
 use crate::support::scores::ScorePosted;
@@ -30,6 +31,7 @@ pub(crate) struct Scribe {
     pub(crate) journal: Arc<Journal>,
     /// How long a handler takes, at most.
     pub(crate) work: Duration,
+    pub(crate) plant: Plant,
 }
 
 #[dispatcher(source = "scores")]
@@ -39,7 +41,9 @@ impl Scribe {
         if !self.work.is_zero() {
             tokio::time::sleep(self.work).await;
         }
-        self.journal.note(event.player, event.serial);
+        for serial in self.plant.effects(&event) {
+            self.journal.note(event.player, serial);
+        }
         Ok(())
     }
 }
@@ -53,6 +57,7 @@ async fn member() {
     let scribe = Scribe {
         journal: Arc::new(Journal::open(told("JOURNAL"))),
         work: Duration::from_micros(told("WORK_MICROSECONDS").parse().unwrap()),
+        plant: told("PLANT").parse().unwrap(),
     };
     let (topic, group) = (told("TOPIC"), told("GROUP"));
     let consumer = Consumer::builder(options)

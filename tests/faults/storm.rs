@@ -11,6 +11,7 @@ use tidings::publisher::{Acks, Publisher, PublisherOptions};
 use tokio::task::JoinHandle;
 
 use crate::journal::JournalFile;
+use crate::plant::Plant;
 use crate::support::chance::tell;
 use crate::support::child::Child;
 use crate::support::groups::caught_up;
@@ -41,6 +42,7 @@ impl Size {
 pub(crate) struct Storm {
     pub(crate) scene: Scene,
     pub(crate) size: Size,
+    plant: Plant,
     journal: JournalFile,
     over: Arc<AtomicBool>,
     load: JoinHandle<i64>,
@@ -50,6 +52,11 @@ pub(crate) struct Storm {
 impl Storm {
     /// Begin to publish: each player's scores 1, 2, 3…, until [`calm`](Self::calm) is called and there are enough of them.
     pub(crate) async fn begin(size: Size) -> Self {
+        Self::planted(size, Plant::Nothing).await
+    }
+
+    /// The same, with members that do `plant`.
+    pub(crate) async fn planted(size: Size, plant: Plant) -> Self {
         let scene = Scene::new(8).await;
         // A broker that is away is waited for, however long it takes to start on a busy machine.
         let patient = kafka().property("delivery.timeout.ms", "180000");
@@ -57,7 +64,7 @@ impl Storm {
         let publisher = Publisher::builder(options).codec(codec()).build().await.unwrap();
         let over = Arc::new(AtomicBool::new(false));
         let load = tokio::spawn(load(publisher, size, Arc::clone(&over)));
-        Self { scene, size, journal: JournalFile::new(), over, load, began: Instant::now() }
+        Self { scene, size, plant, journal: JournalFile::new(), over, load, began: Instant::now() }
     }
 
     pub(crate) fn group(&self) -> String {
@@ -74,6 +81,7 @@ impl Storm {
                 ("GROUP", &self.group()),
                 ("JOURNAL", journal.to_str().unwrap()),
                 ("WORK_MICROSECONDS", &self.size.work.as_micros().to_string()),
+                ("PLANT", self.plant.name()),
             ],
         )
     }

@@ -74,6 +74,8 @@ mod road;
 mod schema;
 #[cfg(feature = "cli")]
 mod schema_command;
+#[cfg(feature = "mysql")]
+mod silence;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod strangers;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::BoxFuture;
 use tidings::database::{Database, Error};
-use tidings::outbox::{KafkaProducers, ProducerFactory, Relay, parked};
+use tidings::outbox::{KafkaProducers, ProducerFactory, Relay, held_topics, parked};
 use tidings::publisher::{Acks, DeliveryMode, Publisher, PublisherOptions};
 use tidings::transport::Producer;
 use tidings::transport::kafka::{TopicSpec, topics};
@@ -105,8 +105,8 @@ async fn shrink(topic: &str) {
     assert!(changed.iter().all(Result::is_ok), "{changed:?}");
 }
 
-#[tokio::test]
-async fn a_topic_that_is_missing_is_waited_for() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_missing_is_waited_for_and_holds_up_no_other() {
     let stage = Stage::server(&setting("TIDINGS_TEST_DATABASE")).await;
     let service = fresh("accounts");
     let recorded = publisher(&service, DeliveryMode::Outbox).await;
@@ -117,14 +117,24 @@ async fn a_topic_that_is_missing_is_waited_for() {
     let producers = Counted { producers: KafkaProducers::of(&recorded), made: Arc::default() };
     let made = Arc::clone(&producers.made);
     let relay = Relay::new(&database, producers).spawn();
-    // The client gives up on a topic after some seconds; the relay makes a new one.
-    eventually("the relay begins again", async || made.load(Ordering::Acquire) > 1).await;
-    assert_eq!(stage.outbox_rows().await, 5);
+    // The client gives up on a topic after some seconds.
+    eventually("it is held back", async || !held_topics(&database).await.unwrap().is_empty()).await;
+    // What goes elsewhere does not wait.
+    let other = fresh_topic("players", 1).await;
+    let others = stage.database.clone().with_publisher(&publisher(&other, DeliveryMode::Outbox).await);
+    for event in 0..5 {
+        publish(&others, "8", &event.to_string()).await;
+    }
+    eventually("the others are published", async || stage.outbox_rows().await == 5).await;
+    assert_eq!(made.load(Ordering::Acquire), 1);
     topics::ensure(&kafka(), &[TopicSpec::new(&service, 1)], LONG).await.unwrap();
     stage.until_empty().await;
     let summary = relay.shutdown().await.unwrap();
-    assert_eq!((summary.published, summary.parked), (5, 0));
-    assert!(summary.restarts > 0, "{summary:?}");
+    assert_eq!((summary.published, summary.parked, summary.restarts), (10, 0, 0));
+    let reading = || read(&setting("TIDINGS_TEST_BROKERS"), &service, 1, 5);
+    let seen = tokio::task::block_in_place(reading);
+    let sequences: Vec<_> = seen.iter().map(|record| record.text_headers()["ce_sequence"].to_owned()).collect();
+    assert!(sequences.is_sorted(), "{sequences:?}");
     stage.clear().await;
 }
 

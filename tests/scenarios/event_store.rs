@@ -9,7 +9,8 @@ use futures_util::future::join_all;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use tidings::Stream;
 use tidings::envelope::{Envelope, EnvelopeView, header};
-use tidings::outbox::Relay;
+use tidings::event::StreamId;
+use tidings::outbox::{Relay, Streams, parked, raise_epochs, skip_parked, skippable};
 use tidings::publisher::{DeliveryMode, Publisher, PublisherOptions};
 use tidings::store::{
     Append, DatabaseStore, Direction, EventStore, ExpectedVersion, NewEvent, Notice, Place, Refusal, Relayed,
@@ -506,6 +507,51 @@ async fn blocked(stage: &Stage) -> Box<dyn std::any::Any + Send> {
              VALUES ('/accounts', 'Account/blocked', 'store', 'Account/blocked', 0, 0)",
         )
         .await
+}
+
+pub(crate) async fn an_event_that_the_store_waits_for_is_skipped_only_with_its_epoch(stage: &Stage) {
+    let service = stage.another().await;
+    let store = store(stage, StoreOptions::default()).await;
+    let database = service.database.clone().with_publisher(&service.publisher(DeliveryMode::Store).await);
+    let publish = async |nickname: &str| {
+        let publish = database.transaction(async |tx| {
+            tx.publish(&AccountRenamed::new("1", nickname));
+            Ok::<_, tidings::database::Error>(())
+        });
+        publish.await.unwrap();
+    };
+    for nickname in ["Kim", "Lou", "Pat"] {
+        publish(nickname).await;
+    }
+    service.execute("UPDATE tidings_outbox SET occurred_at = 'yesterday' WHERE sequence LIKE '%2'").await;
+    let relay = Relay::new(&service.database, StoreProducers::new(Arc::new(store.clone()))).spawn();
+    service.until_empty().await;
+    let stream = StreamId::new("accounts", Stream::from_name("Account/1"));
+    let parked = async || parked(&service.database, None, 10).await.unwrap().len();
+    eventually("it is parked with what is behind it", async || parked().await == 2).await;
+
+    for refused in
+        [skip_parked(&service.database, &stream).await.map(drop), skippable(&service.database, &stream).await.map(drop)]
+    {
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains("event 2 of stream Account/1") && error.contains("new-epoch"), "{error}");
+    }
+    assert_eq!(parked().await, 2, "nothing is lost by trying");
+
+    let streams = Streams::Named(vec!["Account/1".to_owned()]);
+    assert_eq!(raise_epochs(&service.database, &streams, Some(5)).await.unwrap(), 1);
+    publish("Sam").await;
+    eventually("it waits, too", async || parked().await == 3).await;
+    assert_eq!(skippable(&service.database, &stream).await.unwrap(), 2);
+    let released = skip_parked(&service.database, &stream).await.unwrap();
+    assert_eq!((released.forgotten, released.events, released.skipped.unwrap().sequence), (2, 1, 2));
+    eventually("the store goes on", async || all(&store, query("Account/1")).await.len() == 2).await;
+    let places =
+        all(&store, query("Account/1")).await.iter().map(|event| event.event.place().unwrap()).collect::<Vec<_>>();
+    assert_eq!(places, [Place { epoch: 0, sequence: 1 }, Place { epoch: 5, sequence: 1 }]);
+    relay.shutdown().await.unwrap();
+    store.close().await;
+    service.clear().await;
 }
 
 pub(crate) async fn a_store_with_too_much_to_do_says_so_at_once_and_loses_nothing(stage: &Stage) {

@@ -108,6 +108,7 @@ macro_rules! all_scenarios {
                 a_relay_that_shuts_down_gives_its_buckets_to_the_next_at_once,
                 shutting_down_waits_for_acknowledgements_and_deletes_what_was_acknowledged,
                 a_poisoned_row_is_parked_and_the_others_go_on,
+                a_topic_that_takes_nothing_holds_back_its_own_events_only_and_is_told_of,
                 streams_of_one_name_of_two_sources_do_not_share_their_fate,
                 a_row_too_large_for_the_client_is_parked_at_once_and_its_stream_waits_behind_it,
                 parked_events_are_put_back_in_order_before_what_came_since,
@@ -151,6 +152,7 @@ macro_rules! parked_scenarios {
             parked {
                 an_event_comes_back_as_it_was,
                 events_of_a_key_are_read_in_the_order_of_their_offsets_however_they_were_parked,
+                the_first_events_of_a_key_are_read_within_so_many_bytes,
                 an_event_parked_again_replaces_itself_and_is_counted_once,
                 an_event_is_removed_once_however_often_that_is_asked,
                 a_discarded_key_is_gone_with_its_request,
@@ -187,6 +189,7 @@ macro_rules! event_store_scenarios {
                 a_receipt_tells_when_the_store_has_the_event,
                 a_doubled_relay_neither_repeats_nor_reorders,
                 one_event_that_cannot_be_stored_is_parked_and_the_others_go_on,
+                an_event_that_the_store_waits_for_is_skipped_only_with_its_epoch,
                 a_store_with_too_much_to_do_says_so_at_once_and_loses_nothing,
                 an_append_that_was_not_answered_in_time_can_be_sent_again,
                 what_cannot_be_stored_is_refused_by_name,

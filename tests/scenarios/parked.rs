@@ -153,6 +153,31 @@ pub(crate) async fn events_of_a_key_are_read_in_the_order_of_their_offsets_howev
     assert!(stage.offsets(1, b"42").await.is_empty());
 }
 
+pub(crate) async fn the_first_events_of_a_key_are_read_within_so_many_bytes(stage: &ParkedStage) {
+    // The first one was parked again, and stands behind the others.
+    for (offset, bytes) in [(2, 2_000), (3, 300), (4, 50_000), (5, 10), (1, 100)] {
+        let record = ParkedRecord { payload: Some(vec![7; bytes].into()), ..event(0, b"42", offset) };
+        stage.store.park(Arc::clone(&stage.group), record).await.unwrap();
+    }
+    let all = stage.store.records(stage.id(0, b"42"), 9).await.unwrap();
+    let within = async |limit, bytes| {
+        let records = stage.store.records_within(stage.id(0, b"42"), limit, bytes).await.unwrap();
+        for (record, known) in records.iter().zip(&all) {
+            assert_eq!((record.offset, &record.payload), (known.offset, &known.payload));
+        }
+        records.len()
+    };
+    // One in any case.
+    assert_eq!((within(9, 0).await, within(9, 1_000).await), (1, 1));
+    let together = |count: usize| all[..count].iter().map(ParkedRecord::size).sum::<usize>();
+    for count in 2..=5 {
+        assert_eq!((within(9, together(count)).await, within(9, together(count) - 1).await), (count, count - 1));
+    }
+    assert_eq!((within(9, usize::MAX).await, within(3, usize::MAX).await, within(0, usize::MAX).await), (5, 3, 0));
+    let nothing = stage.store.records_within(stage.id(0, b"43"), 9, 1_000).await.unwrap();
+    assert!(nothing.is_empty());
+}
+
 pub(crate) async fn an_event_parked_again_replaces_itself_and_is_counted_once(stage: &ParkedStage) {
     stage.park(0, b"42", 5).await;
     stage.park(0, b"42", 6).await;

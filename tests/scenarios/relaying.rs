@@ -9,8 +9,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all, ready};
 use tidings::database::{Database, Error};
 use tidings::outbox::{
-    BUCKETS, OutboxLimits, Relay, RelayOptions, Streams, bucket_of, count_streams, health, parked, parked_streams,
-    raise_epochs, retry_parked, skip_parked, status,
+    BUCKETS, OutboxLimits, Relay, RelayOptions, Streams, bucket_of, count_streams, health, held_topics, parked,
+    parked_streams, raise_epochs, retry_parked, skip_parked, status,
 };
 use tidings::publisher::{Acks, DeliveryMode};
 use tidings::transport::memory::MemoryProducer;
@@ -162,18 +162,22 @@ pub(crate) async fn what_a_killed_relay_published_and_did_not_delete_is_repeated
     for event in 1..=4 {
         publish(&stage.database, "7", &event.to_string()).await;
     }
-    stage.kafka.hold();
     let kafka = stage.kafka.clone();
+    kafka.hold();
     let killed = Relay::new(&stage.database, move || -> Arc<dyn Producer> { Arc::new(kafka.clone()) });
     let killed = killed.options(RelayOptions::default().lease_ttl(Duration::from_secs(2))).spawn();
-    eventually("all are in flight", async || stage.kafka.outstanding() == 4).await;
+    // The first shows that the topic is there.
+    eventually("the first is in flight", async || stage.kafka.outstanding() == 1).await;
+    stage.kafka.release_next(1);
+    eventually("the others are in flight", async || stage.kafka.outstanding() == 3).await;
+    eventually("the first is deleted", async || stage.outbox_rows().await == 3).await;
     // Two are acknowledged; the relay is killed before it hears of it. This runs in one thread, so it cannot.
     stage.kafka.release_next(2);
     killed.abort();
-    eventually("what is left of it is gone", async || stage.kafka.outstanding() == 2).await;
+    eventually("what is left of it is gone", async || stage.kafka.outstanding() == 1).await;
     stage.kafka.purge();
     stage.kafka.release();
-    assert_eq!(stage.outbox_rows().await, 4);
+    assert_eq!(stage.outbox_rows().await, 3);
 
     // The next owner waits until the lease ends.
     let next = stage.relay();
@@ -181,10 +185,10 @@ pub(crate) async fn what_a_killed_relay_published_and_did_not_delete_is_repeated
     stage.until_empty().await;
     next.shutdown().await.unwrap();
     let sequences: Vec<_> = stage.published().into_iter().map(|(_, sequence)| sequence).collect();
-    assert_eq!(sequences, [1, 2, 1, 2, 3, 4]);
+    assert_eq!(sequences, [1, 2, 3, 2, 3, 4]);
     let ids: Vec<_> =
         stage.kafka.written().iter().map(|record| record.headers.get("ce_id").unwrap().to_vec()).collect();
-    assert_eq!((&ids[0], &ids[1]), (&ids[2], &ids[3]), "a repeat is the same event");
+    assert_eq!((&ids[1], &ids[2]), (&ids[3], &ids[4]), "a repeat is the same event");
 }
 
 pub(crate) async fn a_relay_that_shuts_down_gives_its_buckets_to_the_next_at_once(stage: &Stage) {
@@ -279,6 +283,75 @@ pub(crate) async fn a_poisoned_row_is_parked_and_the_others_go_on(stage: &Stage)
         assert!(event.reason.contains(reason), "{event:?}");
     }
     assert_eq!(status(&stage.database).await.unwrap().parked, 6);
+}
+
+/// Knows no topic but one, until the others are created.
+#[derive(Debug, Clone)]
+struct Lacking {
+    kafka: MemoryProducer,
+    created: Arc<AtomicBool>,
+}
+
+impl Producer for Lacking {
+    fn enqueue(
+        &self,
+        record: &OutgoingRecord,
+    ) -> Result<BoxFuture<'static, Result<Written, ProduceError>>, ProduceError> {
+        if &*record.topic != "accounts" && !self.created.load(Ordering::Relaxed) {
+            return Ok(ready(Err(ProduceError::UnknownTopic { topic: Arc::clone(&record.topic) })).boxed());
+        }
+        self.kafka.enqueue(record)
+    }
+
+    fn flush(&self, deadline: Duration) -> BoxFuture<'static, usize> {
+        self.kafka.flush(deadline)
+    }
+
+    fn purge(&self) {
+        self.kafka.purge();
+    }
+}
+
+/// A row of another source, with a topic of its own.
+async fn insert_row(stage: &Stage, source: &str, id: &str, sequence: u64) {
+    let (bucket, event_id) = (bucket_of(id), uuid::Uuid::now_v7());
+    stage
+        .execute(&format!(
+            "INSERT INTO tidings_outbox (bucket, event_id, topic, stream, epoch, sequence, partition_key, source, \
+             event_type, schema_version, occurred_at, recorded_at, correlation_id, data_schema, traceparent, payload) \
+             VALUES ({bucket}, '{event_id}', '{source}', 'Player/{id}', 0, '{sequence:020}', '{id}', '/{source}', \
+             '{source}.Renamed', '1.0.0', '2025-01-01T00:00:00Z', '2025-01-01T00:00:00Z', 'c', 'd', 'p', X'00')"
+        ))
+        .await;
+}
+
+pub(crate) async fn a_topic_that_takes_nothing_holds_back_its_own_events_only_and_is_told_of(stage: &Stage) {
+    for sequence in 1..=40 {
+        for id in ["1", "2", "3"] {
+            insert_row(stage, "players", id, sequence).await;
+        }
+    }
+    let lacking = Lacking { kafka: stage.kafka.clone(), created: Arc::default() };
+    let relay = Stage::relay_through(&stage.database, lacking.clone());
+    eventually("it is told of", async || held_topics(&stage.database).await.unwrap().len() == 1).await;
+    for event in 1..=20 {
+        publish(&stage.database, ["1", "2"][event % 2], &event.to_string()).await;
+        stage.until_published(event).await;
+    }
+    let told = status(&stage.database).await.unwrap();
+    assert_eq!((told.rows(), told.parked, told.held_topics[0].topic.as_str()), (120, 0, "players"), "{told:?}");
+    let health = health(&stage.database, &OutboxLimits::default()).await;
+    assert!(!health.ready && health.reasons[0].contains("players"), "{health:?}");
+    assert!(health.held_topics[0].reason.contains("does not exist"), "{health:?}");
+
+    lacking.created.store(true, Ordering::Relaxed);
+    insert_row(stage, "players", "2", 41).await;
+    stage.until_empty().await;
+    eventually("nothing is held back", async || held_topics(&stage.database).await.unwrap().is_empty()).await;
+    let summary = relay.shutdown().await.unwrap();
+    assert_eq!((summary.published, summary.parked, summary.restarts), (141, 0, 0));
+    assert_in_order(&stage.published());
+    assert_eq!(stage.published().len(), 141);
 }
 
 pub(crate) async fn streams_of_one_name_of_two_sources_do_not_share_their_fate(stage: &Stage) {

@@ -2,19 +2,24 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use tidings::Stream;
+use tidings::outbox::{Relay, held_topics};
+use tidings::publisher::DeliveryMode;
 use tidings::store::{
     Append, DatabaseStore, EventStore, ExpectedVersion, Notice, Refusal, Relayed, ServiceOptions, StoreClient,
-    StoreClientOptions, StoreError, StoreOptions, StoreService, StreamQuery, Subscription, TlsFiles, Tokens,
+    StoreClientOptions, StoreError, StoreOptions, StoreProducers, StoreService, StreamQuery, Subscription, TlsFiles,
+    Tokens,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::scenarios::account::AccountRenamed;
 use crate::scenarios::event_store::{event, placed, store};
-use crate::scenarios::stage::Stage;
+use crate::scenarios::stage::{Stage, eventually};
 
 const TOKEN: &str = "a-token-that-is-long-enough";
 
@@ -170,6 +175,45 @@ async fn a_token_does_what_it_grants_and_nothing_else() {
     running.stop().await;
 }
 
+#[tokio::test]
+async fn a_relay_whose_token_is_not_for_a_source_holds_back_that_source_and_no_other() {
+    let (stage, service) = (Stage::sqlite().await, Stage::sqlite().await);
+    let tokens = Tokens::parse("token-that-appends-accounts source=accounts right=append\n").unwrap();
+    let store = store(&stage, StoreOptions::default()).await;
+    let running = Running::start(store.clone(), |options| options.tokens(tokens)).await;
+    let client = StoreClient::new(running.options().token("token-that-appends-accounts")).await.unwrap();
+
+    let mut foreign = placed("Player/1", 0, 1);
+    foreign.envelope.source = "players".into();
+    let results = client.relay(vec![placed("Account/1", 0, 1), foreign, placed("Account/1", 0, 2)]).await.unwrap();
+    assert!(
+        matches!(&*results, [Relayed::Stored, Relayed::Refused(Refusal::Forbidden { name }), Relayed::Stored] if name == "players"),
+        "{results:?}"
+    );
+
+    // And so the relay: nothing is parked.
+    let database = service.database.clone().with_publisher(&service.publisher(DeliveryMode::Store).await);
+    let publish = async |id: &str| {
+        let publish = database.transaction(async |tx| {
+            tx.publish(&AccountRenamed::new(id, "Kim"));
+            Ok::<_, tidings::database::Error>(())
+        });
+        publish.await.unwrap();
+    };
+    publish("7").await;
+    service.execute("UPDATE tidings_outbox SET source = '/players', topic = 'players'").await;
+    let relay = Relay::new(&service.database, StoreProducers::new(Arc::new(client))).spawn();
+    eventually("it is told of", async || held_topics(&service.database).await.unwrap().len() == 1).await;
+    publish("8").await;
+    publish("9").await;
+    eventually("the others are stored", async || service.outbox_rows().await == 1).await;
+    let held = held_topics(&service.database).await.unwrap();
+    assert!(held[0].target == "store" && held[0].reason.contains("token is not for the source players"), "{held:?}");
+    let summary = relay.shutdown().await.unwrap();
+    assert_eq!((summary.published, summary.parked, summary.restarts), (2, 0, 0));
+    running.stop().await;
+}
+
 fn write(folder: &Path, name: &str, content: &str) -> std::path::PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, content).unwrap();
@@ -288,6 +332,66 @@ async fn clients_of_a_store_with_too_much_to_do_come_back_and_nothing_acknowledg
         stored += client.read(query).try_collect::<Vec<_>>().await.unwrap().len();
     }
     assert_eq!(stored, 32);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn readers_and_waiters_beyond_what_there_is_room_for_are_refused_at_once() {
+    let stage = Stage::sqlite().await;
+    let store = store(&stage, StoreOptions::default()).await;
+    let running = Running::start(store, |options| options.max_listeners(2)).await;
+    let client = StoreClient::new(running.options().deadline(Duration::from_millis(50))).await.unwrap();
+    let read = async || client.read(StreamQuery::new("accounts", Stream::new("Account", "1"))).try_next().await;
+    read().await.unwrap();
+    let mut first = client.subscribe(Subscription::after(0));
+    first.try_next().await.unwrap();
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.stored(event("Account/1", "x").id()).await }
+    });
+    let refused = async {
+        while !matches!(read().await, Err(StoreError::Overloaded)) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), refused).await.unwrap();
+    let third = client.subscribe(Subscription::after(0)).try_next().await;
+    assert!(matches!(third, Err(StoreError::Overloaded)), "{third:?}");
+    // Those who bring events have room of their own.
+    client.append(Append::new([event("Account/1", "x")], ExpectedVersion::Any)).await.unwrap();
+
+    waiting.abort();
+    drop(first);
+    let served = async {
+        while read().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), served).await.unwrap();
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_store_without_room_refuses_requests_before_it_reads_them() {
+    let stage = Stage::sqlite().await;
+    let options = StoreOptions::default().max_queued_events(1);
+    let running = Running::start(store(&stage, options).await, |options| options).await;
+    let block =
+        stage.hold("INSERT INTO tidings_store_stream VALUES ('/accounts', 'Account/0', 'store', 'k', 0, 0)").await;
+    let client = running.client().await;
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.append(Append::new([event("Account/1", "x")], ExpectedVersion::Any)).await }
+    });
+    let impatient = StoreClient::new(running.options().deadline(Duration::from_millis(50))).await.unwrap();
+    // Whoever reads it finds that it is no append at all.
+    let empty =
+        async || impatient.append(Append::new(Vec::<tidings::store::NewEvent>::new(), ExpectedVersion::Any)).await;
+    let refused = async { while !matches!(empty().await, Err(StoreError::Overloaded)) {} };
+    tokio::time::timeout(Duration::from_secs(30), refused).await.unwrap();
+    drop(block);
+    waiting.await.unwrap().unwrap();
+    assert!(matches!(empty().await, Err(StoreError::Invalid { .. })));
     running.stop().await;
 }
 

@@ -10,7 +10,7 @@ use crate::cli::output::{self, OutputFormat};
 use crate::cli::printer::Printer;
 use crate::cli::settings::Settings;
 use crate::database::Database;
-use crate::outbox::{ParkedStream, first_parked, parked_streams, retry_parked, skip_parked};
+use crate::outbox::{ParkedStream, first_parked, parked_streams, retry_parked, skip_parked, skippable};
 
 /// Put the parked events of streams back, to be published in their order
 ///
@@ -36,6 +36,11 @@ pub(super) struct RetryArguments {
 /// Without --execute nothing is changed: it shows what would be forgotten.
 /// The event is never published, and consumers count a gap in its stream;
 /// `show -o json` keeps a copy.
+///
+/// An event that goes to an event store cannot be skipped: the store takes
+/// no later one without it. Repair and retry; or begin a new epoch of the
+/// stream (`new-epoch`), and skip then: all that is parked of the old epoch
+/// is forgotten, and the new epoch goes on.
 #[derive(Args)]
 #[command(
     verbatim_doc_comment,
@@ -145,14 +150,15 @@ async fn release(which: &WhichArguments, skip: bool, database: &Database) -> Res
     for stream in &streams {
         let id = &stream.first.stream;
         if !which.execute {
-            skipped += u64::from(skip);
-            events += stream.events - u64::from(skip);
+            let forgotten = if skip { skippable(database, id).await? } else { 0 };
+            skipped += forgotten;
+            events += stream.events.saturating_sub(forgotten);
         } else if skip {
             // Only what was shown: somebody else may have been faster.
             let first = first_parked(database, id).await?;
             if first.is_some_and(|first| first.event_id == stream.first.event_id) {
                 let released = skip_parked(database, id).await?;
-                skipped += u64::from(released.skipped.is_some());
+                skipped += released.forgotten;
                 events += released.events;
             }
         } else {

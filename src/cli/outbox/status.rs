@@ -8,7 +8,7 @@ use crate::cli::error::CliError;
 use crate::cli::output;
 use crate::cli::printer::Printer;
 use crate::cli::settings::Settings;
-use crate::outbox::{BucketStatus, OutboxStatus, status};
+use crate::outbox::{BucketStatus, HeldTopic, OutboxStatus, status};
 
 /// Show the relays of an outbox: which buckets each owns, how many events wait in them, and for how long.
 ///
@@ -22,6 +22,10 @@ pub(super) struct StatusArguments {
     /// A row for each bucket that has events, or no owner, in place of one for each relay.
     #[arg(long)]
     buckets: bool,
+
+    /// A row for each topic that takes no events, and why, in place of one for each relay. Their events wait.
+    #[arg(long, conflicts_with = "buckets")]
+    held: bool,
 
     #[command(flatten)]
     place: PlaceArguments,
@@ -51,7 +55,14 @@ pub(super) async fn run(arguments: &StatusArguments, settings: &Settings, printe
     let format = arguments.place.output;
     let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let age = |row: &Row| row.oldest_seconds.map_or_else(|| "-".to_owned(), |age| format!("{age:.1} s"));
-    if arguments.buckets {
+    if arguments.held {
+        let columns = ["TOPIC", "TARGET", "SINCE", "RETRY", "REASON"];
+        output::rows(printer, format, &found.held_topics, columns, |held| {
+            let HeldTopic { topic, target, reason, held_for, retry_in } = held;
+            let ago = |time: &std::time::Duration| format!("{:.1} s", time.as_secs_f64());
+            [topic.clone(), target.clone(), ago(held_for), ago(retry_in), reason.clone()]
+        })?;
+    } else if arguments.buckets {
         let of_interest = |bucket: &&BucketStatus| bucket.rows > 0 || bucket.owner.is_none();
         let rows: Vec<Row> = found.buckets.iter().filter(of_interest).map(of_bucket).collect();
         output::rows(printer, format, &rows, ["BUCKET", "ROWS", "OLDEST", "OWNER", "ADDRESS"], |row| {
@@ -64,6 +75,12 @@ pub(super) async fn run(arguments: &StatusArguments, settings: &Settings, printe
             let buckets = row.buckets.unwrap_or_default().to_string();
             [text(&row.owner), text(&row.address), buckets, row.rows.to_string(), age(row)]
         })?;
+    }
+    for HeldTopic { topic, reason, held_for, .. } in &found.held_topics {
+        printer.note(&format!(
+            "the topic {topic} has taken no events for {} s, and they wait: {reason}",
+            held_for.as_secs()
+        ));
     }
     let (rows, parked, unowned) = (found.rows(), found.parked, found.unowned());
     printer.note(&format!("{rows} events wait, {parked} are parked, {unowned} buckets have no owner"));

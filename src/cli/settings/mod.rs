@@ -11,9 +11,7 @@ use super::error::CliError;
 use crate::schema::RegistryOptions;
 use crate::store::StoreClientOptions;
 use crate::transport::kafka::KafkaOptions;
-
-/// The prefix of environment variables that are properties of the Kafka client.
-const KAFKA_VARIABLES: &str = "TIDINGS_KAFKA_";
+use crate::transport::kafka::environment::{KAFKA_VARIABLES, property_name};
 
 /// What every verb takes.
 #[derive(Args)]
@@ -303,15 +301,6 @@ fn given(value: Option<&String>) -> Option<String> {
 
 fn split_property(property: &str) -> Option<(&str, &str)> {
     property.split_once('=').map(|(name, value)| (name.trim(), value)).filter(|(name, _)| !name.is_empty())
-}
-
-/// The property that the rest of a variable's name means: `SASL_USERNAME` is `sasl.username`.
-fn property_name(variable: &str) -> String {
-    match variable.to_ascii_lowercase().as_str() {
-        // The one property with an underscore of its own.
-        "log_level" => "log_level".to_owned(),
-        name => name.replace('_', "."),
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod line;
 mod migrate;
 mod read;
 mod serve;
+mod serve_options;
 mod subscribe;
 
 use clap::{Args, Subcommand};

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::serve_options::ServeOptionArguments;
 use crate::cli::database;
 use crate::cli::error::CliError;
 use crate::cli::printer::Printer;
+use crate::cli::relay_options::RelayOptionArguments;
 use crate::cli::settings::{DatabaseArguments, KafkaArguments, Settings};
 use crate::consumer::terminated;
-use crate::outbox::{KafkaProducers, Relay};
+use crate::outbox::{KafkaProducers, Relay, RelayOptions};
 use crate::store::{DatabaseStore, ServiceOptions, StoreOptions, StoreService, TlsFiles, Tokens};
 use crate::transport::kafka::{KafkaOptions, KafkaProducer, ProducerOptions, topics};
 
@@ -44,32 +46,34 @@ pub(super) struct ServeArguments {
     anonymous: bool,
 
     /// The certificate, in PEM, with the chain behind it.
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    #[arg(long, value_name = "FILE", requires = "tls_key", env = "TIDINGS_STORE_TLS_CERTIFICATE")]
     tls_certificate: Option<PathBuf>,
 
     /// The certificate's key, in PEM.
-    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    #[arg(long, value_name = "FILE", requires = "tls_certificate", env = "TIDINGS_STORE_TLS_KEY")]
     tls_key: Option<PathBuf>,
 
     /// Serve only callers whose certificates this authority has signed.
-    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    #[arg(long, value_name = "FILE", requires = "tls_certificate", env = "TIDINGS_STORE_TLS_CLIENT_CA")]
     tls_client_ca: Option<PathBuf>,
 
     /// Keep events, and do not take them to Kafka. All replicas say the same.
     #[arg(long)]
     no_forward: bool,
 
-    /// How many transactions append at once.
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    lanes: usize,
-
-    /// The most connections to the database.
-    #[arg(long, value_name = "N", default_value_t = 32)]
+    /// The most connections to the database; the relay that forwards has five more.
+    #[arg(long, value_name = "N", default_value_t = 32, env = "TIDINGS_STORE_CONNECTIONS")]
     connections: u32,
 
     /// How long the brokers may take to answer at first, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, env = "TIDINGS_STORE_TIMEOUT")]
     timeout: u64,
+
+    #[command(flatten)]
+    options: ServeOptionArguments,
+
+    #[command(flatten)]
+    relay: RelayOptionArguments,
 
     #[command(flatten)]
     database: DatabaseArguments,
@@ -88,11 +92,13 @@ pub(super) async fn run(arguments: ServeArguments, settings: &Settings, printer:
     }
     let database = database::connect(options).await?;
     let forward = !arguments.no_forward;
-    let options = StoreOptions::default().forward(forward).lanes(arguments.lanes);
+    let options = arguments.options.change(StoreOptions::default().forward(forward));
     let store = DatabaseStore::open(&database, options).await?;
     let service = StoreService::bind(store, service).await?;
     let address = service.address().map_err(|error| CliError::failed(&error))?;
-    let relay = forward.then(|| Relay::new(&database, KafkaProducers::new(kafka.clone())).spawn());
+    let relay_options = arguments.relay.change(RelayOptions::default());
+    let relay = || Relay::new(&database, KafkaProducers::new(kafka.clone())).options(relay_options).spawn();
+    let relay = forward.then(relay);
     let onward = if forward { format!(", and forwards to {}", kafka.brokers()) } else { String::new() };
     printer.note(&format!("the event store in {place} listens at {address}{onward}"));
     let served = service.run(terminated()).await;
@@ -105,7 +111,8 @@ pub(super) async fn run(arguments: ServeArguments, settings: &Settings, printer:
 }
 
 async fn service_options(arguments: &ServeArguments) -> Result<ServiceOptions, CliError> {
-    let mut options = ServiceOptions::new(arguments.listen).anonymous(arguments.anonymous);
+    let options = ServiceOptions::new(arguments.listen).anonymous(arguments.anonymous);
+    let mut options = arguments.options.change_service(options);
     let named = std::env::var("TIDINGS_STORE_TOKENS").unwrap_or_default();
     if let Some(path) = &arguments.token_file {
         options = options.tokens(Tokens::read(path).await?);

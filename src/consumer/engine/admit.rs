@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::Engine;
 use crate::consumer::error::StopReason;
-use crate::consumer::key::{Failure, KeyId, KeyQueue, KeyState, Way, Work, WorkRoute};
+use crate::consumer::key::{Failure, KeyId, KeyQueue, KeyState, RecordKey, Way, Work, WorkRoute};
 use crate::consumer::observer::Read;
 use crate::consumer::offsets::Begin;
 use crate::consumer::stats::Counters;
@@ -137,8 +137,9 @@ impl<T: ConsumerTransport> Engine<T> {
             self.run(slot, key, work, None);
         } else {
             work.delivery.detach();
-            partition.keys.insert(key.clone(), KeyQueue { waiting: [work].into(), ..KeyQueue::default() });
-            partition.ready.push_back(key);
+            let kept = key.clone();
+            partition.keys.insert(kept.clone(), KeyQueue { waiting: [work].into(), ..KeyQueue::default() });
+            partition.ready.push_back(kept);
         }
     }
 
@@ -165,7 +166,7 @@ impl<T: ConsumerTransport> Engine<T> {
         };
         match (order, &record.key) {
             (DeliveryOrder::Partition, _) => KeyId::Partition,
-            (DeliveryOrder::Key, Some(key)) => KeyId::Key(key.clone()),
+            (DeliveryOrder::Key, Some(key)) => KeyId::Key(RecordKey::of_record(key.clone())),
             (DeliveryOrder::Key, None) | (DeliveryOrder::Unordered, _) => KeyId::Alone(record.offset),
         }
     }

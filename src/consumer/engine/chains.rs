@@ -165,12 +165,13 @@ impl<T: ConsumerTransport> Engine<T> {
         let links = self.links_behind(slot, key, &work);
         let run = self.observe_run(slot, &work, Some(Arc::clone(&recall)));
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
+        let key = key.clone();
         let mut duty = Duty::new(&self.completions, slot, partition.epoch, key.clone());
         duty.set_route(route);
         let tenants_place = work.place.take();
         partition.running += 1;
         let task = Task::Chain(Arc::clone(&recall));
-        partition.keys.entry(key.clone()).or_default().state = KeyState::Running { work, task, run };
+        partition.keys.entry(key).or_default().state = KeyState::Running { work, task, run };
         let parts = Arc::clone(&self.chains.parts);
         self.form(Formed::Chain(Chain { parts, duty, recall, first, links, tenants_place }));
         Step::Held

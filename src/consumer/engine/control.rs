@@ -1,7 +1,7 @@
 //! What others ask for while the engine runs: pause, resume, seek.
 
 use super::Engine;
-use crate::consumer::commands::{Command, Selection};
+use crate::consumer::commands::Command;
 use crate::consumer::offsets::OffsetTracker;
 use crate::consumer::partition::Partition;
 use crate::transport::{Assignment, ConsumerTransport, StartOffset, TopicPartition};
@@ -13,8 +13,14 @@ impl<T: ConsumerTransport> Engine<T> {
         let busy = !commands.is_empty();
         for command in commands {
             match command {
-                Command::Pause(selection) => self.pause_partitions(selection),
-                Command::Resume(selection) => self.resume_partitions(&selection),
+                Command::Pause(selection) => {
+                    self.pauses.pause(selection);
+                    self.apply_pauses();
+                }
+                Command::Resume(selection) => {
+                    self.pauses.resume(selection);
+                    self.apply_pauses();
+                }
                 Command::Seek { partition, offset, done } => {
                     let assigned = self.seek(&partition, offset);
                     // Nobody may wait for the answer.
@@ -27,27 +33,12 @@ impl<T: ConsumerTransport> Engine<T> {
         busy
     }
 
-    fn pause_partitions(&mut self, selection: Selection) {
-        if !self.paused.contains(&selection) {
-            self.paused.push(selection);
-        }
-        self.apply_pauses();
-    }
-
-    /// What a selection resumes, no other one holds any more.
-    fn resume_partitions(&mut self, selection: &Selection) {
-        self.paused.retain(|paused| {
-            let covered = selection.topic.is_none() || selection.topic == paused.topic;
-            !(covered && (selection.partition.is_none() || selection.partition == paused.partition))
-        });
-        self.apply_pauses();
-    }
-
     /// Mark the partitions that are paused.
     pub(super) fn apply_pauses(&mut self) {
         for partition in self.partitions.iter_mut().flatten() {
-            partition.paused = self.paused.iter().any(|selection| selection.contains(&partition.name));
+            partition.paused = self.pauses.hold(&partition.name);
         }
+        self.clear_gates();
     }
 
     /// Read a partition from `offset` on. What of it is held is thrown away, and what runs is cancelled.
@@ -63,6 +54,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let mut partition = Partition::new(name.clone(), old.plan, epoch, OffsetTracker::restored(offset, []));
         // Committed at once: a crash must not undo what was asked for.
         partition.changed = true;
+        partition.doubtful = old.doubtful;
         self.uncommitted += 1;
         self.partitions[slot] = Some(partition);
         self.apply_pauses();

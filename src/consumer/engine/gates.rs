@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
-use super::Engine;
 use super::run::Step;
+use super::{Engine, RouteState};
 use crate::consumer::completions::RouteId;
 use crate::consumer::gate::WaitingKey;
 use crate::consumer::key::{Failure, KeyId, KeyState, Way, Work};
@@ -29,7 +29,8 @@ impl<T: ConsumerTransport> Engine<T> {
     /// `work` waits until its handler may take it; its key waits with it.
     pub(super) fn wait_at_gate(&mut self, slot: usize, key: &KeyId, mut work: Work, route: RouteId) -> Step {
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
-        let waiting = WaitingKey { slot, epoch: partition.epoch, key: key.clone() };
+        let kept = key.clone();
+        let waiting = WaitingKey { slot, epoch: partition.epoch, key: kept.clone() };
         let gate = &mut self.routes[route.0][route.1].gate;
         let waits = if work.apart {
             gate.queue_again(waiting);
@@ -39,7 +40,7 @@ impl<T: ConsumerTransport> Engine<T> {
         };
         if waits {
             work.delivery.detach();
-            let queue = partition.keys.entry(key.clone()).or_default();
+            let queue = partition.keys.entry(kept).or_default();
             queue.waiting.push_front(work);
             queue.state = KeyState::AtGate;
             return Step::Held;
@@ -87,13 +88,30 @@ impl<T: ConsumerTransport> Engine<T> {
     /// The event that `key` waits with at a gate, unless its partition has gone, is going, or is paused.
     pub(super) fn leave_queue(&mut self, slot: usize, epoch: u64, key: &KeyId) -> Option<Work> {
         let partition = self.partition(slot, epoch).filter(|partition| !partition.draining)?;
+        if !partition.is_open() {
+            partition.leave_gate(key);
+            return None;
+        }
         let queue = partition.keys.get_mut(key).filter(|queue| matches!(queue.state, KeyState::AtGate))?;
         queue.state = KeyState::Ready;
-        if partition.is_open() {
-            return partition.keys.get_mut(key)?.waiting.pop_front();
+        queue.waiting.pop_front()
+    }
+
+    /// Let keys wait at no gate whose partition has gone, or may start nothing for now: they would use up what the gate lets
+    /// through, and how many may wait there.
+    pub(super) fn clear_gates(&mut self) {
+        let partitions = &mut self.partitions;
+        for RouteState { gate, .. } in self.routes.iter_mut().flatten() {
+            gate.retain(|WaitingKey { slot, epoch, key }| {
+                let partition = partitions.get_mut(*slot).and_then(Option::as_mut);
+                let Some(partition) = partition.filter(|partition| partition.epoch == *epoch) else { return false };
+                let stays = partition.is_open();
+                if !stays {
+                    partition.leave_gate(key);
+                }
+                stays
+            });
         }
-        partition.ready.push_back(key.clone());
-        None
     }
 
     /// An attempt at the handler of `route` has ended; `told` says whether with an outcome.

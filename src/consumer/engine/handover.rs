@@ -9,6 +9,7 @@ use crate::consumer::error::StopReason;
 use crate::consumer::key::Work;
 use crate::consumer::offsets::OffsetTracker;
 use crate::consumer::partition::Partition;
+use crate::consumer::stats::Counters;
 use crate::transport::{Assignment, CommitOffset, ConsumeError, ConsumerTransport, StartOffset, TopicPartition};
 
 /// How long the commit before giving partitions back is waited for.
@@ -25,6 +26,15 @@ pub(super) struct Revocation {
     drain_deadline: Duration,
     /// When the commit is no longer waited for; `None` while draining.
     commit_deadline: Option<Duration>,
+}
+
+/// Commits that failed, one after the other.
+#[derive(Debug)]
+pub(super) struct FailingCommits {
+    pub(super) since: Duration,
+    latest: Duration,
+    /// Why the latest one did.
+    pub(super) error: String,
 }
 
 /// The engine is on its way out.
@@ -105,6 +115,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 partition.draining = true;
             }
         }
+        self.clear_gates();
         let drain_deadline = self.now.saturating_add(self.parts.options.drain_timeout);
         self.revocations.push_back(Revocation { partitions, drain_deadline, commit_deadline: None });
     }
@@ -121,21 +132,26 @@ impl<T: ConsumerTransport> Engine<T> {
     pub(super) fn on_committed(&mut self, result: Result<(), ConsumeError>) {
         self.commits_under_way = self.commits_under_way.saturating_sub(1);
         self.settle_proof(result.is_ok());
-        if let Err(error) = result {
-            if matches!(error, ConsumeError::MetadataTooLarge) {
-                // This broker is set to less than the usual 4,096.
-                self.metadata_bytes /= 2;
+        match result {
+            Ok(()) => self.failing_commits = None,
+            Err(error) => {
+                if matches!(error, ConsumeError::MetadataTooLarge) {
+                    // This broker is set to less than the usual 4,096.
+                    self.metadata_bytes /= 2;
+                }
+                tracing::warn!(group = &*self.parts.plan.group, %error, "a commit failed; the next one repeats it");
+                self.repeat_commit(&error);
             }
-            tracing::warn!(group = &*self.parts.plan.group, %error, "a commit failed; the next one repeats it");
-            self.repeat_commit();
         }
     }
 
     /// What was to be committed is not: the next commit names it again.
-    fn repeat_commit(&mut self) {
+    fn repeat_commit(&mut self, error: &ConsumeError) {
         self.partitions.iter_mut().flatten().for_each(Partition::forget_commit);
         self.uncommitted += 1;
-        self.commit_failed = Some(self.now);
+        Counters::add(&self.parts.counters.failed_commits, 1);
+        let since = self.failing_commits.as_ref().map_or(self.now, |failing| failing.since);
+        self.failing_commits = Some(FailingCommits { since, latest: self.now, error: error.to_string() });
     }
 
     pub(super) fn commit_if_due(&mut self) {
@@ -147,6 +163,10 @@ impl<T: ConsumerTransport> Engine<T> {
             let offsets = self.take_commits();
             self.uncommitted = 0;
             self.last_commit = self.now;
+            if offsets.is_empty() {
+                // What could not be committed is somebody else's by now.
+                self.failing_commits = None;
+            }
             self.commit(&offsets);
         }
     }
@@ -160,7 +180,7 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// Whether a commit has failed just now, and is repeated a little later.
     pub(super) fn commit_is_resting(&self) -> bool {
-        self.commit_failed.is_some_and(|failed| self.now < failed + COMMIT_PAUSE)
+        self.failing_commits.as_ref().is_some_and(|failing| self.now < failing.latest + COMMIT_PAUSE)
     }
 
     pub(super) fn commit(&mut self, offsets: &[CommitOffset]) {
@@ -174,7 +194,7 @@ impl<T: ConsumerTransport> Engine<T> {
             }
             Err(error) => {
                 tracing::warn!(group = &*self.parts.plan.group, %error, "a commit could not be sent; the next one repeats it");
-                self.repeat_commit();
+                self.repeat_commit(&error);
             }
         }
     }
@@ -339,6 +359,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 self.buffered_bytes -= partition.buffered_bytes;
             }
         }
+        self.clear_gates();
     }
 
     /// Cancel what runs of a partition.

@@ -39,6 +39,7 @@ impl<T: ConsumerTransport> Engine<T> {
             partition.doubtful = true;
             partition.forget_commit();
         }
+        self.clear_gates();
     }
 
     /// Send the commit that proves the membership.

@@ -33,7 +33,7 @@ use foldhash::fast::RandomState;
 use rustc_hash::FxHashMap;
 use tokio::runtime::Handle;
 
-use super::commands::{Commands, Selection};
+use super::commands::Commands;
 use super::completions::{Completions, Report};
 use super::error::StopReason;
 use super::gate::Gate;
@@ -44,6 +44,7 @@ use super::pace::Pace;
 use super::parked::ParkedStore;
 use super::partition::Partition;
 use super::passed_over::PassedOver;
+use super::pauses::Pauses;
 use super::places::Places;
 use super::plan::{BoundRoute, GroupPlan, TopicPlan};
 use super::sequences::SequenceWatch;
@@ -55,7 +56,7 @@ use crate::schema::Codec;
 use crate::transport::{ConsumerTransport, GroupEvent, Producer, Record, TopicPartition};
 use batch::{Collecting, RunningBatch};
 use chains::Chains;
-use handover::{Revocation, Stopping};
+use handover::{FailingCommits, Revocation, Stopping};
 use membership::Membership;
 pub(crate) use observe::Measured;
 use observe::Observed;
@@ -128,8 +129,8 @@ pub(crate) struct Engine<T> {
     uncommitted: usize,
     last_commit: Duration,
     commits_under_way: usize,
-    /// When the latest failed commit failed.
-    commit_failed: Option<Duration>,
+    /// Commits that failed, and none was taken since.
+    failing_commits: Option<FailingCommits>,
     /// What may travel with a committed offset.
     metadata_bytes: usize,
     warned_of_routes: bool,
@@ -148,7 +149,7 @@ pub(crate) struct Engine<T> {
     next_batch: u64,
     hasher: RandomState,
     parking: Parking,
-    paused: Vec<Selection>,
+    pauses: Pauses,
     /// The time this turn began.
     now: Duration,
     records: Vec<Record>,
@@ -216,7 +217,7 @@ impl<T: ConsumerTransport> Engine<T> {
             uncommitted: 0,
             last_commit: now,
             commits_under_way: 0,
-            commit_failed: None,
+            failing_commits: None,
             metadata_bytes,
             warned_of_routes: false,
             membership: Membership::Sure,
@@ -231,7 +232,7 @@ impl<T: ConsumerTransport> Engine<T> {
             next_batch: 0,
             hasher: RandomState::default(),
             parking: Parking::default(),
-            paused: Vec::new(),
+            pauses: Pauses::default(),
             now,
             records: Vec::new(),
             reports: Vec::new(),

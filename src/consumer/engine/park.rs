@@ -25,7 +25,7 @@ impl<T: ConsumerTransport> Engine<T> {
     pub(super) fn parked_key(&self, slot: usize, key: &KeyId) -> Option<ParkedKeyId> {
         let (Some(partition), KeyId::Key(key)) = (self.partitions[slot].as_ref(), key) else { return None };
         let group = Arc::clone(&self.parts.plan.group);
-        Some(ParkedKeyId { group, partition: partition.name.clone(), key: key.clone() })
+        Some(ParkedKeyId { group, partition: partition.name.clone(), key: key.to_bytes() })
     }
 
     /// Whether events of `key` can be parked.

@@ -8,12 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Engine;
-use crate::consumer::completions::Report;
-use crate::consumer::key::{KeyId, KeyState};
+use crate::consumer::completions::{LookAt, ParkedLook};
+use crate::consumer::key::{KeyId, KeyState, RecordKey};
 use crate::consumer::parked::{ParkError, ParkRequest, ParkedKey};
 use crate::consumer::partition::ParkedState;
 use crate::error_report;
-use crate::transport::ConsumerTransport;
+use crate::transport::{ConsumerTransport, TopicPartition};
 
 /// How often it is looked whether an operator has asked for something.
 const LOOK_AT_REQUESTS: Duration = Duration::from_secs(1);
@@ -22,7 +22,7 @@ const LOOK_AT_REQUESTS: Duration = Duration::from_secs(1);
 pub(super) const LOAD_AGAIN: Duration = Duration::from_secs(1);
 
 /// Keys that are being unparked at once: when thousands are released, neither memory nor the store is to feel it.
-const UNPARKED_AT_ONCE: usize = 16;
+pub(super) const UNPARKED_AT_ONCE: usize = 16;
 
 /// What is known of the parked store's business.
 #[derive(Debug, Default)]
@@ -42,15 +42,20 @@ impl<T: ConsumerTransport> Engine<T> {
     /// Ask which keys of a partition are parked; nothing of it starts before that is known.
     pub(super) fn load_parked(&mut self, slot: usize) {
         let Some(partition) = self.partitions[slot].as_mut() else { return };
-        let Some(store) = self.parts.parked.clone() else { return };
+        if self.parts.parked.is_none() {
+            return;
+        }
         partition.loading = true;
-        let epoch = partition.epoch;
-        let keys = store.keys(Arc::clone(&self.parts.plan.group), vec![partition.name.clone()]);
-        let completions = Arc::clone(&self.completions);
-        self.parts.runtime.spawn(async move {
-            let keys = keys.await;
-            completions.push(Report::Loaded { slot, epoch, keys });
-        });
+        let look = LookAt::Partition { slot, epoch: partition.epoch };
+        let names = vec![partition.name.clone()];
+        self.look(look, names);
+    }
+
+    fn look(&self, at: LookAt, partitions: Vec<TopicPartition>) {
+        let Some(store) = self.parts.parked.clone() else { return };
+        let (group, look) = (Arc::clone(&self.parts.plan.group), ParkedLook::new(&self.completions, at));
+        // Asked in the task, where a store that panics ends no more than that.
+        self.parts.runtime.spawn(async move { look.finish(store.keys(group, partitions).await) });
     }
 
     pub(super) fn settle_loaded(&mut self, slot: usize, epoch: u64, keys: Result<Vec<ParkedKey>, ParkError>) {
@@ -86,17 +91,17 @@ impl<T: ConsumerTransport> Engine<T> {
                 }
             }
         }
-        let Some(store) = &self.parts.parked else { return };
+        if self.parts.parked.is_none() {
+            return;
+        }
         let parked = || self.partitions.iter().flatten().filter(|partition| !partition.parked.is_empty());
         if self.parking.looking || self.now < self.parking.next_look || parked().next().is_none() {
             return;
         }
         let names = parked().map(|partition| partition.name.clone()).collect();
-        let keys = store.keys(Arc::clone(&self.parts.plan.group), names);
-        let completions = Arc::clone(&self.completions);
         self.parking.looking = true;
         self.parking.looks += 1;
-        self.parts.runtime.spawn(async move { completions.push(Report::Requests(keys.await)) });
+        self.look(LookAt::Requests, names);
     }
 
     /// Somebody has just asked for something: look now, and again if this look may be too early.
@@ -144,7 +149,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let Some(partition) = self.slots.get(&key.partition).and_then(|slot| self.partitions[*slot].as_mut()) else {
             return;
         };
-        let id = KeyId::Key(key.key.clone());
+        let id = KeyId::Key(RecordKey::own(key.key.clone()));
         let state = partition.keys.get(&id).map(|queue| &queue.state);
         if matches!(state, None | Some(KeyState::Pausing { .. }))
             && let Some(parked) = partition.parked(&id)
@@ -177,7 +182,7 @@ impl<T: ConsumerTransport> Engine<T> {
         );
         parked.request = Some(request);
         partition.unparking += 1;
-        let key = KeyId::Key(key);
+        let key = KeyId::Key(RecordKey::own(key));
         // What is under way is finished first.
         if !partition.keys.contains_key(&key) {
             self.fetch_parked(slot, &key);

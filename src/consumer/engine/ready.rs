@@ -109,10 +109,11 @@ impl<T: ConsumerTransport> Engine<T> {
         work.delivery.detach();
         work.place = None;
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
+        let key = key.clone();
         let queue = partition.keys.entry(key.clone()).or_default();
         queue.waiting.push_front(work);
         queue.state = KeyState::Ready;
-        partition.ready.push_front(key.clone());
+        partition.ready.push_front(key);
         Step::Held
     }
 }

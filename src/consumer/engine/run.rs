@@ -11,17 +11,23 @@ use futures_util::future::{AbortHandle, Abortable};
 
 use super::Engine;
 use super::chains::Formed;
+use crate::consumer::attempt::panic_text;
 use crate::consumer::chain::Begun;
 use crate::consumer::completions::{Completion, Duty, Finished, Report, RouteId};
 use crate::consumer::key::{KeyId, KeyState, Task, Way, Work, WorkRoute};
 use crate::consumer::places::Place;
 use crate::consumer::plan::BoundHandle;
-use crate::outcome::HandlerError;
+use crate::outcome::{ErrorClass, HandlerError};
+use crate::schema::DecodeError;
 use crate::transport::{ConsumerTransport, ProduceError};
 
 #[derive(Debug, thiserror::Error)]
 #[error("the handler's task was cancelled")]
 pub(super) struct TaskVanished;
+
+#[derive(Debug, thiserror::Error)]
+#[error("finding out what event it is panicked: {0}")]
+struct NamePanic(String);
 
 /// Whether a key may go on to its next event.
 #[derive(Debug, PartialEq, Eq)]
@@ -86,6 +92,9 @@ impl<T: ConsumerTransport> Engine<T> {
             Finished::Vanished if work.failure.is_some() => {
                 let topic = Arc::clone(&self.parts.plan.dead_letter_topic);
                 self.settle_dead_letter(slot, &key, work, Err(ProduceError::Purged { topic }))
+            }
+            Finished::Vanished if work.route == WorkRoute::Unrouted => {
+                self.settle_name(slot, &key, work, Err(TaskVanished.into()))
             }
             Finished::Vanished | Finished::Fetched(_) | Finished::Forgotten(_) => {
                 self.settle(slot, &key, work, HandlerError::from(TaskVanished).into())
@@ -201,8 +210,11 @@ impl<T: ConsumerTransport> Engine<T> {
     fn find_name(&mut self, slot: usize, key: &KeyId, work: Work) -> Step {
         let delivery = work.delivery.clone();
         let mut naming = Box::pin(async move {
-            let name = delivery.codec().record_name(delivery.record()).await;
-            name.map_err(crate::schema::DecodeError::into_handler_error)
+            let name = AssertUnwindSafe(delivery.codec().record_name(delivery.record())).catch_unwind().await;
+            match name {
+                Ok(name) => name.map_err(DecodeError::into_handler_error),
+                Err(panic) => Err(HandlerError::new(ErrorClass::Panic, NamePanic(panic_text(&*panic)))),
+            }
         });
         match naming.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(name) => self.settle_name(slot, key, work, name),
@@ -264,6 +276,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         // Given back before it is told that the task has ended: then somebody else's turn may come.
         let places = (place, work.place.take());
+        let key = key.clone();
         let duty = Duty::new(&self.completions, slot, partition.epoch, key.clone());
         let task = async move {
             let finished = future.await;
@@ -273,7 +286,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let (handle, registration) = AbortHandle::new_pair();
         partition.running += 1;
         let state = KeyState::Running { work, task: Task::Alone(handle), run };
-        partition.keys.entry(key.clone()).or_default().state = state;
+        partition.keys.entry(key).or_default().state = state;
         self.form(Formed::Alone(Abortable::new(task.boxed(), registration)));
         Step::Held
     }

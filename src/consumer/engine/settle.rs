@@ -32,6 +32,8 @@ impl<T: ConsumerTransport> Engine<T> {
         let name = match name {
             Ok(name) => name,
             Err(error) => {
+                // As an attempt of its handler: it may not be tried for ever either.
+                work.attempts += 1;
                 work.first_attempt.get_or_insert(self.now);
                 return self.settle_with(slot, key, work, error.into(), self.default_policy());
             }
@@ -277,9 +279,10 @@ impl<T: ConsumerTransport> Engine<T> {
             observer.pausing(work.record(), self.now.saturating_add(pause));
         }
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
+        let key = key.clone();
         partition.keys.entry(key.clone()).or_default().state = KeyState::Pausing { work };
         let (due, epoch) = (self.now.saturating_add(pause), partition.epoch);
-        self.timers.push(Reverse(Timer { due, slot, epoch, key: key.clone() }));
+        self.timers.push(Reverse(Timer { due, slot, epoch, key }));
         Step::Held
     }
 
@@ -358,10 +361,11 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 }
 
-/// The error that counts against a handler: what the handler decided is no failure of its own, and an outage waits anyway.
+/// The error that counts against a handler: what the handler decided is no failure of its own, an event that no attempt can save
+/// is poison itself, and an outage waits anyway.
 pub(super) fn breaking(outcome: &Outcome) -> Option<&HandlerError> {
     match outcome {
-        Outcome::Retry { error, .. } if error.class() != ErrorClass::Unavailable => Some(error),
+        Outcome::Retry { error, .. } if !error.is_terminal() && error.class() != ErrorClass::Unavailable => Some(error),
         _ => None,
     }
 }

@@ -168,10 +168,11 @@ impl<T: ConsumerTransport> Engine<T> {
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         work.delivery.detach();
         work.place = None;
+        let key = key.clone();
         let queue = partition.keys.entry(key.clone()).or_default();
         queue.waiting.push_front(work);
         queue.state = KeyState::Ready;
-        partition.ready.push_back(key.clone());
+        partition.ready.push_back(key);
         Step::Held
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::Engine;
 use super::admit::Admission;
-use super::park_requests::LOAD_AGAIN;
+use super::park_requests::{LOAD_AGAIN, UNPARKED_AT_ONCE};
 use super::run::Step;
 use crate::consumer::completions::Finished;
 use crate::consumer::key::{Failure, KeyId, KeyState, Way, Work, WorkRoute};
@@ -15,8 +15,11 @@ use crate::consumer::stats::Counters;
 use crate::error_report;
 use crate::transport::{ConsumerTransport, Record};
 
-/// Parked events of a key that are fetched at once.
+/// Parked events of a key that are fetched at once, at most.
 const FETCH: usize = 64;
+
+/// The part of the byte budget that they may take, but for a single one. As many keys as are unparked at once take a quarter of it.
+const FETCH_SHARE: usize = 4 * UNPARKED_AT_ONCE;
 
 impl<T: ConsumerTransport> Engine<T> {
     /// Do what was asked of a parked key: fetch its first events, or forget some.
@@ -25,6 +28,7 @@ impl<T: ConsumerTransport> Engine<T> {
             return Step::Held;
         };
         let passed_over = self.parts.passed_over.clone();
+        let bytes = self.parts.options.max_buffered_bytes / FETCH_SHARE;
         let remembering = self.plan_of(slot).map(|plan| plan.remembering(WorkRoute::Unrouted)).unwrap_or_default();
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         let (request, skipped) =
@@ -34,7 +38,11 @@ impl<T: ConsumerTransport> Engine<T> {
         let duty = self.duty(slot, key.clone());
         self.parts.runtime.spawn(async move {
             let pass = |record| pass_over(passed_over, remembering, record);
-            let fetched = fetch(&*store, id, request.unwrap_or(ParkRequest::Release), &skipped, pass).await;
+            let request = request.unwrap_or(ParkRequest::Release);
+            let fetched = match answer(&*store, &id, request, &skipped, pass).await {
+                Ok(()) => store.records_within(id, FETCH, bytes).await,
+                Err(error) => Err(error),
+            };
             if let Some(duty) = duty {
                 duty.finish(Finished::Fetched(fetched));
             }
@@ -74,7 +82,7 @@ impl<T: ConsumerTransport> Engine<T> {
             }
             None => {
                 if let KeyId::Key(key) = &key {
-                    partition.parked.remove(key);
+                    partition.parked.remove(&**key);
                 }
                 partition.keys.entry(key.clone()).or_default().state = KeyState::Ready;
                 tracing::info!(group = &*self.parts.plan.group, partition = %partition.name, "a parked key goes on");
@@ -158,15 +166,15 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 }
 
-/// Do what was asked of a key, and read its first events. `pass` remembers that an event is passed over; `skipped` which event an
+/// Do what was asked of a key, but for reading its events. `pass` remembers that an event is passed over; `skipped` which event an
 /// interrupted skip was for: it must not become a second one's.
-async fn fetch<P: Future<Output = Result<(), NotRemembered>>>(
+async fn answer<P: Future<Output = Result<(), NotRemembered>>>(
     store: &dyn ParkedStore,
-    id: ParkedKeyId,
+    id: &ParkedKeyId,
     request: ParkRequest,
     skipped: &OnceLock<Option<i64>>,
     pass: impl FnOnce(Record) -> P,
-) -> Result<Vec<ParkedRecord>, ParkError> {
+) -> Result<(), ParkError> {
     match request {
         ParkRequest::Release => {}
         ParkRequest::Skip => {
@@ -181,7 +189,7 @@ async fn fetch<P: Future<Output = Result<(), NotRemembered>>>(
                     // Before the event is removed: where the process ends in between it is tried again, and no second one skipped.
                     // Somebody else may have the partition by now and have done what was asked for: then nothing is left to skip.
                     if !store.answer(id.clone(), ParkRequest::Skip, Some(ParkRequest::Release)).await? {
-                        return store.records(id, FETCH).await;
+                        return Ok(());
                     }
                     *skipped.get_or_init(|| offset)
                 }
@@ -192,5 +200,5 @@ async fn fetch<P: Future<Output = Result<(), NotRemembered>>>(
         }
         ParkRequest::Discard => store.discard(id.clone()).await?,
     }
-    store.records(id, FETCH).await
+    Ok(())
 }

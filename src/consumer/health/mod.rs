@@ -4,6 +4,7 @@
 //! So a thread that hangs is noticed, and what it hangs in is named.
 
 mod hot_keys;
+mod irregular_streams;
 mod key_label;
 mod options;
 mod publish;
@@ -15,6 +16,8 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 pub(crate) use hot_keys::HotKeys;
+pub(crate) use irregular_streams::{Counted, Irregularities, Irregularity};
+pub use irregular_streams::{IrregularStreams, StreamCount};
 pub(crate) use key_label::label;
 pub use options::HealthOptions;
 pub(crate) use pulse::{Place, Pulse};
@@ -40,8 +43,8 @@ pub struct GroupHealth {
     pub group: String,
     /// Whether its thread turned within [`HealthOptions::poll_timeout`].
     pub live: bool,
-    /// Whether it is in the group, no handler is stuck, and every partition with something waiting moved within
-    /// [`HealthOptions::progress_timeout`].
+    /// Whether it is in the group, no handler is stuck, and within [`HealthOptions::progress_timeout`] every partition with something
+    /// waiting moved, and commits of offsets did not only fail.
     pub ready: bool,
     /// Why it is not live or not ready, in words.
     pub reasons: Vec<String>,
@@ -57,13 +60,21 @@ pub struct GroupHealth {
     pub retrying_keys: usize,
     /// The keys with the most events in about the last minute, the hottest first. An estimate.
     pub hottest_keys: Vec<HotKey>,
+    /// The streams of which most events are missing or came again, by what their sequences show.
+    pub irregular_streams: IrregularStreams,
     /// What has been running for longer than it may.
     pub stuck: Vec<StuckCompletion>,
+    /// How long commits of offsets have been failing, one after the other; `None` while they are taken.
+    #[serde(rename = "commits_failing_seconds", serialize_with = "optional_seconds")]
+    pub commits_failing: Option<Duration>,
     /// The latest problem that the Kafka client reported and deals with itself.
     pub client_problem: Option<ClientProblem>,
     /// Records taken, by topic.
     #[serde(skip)]
     pub(crate) consumed: Vec<(String, u64)>,
+    /// What the streams' sequences show, by topic.
+    #[serde(skip)]
+    pub(crate) irregular: Vec<(String, Counted)>,
 }
 
 /// How a partition gets on.

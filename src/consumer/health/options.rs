@@ -12,6 +12,7 @@ use serde::Deserialize;
 /// | `progress_timeout_ms` | 300,000 | milliseconds |
 /// | `handler_grace_ms` | 10,000 | milliseconds |
 /// | `hottest_keys` | 10 | keys of a group |
+/// | `irregular_streams` | 10 | streams of a group, of each kind |
 /// | `show_keys` | false | |
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -24,6 +25,7 @@ pub struct HealthOptions {
     #[serde(rename = "handler_grace_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) handler_grace: Duration,
     pub(crate) hottest_keys: usize,
+    pub(crate) irregular_streams: usize,
     pub(crate) show_keys: bool,
 }
 
@@ -36,7 +38,8 @@ impl HealthOptions {
     }
 
     /// How long a partition may stay where it is, with something waiting, and its group still count as ready. Default: 5 min. An
-    /// event that is retried for longer than this makes its group unready, though other keys go on.
+    /// event that is retried for longer than this makes its group unready, though other keys go on; so do commits of offsets that have
+    /// failed for longer, one after the other.
     pub fn progress_timeout(mut self, timeout: Duration) -> Self {
         self.progress_timeout = timeout;
         self
@@ -55,7 +58,13 @@ impl HealthOptions {
         self
     }
 
-    /// Whether keys are told as they are, in health and in the log. Default: `false`; they are people's data, so that a fingerprint
+    /// How many of the streams with gaps are told, of those with repeats, and so on, at most 64. Default: 10.
+    pub fn irregular_streams(mut self, streams: usize) -> Self {
+        self.irregular_streams = streams;
+        self
+    }
+
+    /// Whether keys and streams are told as they are, in health and in the log. Default: `false`; they are people's data, so that a fingerprint
     /// is told instead: the same for the same key as long as the process lives, and of no use outside of it.
     pub fn show_keys(mut self, show: bool) -> Self {
         self.show_keys = show;
@@ -70,6 +79,7 @@ impl Default for HealthOptions {
             progress_timeout: Duration::from_mins(5),
             handler_grace: Duration::from_secs(10),
             hottest_keys: 10,
+            irregular_streams: 10,
             show_keys: false,
         }
     }

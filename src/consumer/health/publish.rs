@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use metrics::{Label, counter, gauge};
 
-use super::{GroupHealth, PartitionHealth};
+use super::{Counted, GroupHealth, Irregularity, PartitionHealth};
 use crate::consumer::stats::ConsumerStats;
 use crate::telemetry::names;
 
@@ -13,24 +13,30 @@ use crate::telemetry::names;
 pub(super) struct Published {
     stats: ConsumerStats,
     consumed: HashMap<String, u64>,
+    irregular: HashMap<String, Counted>,
     /// The partitions that had gauges.
     partitions: Vec<(String, i32)>,
 }
 
 /// The counters: each with where its number stands.
 type Reading = fn(&ConsumerStats) -> u64;
-const COUNTERS: [(&str, Reading); 11] = [
+const COUNTERS: [(&str, Reading); 8] = [
     (names::CONSUMER_HANDLED, |stats| stats.handled),
     (names::CONSUMER_RETRIED, |stats| stats.retried),
     (names::CONSUMER_DEAD_LETTERED, |stats| stats.dead_lettered),
     (names::CONSUMER_PARKED, |stats| stats.parked),
     (names::CONSUMER_UNPARKED, |stats| stats.unparked),
-    (names::CONSUMER_REPEATS, |stats| stats.repeats),
-    (names::CONSUMER_GAPS, |stats| stats.gaps),
-    (names::CONSUMER_OUT_OF_ORDER, |stats| stats.out_of_order),
-    (names::CONSUMER_FORKS, |stats| stats.forks),
     (names::CONSUMER_SKIPPED, |stats| stats.skipped),
     (names::CONSUMER_COMPLETED_BEFORE, |stats| stats.completed_before),
+    (names::CONSUMER_FAILED_COMMITS, |stats| stats.failed_commits),
+];
+
+/// The counters by topic of what streams' sequences show.
+const IRREGULARITIES: [(&str, Irregularity); 4] = [
+    (names::CONSUMER_GAPS, Irregularity::Gap),
+    (names::CONSUMER_REPEATS, Irregularity::Repeat),
+    (names::CONSUMER_OUT_OF_ORDER, Irregularity::OutOfOrder),
+    (names::CONSUMER_FORKS, Irregularity::Fork),
 ];
 
 impl Published {
@@ -51,6 +57,17 @@ impl Published {
             ];
             counter!(names::CONSUMED_MESSAGES, labels.iter()).increment(consumed.saturating_sub(before));
         }
+        for (topic, counted) in &health.irregular {
+            let before = self.irregular.insert(topic.clone(), *counted).unwrap_or_default();
+            let labels = [
+                Label::new(names::DESTINATION, topic.clone()),
+                Label::new(names::CONSUMER_GROUP, health.group.clone()),
+            ];
+            for (name, what) in IRREGULARITIES {
+                let new = counted[what as usize].saturating_sub(before[what as usize]);
+                counter!(name, labels.iter()).increment(new);
+            }
+        }
         let gauges = [
             (names::CONSUMER_LIVE, f64::from(u8::from(health.live))),
             (names::CONSUMER_READY, f64::from(u8::from(health.ready))),
@@ -62,6 +79,7 @@ impl Published {
             (names::CONSUMER_PARKED_KEYS, stats.parked_keys as f64),
             (names::CONSUMER_BREAKERS_OPEN, stats.breakers_open as f64),
             (names::CONSUMER_STUCK, health.stuck.len() as f64),
+            (names::CONSUMER_COMMITS_FAILING, health.commits_failing.map_or(0.0, |age| age.as_secs_f64())),
             (names::CONSUMER_HOTTEST_KEY, health.hottest_keys.first().map_or(0.0, |hottest| hottest.share)),
         ];
         for (name, value) in gauges {

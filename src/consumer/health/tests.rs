@@ -26,6 +26,7 @@ fn health() -> GroupHealth {
         live: true,
         ready: false,
         consumed: vec![("accounts".to_owned(), 70)],
+        irregular: vec![("accounts".to_owned(), [5, 4, 3, 2]), ("orders".to_owned(), [0; 4])],
         partitions: vec![PartitionHealth {
             topic: "accounts".to_owned(),
             partition: 3,
@@ -47,7 +48,9 @@ fn counters_grow_by_what_is_new_and_gauges_of_partitions_that_are_gone_fall_to_z
     let handle = published(|| {
         let mut published = Published::default();
         published.publish(&health(), ConsumerStats { handled: 60, dead_lettered: 1, ..ConsumerStats::default() });
-        published.publish(&health(), ConsumerStats { handled: 75, dead_lettered: 1, ..ConsumerStats::default() });
+        let failing = GroupHealth { commits_failing: Some(Duration::from_millis(90_500)), ..health() };
+        let stats = ConsumerStats { handled: 75, dead_lettered: 1, failed_commits: 91, ..ConsumerStats::default() };
+        published.publish(&failing, stats);
     });
     let text = handle.render();
     let group = r#"messaging_consumer_group_name="leaderboards.Scores""#;
@@ -56,7 +59,16 @@ fn counters_grow_by_what_is_new_and_gauges_of_partitions_that_are_gone_fall_to_z
         format!("tidings_consumer_handled_events_total{{{group}}} 75")
     );
     assert!(line(&text, "tidings_consumer_dead_lettered_events_total").ends_with(" 1"), "{text}");
+    assert!(line(&text, "tidings_consumer_failed_commits_total{").ends_with(" 91"), "{text}");
+    assert!(line(&text, "tidings_consumer_commits_failing_seconds{").ends_with(" 90.5"), "{text}");
     assert!(line(&text, "messaging_client_consumed_messages_total{").ends_with(" 70"), "{text}");
+    for (what, count) in [("gaps", 5), ("repeats", 4), ("out_of_order", 3), ("forks", 2)] {
+        let name = format!("tidings_consumer_{what}_events_total");
+        for (topic, count) in [("accounts", count), ("orders", 0)] {
+            let expected = format!(r#"{name}{{messaging_destination_name="{topic}",{group}}} {count}"#);
+            assert!(text.contains(&expected), "{expected}: {text}");
+        }
+    }
     assert!(line(&text, "tidings_consumer_live{").ends_with(" 1"), "{text}");
     assert!(line(&text, "tidings_consumer_ready{").ends_with(" 0"), "{text}");
     assert!(line(&text, "tidings_consumer_lag_messages{").ends_with(" 12"), "{text}");

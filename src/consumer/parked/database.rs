@@ -9,12 +9,12 @@ use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
-use super::{ParkCause, ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord, ParkedStore};
+use super::{ParkCause, ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord, ParkedStore, within};
 use crate::database::pool::{Pool, Row};
 use crate::database::sql::{Dialect, push_list};
 use crate::database::{Database, Error, check_name, may_run_again};
 use crate::envelope::rfc3339;
-use crate::transport::{Headers, TopicPartition};
+use crate::transport::{Headers, Record, TopicPartition};
 
 /// How often a transaction is run that lost against another one, or whose connection broke.
 const ATTEMPTS: u32 = 5;
@@ -149,6 +149,23 @@ impl DatabaseParkedStore {
         rows.iter().map(|row| read_event(&id, row)).collect()
     }
 
+    /// How many of a key's first events are within `bytes` together, without reading them.
+    async fn count_within(&self, id: &ParkedKeyId, limit: usize, bytes: usize) -> Result<usize, ParkError> {
+        let sql = format!(
+            "SELECT LENGTH(headers), LENGTH(payload) FROM tidings_parked_record WHERE {} ORDER BY record_offset LIMIT {limit}",
+            matches(self.dialect(), id)
+        );
+        let length = |row: &Row, column| {
+            let length = row.optional_integer(column)?.unwrap_or_default();
+            Ok::<_, sqlx::Error>(usize::try_from(length).unwrap_or_default())
+        };
+        let size =
+            |row: &Row| Ok::<_, sqlx::Error>(length(row, 0)? + length(row, 1)? + id.key.len() + size_of::<Record>());
+        let rows = self.rows("read", sql).await?;
+        let sizes: Vec<_> = rows.iter().map(size).collect::<Result<_, _>>().map_err(failed("read"))?;
+        Ok(within(sizes.into_iter(), bytes))
+    }
+
     async fn delete(&self, id: ParkedKeyId, offset: i64) -> Result<(), ParkError> {
         let key = matches(self.dialect(), &id);
         let statements = vec![
@@ -246,6 +263,23 @@ impl ParkedStore for DatabaseParkedStore {
     fn records(&self, key: ParkedKeyId, limit: usize) -> BoxFuture<'static, Result<Vec<ParkedRecord>, ParkError>> {
         let store = self.clone();
         async move { store.read(key, limit).await }.boxed()
+    }
+
+    fn records_within(
+        &self,
+        key: ParkedKeyId,
+        limit: usize,
+        bytes: usize,
+    ) -> BoxFuture<'static, Result<Vec<ParkedRecord>, ParkError>> {
+        let store = self.clone();
+        async move {
+            let count = store.count_within(&key, limit, bytes).await?;
+            let mut records = store.read(key, count).await?;
+            // They may have changed in between.
+            records.truncate(within(records.iter().map(ParkedRecord::size), bytes));
+            Ok(records)
+        }
+        .boxed()
     }
 
     fn remove(&self, key: ParkedKeyId, offset: i64) -> BoxFuture<'static, Result<(), ParkError>> {

@@ -21,6 +21,8 @@ pub struct MemoryParkedStore {
 struct State {
     keys: BTreeMap<(Arc<str>, TopicPartition, Bytes), Parked>,
     failures: usize,
+    #[cfg(test)]
+    panics: usize,
     /// The operations whose next calls fail, in this order.
     failing: VecDeque<&'static str>,
 }
@@ -51,6 +53,18 @@ impl MemoryParkedStore {
         self.state.lock().failing = operations.iter().copied().collect();
     }
 
+    /// Let the next `calls` calls panic.
+    #[cfg(test)]
+    pub(crate) fn panic_next(&self, calls: usize) {
+        self.state.lock().panics = calls;
+    }
+
+    /// How many calls are still to panic.
+    #[cfg(test)]
+    pub(crate) fn pending_panics(&self) -> usize {
+        self.state.lock().panics
+    }
+
     /// How many calls are still to fail.
     pub fn pending_failures(&self) -> usize {
         let state = self.state.lock();
@@ -63,6 +77,11 @@ impl MemoryParkedStore {
         change: impl FnOnce(&mut State) -> T,
     ) -> BoxFuture<'static, Result<T, ParkError>> {
         let mut state = self.state.lock();
+        #[cfg(test)]
+        if state.panics > 0 {
+            state.panics -= 1;
+            return async { panic!("the store was told to panic") }.boxed();
+        }
         let result =
             if state.fails(operation) { Err(ParkError::new(operation, ToldToFail)) } else { Ok(change(&mut state)) };
         future::ready(result).boxed()
@@ -100,6 +119,8 @@ impl ParkedStore for MemoryParkedStore {
     }
 
     fn park(&self, group: Arc<str>, record: ParkedRecord) -> BoxFuture<'static, Result<(), ParkError>> {
+        // In memory of its own: it may be kept for long, and what was read with it.
+        let record = record.detached();
         self.call("keep", |state| {
             let key = (group, record.partition.clone(), record.key.clone());
             state.keys.entry(key).or_default().records.insert(record.offset, record);

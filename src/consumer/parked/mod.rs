@@ -14,6 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -147,6 +148,24 @@ pub trait ParkedStore: Send + Sync + fmt::Debug + 'static {
     /// The first `limit` events of a key, from the lowest offset on.
     fn records(&self, key: ParkedKeyId, limit: usize) -> BoxFuture<'static, Result<Vec<ParkedRecord>, ParkError>>;
 
+    /// The same, but no more of them than are within `bytes` together, by [`ParkedRecord::size`]; the first one in any case.
+    ///
+    /// Unless said otherwise, all are read and the rest is dropped: a store whose events are elsewhere does better not to read them.
+    fn records_within(
+        &self,
+        key: ParkedKeyId,
+        limit: usize,
+        bytes: usize,
+    ) -> BoxFuture<'static, Result<Vec<ParkedRecord>, ParkError>> {
+        let records = self.records(key, limit);
+        async move {
+            let mut records = records.await?;
+            records.truncate(within(records.iter().map(ParkedRecord::size), bytes));
+            Ok(records)
+        }
+        .boxed()
+    }
+
     /// Forget one event of a key.
     fn remove(&self, key: ParkedKeyId, offset: i64) -> BoxFuture<'static, Result<(), ParkError>>;
 
@@ -167,4 +186,15 @@ pub trait ParkedStore: Send + Sync + fmt::Debug + 'static {
 
     /// Ask for something to be done with a key, or withdraw it. `false` when the key is not parked.
     fn request(&self, key: ParkedKeyId, request: Option<ParkRequest>) -> BoxFuture<'static, Result<bool, ParkError>>;
+}
+
+/// How many of the first of these sizes are within `bytes` together; one in any case, if there is one.
+fn within(sizes: impl Iterator<Item = usize>, bytes: usize) -> usize {
+    let mut together = 0_usize;
+    let fits = |size: &usize| {
+        let is_first = together == 0;
+        together = together.saturating_add(*size);
+        is_first || together <= bytes
+    };
+    sizes.take_while(fits).count()
 }

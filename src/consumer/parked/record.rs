@@ -51,6 +51,11 @@ impl ParkedRecord {
         Self { partition, offset, timestamp_ms, key, payload, headers, cause }
     }
 
+    /// The bytes that its record holds in memory.
+    pub fn size(&self) -> usize {
+        Record::size_of(Some(&self.key), self.payload.as_ref(), &self.headers)
+    }
+
     /// The same event in memory of its own: one that was read shares its memory with its neighbours.
     pub(crate) fn detached(self) -> Self {
         let cause = self.cause.clone();

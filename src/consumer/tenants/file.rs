@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::limits::TenantLimits;
+use crate::consumer::text_file::Format;
 
 /// The largest file that is read, in bytes.
 pub(super) const MAX_BYTES: u64 = 1024 * 1024;
@@ -40,49 +41,19 @@ pub enum TenantLimitsError {
     },
 }
 
-/// How a file is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    Toml,
-    Json,
+/// How the file at `path` is written.
+pub(super) fn format_of(path: &Path) -> Result<Format, TenantLimitsError> {
+    Format::of(path).ok_or_else(|| TenantLimitsError::Extension { path: path.to_owned() })
 }
 
-impl Format {
-    pub(super) fn of(path: &Path) -> Result<Self, TenantLimitsError> {
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("toml") => Ok(Self::Toml),
-            Some("json") => Ok(Self::Json),
-            _ => Err(TenantLimitsError::Extension { path: path.to_owned() }),
-        }
-    }
-
-    pub(super) fn parse(self, path: &Path, content: &[u8]) -> Result<TenantLimits, TenantLimitsError> {
-        let wrong =
-            |line, column, reason: String| TenantLimitsError::Content { path: path.to_owned(), line, column, reason };
-        let text = std::str::from_utf8(content).map_err(|error| {
-            let (line, column) = place(&content[..error.valid_up_to()]);
-            wrong(line, column, "this is not UTF-8".to_owned())
-        })?;
-        match self {
-            Self::Toml => toml::from_str(text).map_err(|error| {
-                let (line, column) = place(&content[..error.span().map_or(0, |span| span.start).min(content.len())]);
-                wrong(line, column, error.message().trim().to_owned())
-            }),
-            Self::Json => serde_json::from_str(text).map_err(|error| {
-                let reason = error.to_string();
-                // The library says the place behind it.
-                let reason = reason.rsplit_once(" at line ").map_or(&*reason, |(reason, _)| reason).to_owned();
-                wrong(error.line(), error.column(), reason)
-            }),
-        }
-    }
-}
-
-/// The line and the column behind `before`, in characters.
-fn place(before: &[u8]) -> (usize, usize) {
-    let lines = || before.split(|byte| *byte == b'\n');
-    let column = String::from_utf8_lossy(lines().next_back().unwrap_or_default()).chars().count() + 1;
-    (lines().count(), column)
+/// The limits in `content`, which was read from `path`.
+pub(super) fn parse(format: Format, path: &Path, content: &[u8]) -> Result<TenantLimits, TenantLimitsError> {
+    format.parse(content).map_err(|fault| TenantLimitsError::Content {
+        path: path.to_owned(),
+        line: fault.line,
+        column: fault.column,
+        reason: fault.reason,
+    })
 }
 
 #[cfg(test)]
@@ -92,7 +63,7 @@ mod tests {
 
     fn parse(path: &str, content: &[u8]) -> Result<TenantLimits, String> {
         let path = Path::new(path);
-        Format::of(path).and_then(|format| format.parse(path, content)).map_err(|error| error.to_string())
+        format_of(path).and_then(|format| super::parse(format, path, content)).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl TenantLimit {
     }
 }
 
-fn at_least_one(number: u32) -> NonZeroU32 {
+pub(crate) fn at_least_one(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
 }
 

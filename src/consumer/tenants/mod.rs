@@ -11,6 +11,7 @@ mod watch;
 pub use book::TenantStats;
 pub(crate) use book::{Held, Place, TenantBook};
 pub use file::TenantLimitsError;
+pub(crate) use limits::at_least_one;
 pub use limits::{TenantLimit, TenantLimits};
 pub(crate) use schedule::{LaneId, TenantId, Tenants};
 pub(crate) use setup::{TenantsBuilder, TenantsSetup};

@@ -9,8 +9,9 @@ use tokio::io::AsyncReadExt as _;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use super::file::{Format, MAX_BYTES, TenantLimitsError};
+use super::file::{self, MAX_BYTES, TenantLimitsError};
 use super::limits::TenantLimits;
+use crate::consumer::text_file::Format;
 
 /// How often the file is looked at.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -37,7 +38,7 @@ pub(crate) struct LimitsFile {
 impl LimitsFile {
     /// The file at `path`, and what is in it.
     pub(crate) async fn open(path: PathBuf) -> Result<(Self, TenantLimits), TenantLimitsError> {
-        let format = Format::of(&path)?;
+        let format = file::format_of(&path)?;
         let mut file = Self { path, format, stamp: None, reads_left: 0, content: None, unreadable: false };
         match file.look().await? {
             Some(limits) => Ok((file, limits)),
@@ -62,7 +63,7 @@ impl LimitsFile {
         if self.content.as_ref() == Some(&content) {
             return Ok(None);
         }
-        let limits = self.format.parse(&self.path, &content);
+        let limits = file::parse(self.format, &self.path, &content);
         self.content = Some(content);
         limits.map(Some)
     }

@@ -10,11 +10,12 @@ mod releasing;
 use std::time::Duration;
 
 pub(super) use self::moving::Refused;
-pub use self::releasing::{Released, retry_parked, skip_parked};
+pub use self::releasing::{Released, retry_parked, skip_parked, skippable};
 use crate::database::pool::Row;
 use crate::database::sql::Dialect;
 use crate::database::{Database, Error};
 use crate::event::StreamId;
+use crate::transport::Target;
 
 /// The columns that a row has in the outbox and among the parked ones; the id is the outbox's own.
 const SHARED_COLUMNS: &str = "bucket, event_id, topic, stream, epoch, sequence, partition_key, source, event_type, \
@@ -49,6 +50,8 @@ pub struct ParkedEvent {
     pub parked_for: Duration,
     /// The URI of its schema.
     pub data_schema: String,
+    /// Where the relay takes it.
+    pub target: Target,
     /// The payload, framed.
     pub payload: Vec<u8>,
 }
@@ -64,7 +67,7 @@ pub struct ParkedStream {
 }
 
 const READ_COLUMNS: &str = "event_id, event_type, schema_version, topic, partition_key, stream, epoch, sequence, occurred_at, \
-     reason, data_schema, payload, source";
+     reason, data_schema, payload, source, target";
 
 impl ParkedEvent {
     fn read(row: &Row) -> Result<Self, sqlx::Error> {
@@ -81,7 +84,8 @@ impl ParkedEvent {
             reason: row.text(9)?,
             data_schema: row.text(10)?,
             payload: row.bytes(11)?,
-            parked_for: Duration::from_micros(u64::try_from(row.integer(13)?).unwrap_or_default()),
+            target: Target::of_text(&row.text(13)?),
+            parked_for: Duration::from_micros(u64::try_from(row.integer(14)?).unwrap_or_default()),
         })
     }
 }

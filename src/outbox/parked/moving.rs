@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use super::SHARED_COLUMNS;
 use crate::database::open::OpenTransaction;
 use crate::database::sql::push_list;
+use crate::outbox::keys::{KeyList, deletion};
 use crate::outbox::row::{BEHIND_A_PARKED_EVENT, RowId};
-use crate::outbox::table::{OutboxTable, deletion};
+use crate::outbox::table::OutboxTable;
 
 /// Why a row is parked that was not refused itself.
 const WAITS: &str = "it waits behind an earlier event of its stream";
@@ -28,6 +29,23 @@ impl OutboxTable {
         epochs: &[u64],
         refused: &[Refused],
     ) -> Result<Vec<RowId>, sqlx::Error> {
+        let mut list = self.keys.first();
+        loop {
+            let result = self.try_park(owner, epochs, refused, list).await;
+            match self.keys.after(list, &result) {
+                Some(plainer) => list = plainer,
+                None => return result,
+            }
+        }
+    }
+
+    async fn try_park(
+        &self,
+        owner: &str,
+        epochs: &[u64],
+        refused: &[Refused],
+        list: KeyList,
+    ) -> Result<Vec<RowId>, sqlx::Error> {
         let dialect = self.pool.dialect();
         let me = dialect.text(owner);
         // Those that are waited for come first.
@@ -47,7 +65,7 @@ impl OutboxTable {
             let mut ids = String::new();
             push_list(&mut ids, group.iter().map(|refused| refused.row.id));
             let here = format!("bucket = {bucket} AND id IN ({ids})");
-            let delete = deletion(dialect, &group.iter().map(|refused| refused.row).collect::<Vec<_>>());
+            let delete = deletion(list, &group.iter().map(|refused| refused.row).collect::<Vec<_>>());
             let mine = format!(
                 "EXISTS (SELECT 1 FROM tidings_outbox_lease l WHERE l.bucket = {bucket} AND l.owner = {me} AND l.epoch = {epoch})"
             );

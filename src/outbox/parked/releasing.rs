@@ -4,6 +4,7 @@ use super::{ParkedEvent, SHARED_COLUMNS, condition, first_parked};
 use crate::database::sql::push_list;
 use crate::database::{Database, Error};
 use crate::event::StreamId;
+use crate::transport::Target;
 
 /// The most events put back in one transaction.
 const AT_ONCE: u32 = 500;
@@ -16,6 +17,8 @@ pub struct Released {
     pub events: u64,
     /// The event that was let go of.
     pub skipped: Option<ParkedEvent>,
+    /// How many were let go of: it alone, or all of an epoch that is over.
+    pub forgotten: u64,
 }
 
 /// Put all parked events of `stream` back into the outbox of `database`: its relay publishes them in the order of their sequences,
@@ -30,22 +33,58 @@ pub async fn retry_parked(database: &Database, stream: &StreamId) -> Result<Rele
         events += put_back.events;
         last = Some(put_back.last);
     }
-    Ok(Released { events, skipped: None })
+    Ok(Released { events, skipped: None, forgotten: 0 })
 }
 
 /// Let go of the first parked event of `stream` for good, and put the others back. Consumers see a gap in the stream's sequence.
 ///
+/// An event that goes to the event store is let go of only once its epoch is over ([`raise_epochs`](crate::outbox::raise_epochs)), and
+/// with it whatever else is parked of that epoch: the store takes nothing behind a gap.
+///
 /// # Errors
-/// [`Error::Sql`]; as for [`retry_parked`].
+/// [`Error::NotSkippable`]: it goes to the event store, and its epoch is the stream's; [`Error::Sql`], as for [`retry_parked`].
 pub async fn skip_parked(database: &Database, stream: &StreamId) -> Result<Released, Error> {
     let Some(first) = first_parked(database, stream).await? else {
-        return Ok(Released { events: 0, skipped: None });
+        return Ok(Released { events: 0, skipped: None, forgotten: 0 });
     };
-    let id = database.pool.dialect().text(&first.event_id);
-    let skip = database.pool.execute(format!("DELETE FROM tidings_outbox_parked WHERE event_id = {id}")).await;
-    let skipped = skip.map_err(Error::sql("skipping a parked event"))? > 0;
+    let which = forgotten_with(database, &first).await?;
+    let skip = database.pool.execute(format!("DELETE FROM tidings_outbox_parked WHERE {which}")).await;
+    let forgotten = skip.map_err(Error::sql("skipping a parked event"))?;
     let released = retry_parked(database, stream).await?;
-    Ok(Released { skipped: skipped.then_some(first), ..released })
+    Ok(Released { skipped: (forgotten > 0).then_some(first), forgotten, ..released })
+}
+
+/// How many parked events of `stream` [`skip_parked`] would let go of.
+///
+/// # Errors
+/// As there.
+pub async fn skippable(database: &Database, stream: &StreamId) -> Result<u64, Error> {
+    let Some(first) = first_parked(database, stream).await? else { return Ok(0) };
+    let which = forgotten_with(database, &first).await?;
+    let count = async {
+        let rows = database.pool.query(format!("SELECT COUNT(*) FROM tidings_outbox_parked WHERE {which}")).await?;
+        Ok(rows.first().map_or(Ok(0), |row| row.integer(0))?.unsigned_abs())
+    };
+    count.await.map_err(Error::sql("counting parked events"))
+}
+
+/// What is true of the parked events that are let go of with `first`.
+async fn forgotten_with(database: &Database, first: &ParkedEvent) -> Result<String, Error> {
+    let dialect = database.pool.dialect();
+    if first.target != Target::Store {
+        return Ok(format!("event_id = {}", dialect.text(&first.event_id)));
+    }
+    let ParkedEvent { stream, epoch, sequence, .. } = first;
+    let present = async {
+        let name = dialect.text(stream.stream.as_str());
+        let rows = database.pool.query(format!("SELECT epoch FROM tidings_stream WHERE stream = {name}")).await?;
+        rows.first().map(|row| row.integer(0)).transpose()
+    };
+    let present = present.await.map_err(Error::sql("reading the epoch of a stream"))?;
+    if present.is_none_or(|present| present <= i64::from(*epoch)) {
+        return Err(Error::NotSkippable { stream: stream.stream.clone(), epoch: *epoch, sequence: *sequence });
+    }
+    Ok(format!("{} AND epoch = {epoch} AND target = '{}'", condition(dialect, stream), Target::Store.as_str()))
 }
 
 /// The place of an event in its stream.

@@ -1,6 +1,7 @@
 //! The rows a relay has read and not yet deleted, from the queue to the acknowledgement.
 
 mod parking;
+mod probing;
 #[cfg(test)]
 mod tests;
 
@@ -10,10 +11,11 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::parking::Hold;
 use super::bucket::BUCKETS;
+use super::held::Destination;
 use super::parked::Refused;
 use super::row::{OutboxRow, Position, RowId};
 use super::wake::BucketSet;
@@ -38,6 +40,10 @@ pub(super) struct Pipeline {
     in_flight: usize,
     a_bucket: [u32; BUCKETS],
     queue: VecDeque<OutboxRow>,
+    /// The destinations that have taken a row through the present producer.
+    proven: FxHashSet<Destination>,
+    /// The others of which one row is in flight, and the rows that wait to see what becomes of it.
+    probes: FxHashMap<Destination, VecDeque<OutboxRow>>,
     sends: FuturesUnordered<BoxFuture<'static, Sent>>,
     acknowledged: Vec<RowId>,
     refused: VecDeque<Refused>,
@@ -51,6 +57,7 @@ struct Known {
     stage: Stage,
     stream: StreamId,
     position: Position,
+    destination: Destination,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,6 +76,8 @@ impl Pipeline {
             in_flight: 0,
             a_bucket: [0; BUCKETS],
             queue: VecDeque::new(),
+            proven: FxHashSet::default(),
+            probes: FxHashMap::default(),
             sends: FuturesUnordered::new(),
             acknowledged: Vec::new(),
             refused: VecDeque::new(),
@@ -88,7 +97,8 @@ impl Pipeline {
 
     fn know(&mut self, row: &OutboxRow, bytes: usize, stage: Stage) {
         self.a_bucket[usize::from(row.id.bucket)] += 1;
-        let known = Known { bytes, stage, stream: row.stream.clone(), position: row.position };
+        let (stream, position, destination) = (row.stream.clone(), row.position, row.destination());
+        let known = Known { bytes, stage, stream, position, destination };
         self.known.insert(row.id, known);
     }
 
@@ -99,10 +109,12 @@ impl Pipeline {
     pub(super) fn send(&mut self, producer: &Arc<dyn Producer>, window: usize) -> Result<(), Sent> {
         while self.in_flight < window {
             let Some(row) = self.queue.pop_front() else { return Ok(()) };
+            let Some(row) = self.probe(row) else { continue };
             let id = row.id;
             let record = match row.to_record() {
                 Ok(record) => record,
                 Err(error) => {
+                    self.end_probe(&row.destination());
                     let (topic, reason) = (Arc::clone(&row.topic), error.to_string());
                     return Err(Sent {
                         row: id,
@@ -133,10 +145,14 @@ impl Pipeline {
                 }
                 Err(ProduceError::QueueFull { .. }) if self.in_flight > 0 => {
                     // An acknowledgement makes room.
+                    self.end_probe(&row.destination());
                     self.queue.push_front(row);
                     return Ok(());
                 }
-                Err(error) => return Err(Sent { row: id, result: Err(error) }),
+                Err(error) => {
+                    self.end_probe(&row.destination());
+                    return Err(Sent { row: id, result: Err(error) });
+                }
             }
         }
         Ok(())
@@ -152,6 +168,7 @@ impl Pipeline {
 
     /// A row was written: it is to be deleted.
     pub(super) fn acknowledged(&mut self, row: RowId) {
+        self.prove(row);
         self.settle(row);
         self.acknowledged.push(row);
     }
@@ -184,17 +201,14 @@ impl Pipeline {
 
     /// Let go of all that is queued.
     pub(super) fn clear_queue(&mut self) {
-        for row in std::mem::take(&mut self.queue) {
+        for row in self.take_queued(|_| true) {
             self.failed(row.id);
         }
     }
 
     /// Let go of what is queued of `bucket`.
     pub(super) fn drop_queued(&mut self, bucket: u8) {
-        let (drop, keep) = std::mem::take(&mut self.queue).into_iter().partition(|row| row.id.bucket == bucket);
-        self.queue = keep;
-        let dropped: VecDeque<OutboxRow> = drop;
-        for row in dropped {
+        for row in self.take_queued(|row| row.id.bucket == bucket) {
             self.failed(row.id);
         }
     }
@@ -208,6 +222,8 @@ impl Pipeline {
         for row in in_flight {
             self.failed(row);
         }
+        // The next producer knows of none of them.
+        self.proven.clear();
     }
 
     /// Whether a row is here.
@@ -274,10 +290,15 @@ impl Pipeline {
     fn settle(&mut self, row: RowId) {
         let Some(known) = self.known.get_mut(&row) else { return };
         self.bytes -= std::mem::take(&mut known.bytes);
-        if known.stage == Stage::InFlight {
-            self.in_flight -= 1;
-        }
+        let was_in_flight = known.stage == Stage::InFlight;
         known.stage = Stage::Settled;
+        if was_in_flight {
+            self.in_flight -= 1;
+            if !self.probes.is_empty() {
+                let destination = known.destination.clone();
+                self.end_probe(&destination);
+            }
+        }
     }
 
     fn forget(&mut self, row: RowId) {

@@ -1,6 +1,6 @@
 //! Rows that are to be parked, and what they hold back meanwhile.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use super::{Pipeline, Stage};
 use crate::event::StreamId;
@@ -41,11 +41,7 @@ impl Pipeline {
         let Some(known) = self.known.get(&row) else { return };
         let (stream, behind) = (known.stream.clone(), known.position);
         self.park_later(row, stream.clone(), behind, Some(reason));
-        let queued = std::mem::take(&mut self.queue);
-        let (behind_it, others): (VecDeque<_>, VecDeque<_>) =
-            queued.into_iter().partition(|row| row.stream == stream && row.position > behind);
-        self.queue = others;
-        for row in behind_it {
+        for row in self.take_queued(|row| row.stream == stream && row.position > behind) {
             self.settle(row.id);
             self.park_later(row.id, row.stream, row.position, None);
         }

@@ -13,8 +13,8 @@ fn pipeline(rows: u64) -> Pipeline {
 async fn a_row_stays_known_until_it_is_deleted() {
     let producer: Arc<dyn Producer> = Arc::new(MemoryProducer::new(1));
     let mut pipeline = pipeline(2);
-    pipeline.send(&producer, 10).unwrap();
     for _ in 0..2 {
+        pipeline.send(&producer, 10).unwrap();
         let Sent { row, result } = pipeline.next().await;
         assert!(result.is_ok());
         pipeline.acknowledged(row);
@@ -32,11 +32,15 @@ async fn a_full_queue_keeps_the_order() {
     let memory = MemoryProducer::new(1).queue_records(2);
     memory.hold();
     let producer: Arc<dyn Producer> = Arc::new(memory.clone());
-    let mut pipeline = pipeline(5);
+    let mut pipeline = pipeline(6);
+    pipeline.send(&producer, 10).unwrap();
+    memory.release_next(1);
+    let Sent { row, .. } = pipeline.next().await;
+    pipeline.acknowledged(row);
     pipeline.send(&producer, 10).unwrap();
     assert_eq!(pipeline.in_flight(), 2);
     memory.release();
-    for expected in 1..=5 {
+    for expected in 2..=6 {
         let Sent { row, .. } = pipeline.next().await;
         assert_eq!(row.id, expected);
         pipeline.acknowledged(row);
@@ -94,7 +98,50 @@ async fn what_is_abandoned_is_forgotten_and_what_was_acknowledged_is_not() {
     memory.release_next(1);
     let Sent { row, .. } = pipeline.next().await;
     pipeline.acknowledged(row);
+    pipeline.send(&producer, 1).unwrap();
     pipeline.abandon();
     assert_eq!((pipeline.rows(), pipeline.bytes(), pipeline.in_flight()), (1, 0, 0));
     assert_eq!(pipeline.take_acknowledged(), [row]);
+}
+
+#[tokio::test]
+async fn the_first_row_of_a_destination_goes_alone_and_holds_up_no_other_destination() {
+    let memory = MemoryProducer::new(1);
+    memory.hold();
+    let producer: Arc<dyn Producer> = Arc::new(memory.clone());
+    let mut pipeline = pipeline(3);
+    let mut other = OutboxRow::example(9, "Player/7", 1);
+    other.topic = "players".into();
+    pipeline.push(vec![other]);
+    pipeline.send(&producer, 10).unwrap();
+    assert_eq!((pipeline.in_flight(), pipeline.rows()), (2, 4));
+    memory.release();
+    let Sent { row, .. } = pipeline.next().await;
+    pipeline.acknowledged(row);
+    pipeline.send(&producer, 10).unwrap();
+    assert_eq!(pipeline.in_flight(), 3, "the other two, and the other destination's");
+    let sent: Vec<u64> = memory.written().iter().filter(|record| &*record.topic == "accounts").map(sequence).collect();
+    assert_eq!(sent, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn what_goes_to_a_destination_that_takes_nothing_is_let_go_of_and_the_rest_stays() {
+    let memory = MemoryProducer::new(1);
+    memory.fail_next(1, |record| ProduceError::UnknownTopic { topic: Arc::clone(&record.topic) });
+    let producer: Arc<dyn Producer> = Arc::new(memory.clone());
+    let mut pipeline = pipeline(3);
+    let mut other = OutboxRow::example(9, "Player/7", 1);
+    other.topic = "players".into();
+    pipeline.push(vec![other]);
+    pipeline.send(&producer, 10).unwrap();
+    let Sent { row, result } = pipeline.next().await;
+    assert!(matches!(result, Err(ProduceError::UnknownTopic { .. })));
+    let destination = pipeline.destination(row).unwrap();
+    assert!(!pipeline.is_proven(&destination) && pipeline.goes_to(&destination));
+    let gone: Vec<u64> = pipeline.let_go(row, &destination).iter().map(|(row, _)| row.id).collect();
+    assert_eq!((gone, pipeline.rows(), pipeline.goes_to(&destination)), (vec![1, 2, 3], 1, false));
+}
+
+fn sequence(record: &crate::transport::Record) -> u64 {
+    crate::envelope::EnvelopeView::new(&record.headers).sequence().unwrap()
 }

@@ -4,6 +4,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::Running;
+use super::silence::within;
 use crate::outbox::lease::Leases;
 use crate::outbox::share::to_release;
 use crate::outbox::wake::BucketSet;
@@ -19,8 +20,7 @@ impl Running {
         self.renewing = Some(
             async move {
                 // Slower than this it is as good as failed.
-                let renewed = tokio::time::timeout(member.ttl, table.renew(&member, claim)).await;
-                (now, renewed.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into())))
+                (now, within(member.ttl, table.renew(&member, claim)).await)
             }
             .boxed(),
         );
@@ -31,6 +31,7 @@ impl Running {
             Ok(leases) => leases,
             Err(error) => {
                 tracing::warn!(%error, "the leases could not be renewed");
+                self.heed(&error);
                 return;
             }
         };
@@ -74,20 +75,70 @@ impl Running {
             return;
         }
         let (table, owner) = (self.table.clone(), self.member.owner.clone());
-        self.releasing = Some(async move { (done, table.release(&owner, done).await) }.boxed());
+        // Nothing is renewed meanwhile.
+        let limit = self.options.lease_ttl / 3;
+        self.releasing = Some(async move { (done, within(limit, table.release(&owner, done)).await) }.boxed());
     }
 
     pub(super) fn released(&mut self, (buckets, result): (BucketSet, Result<(), sqlx::Error>)) {
-        match result {
-            Ok(()) => {
-                self.owned = self.owned.without(buckets);
-                self.listener.owns(self.owned);
-                self.leaving = self.leaving.without(buckets);
-            }
-            // The next renewal tells what became of them.
-            Err(error) => {
-                tracing::warn!(%error, "buckets could not be given up");
-                self.leaving = BucketSet::EMPTY;
+        // Also where it failed: it may have been done all the same, and somebody else may own them by now.
+        self.owned = self.owned.without(buckets);
+        self.listener.owns(self.owned);
+        self.leaving = self.leaving.without(buckets);
+        if let Err(error) = result {
+            tracing::warn!(%error, "nobody can tell whether buckets were given up");
+            self.heed(&error);
+            // A renewal tells what became of them.
+            self.renew_at = Instant::now();
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::database::{Database, DatabaseOptions};
+    use crate::outbox::RelayOptions;
+    use crate::transport::Producer;
+    use crate::transport::memory::MemoryProducer;
+
+    async fn running() -> Running {
+        let options = DatabaseOptions::new("sqlite::memory:").migrate(true);
+        let database = Database::connect(options).await.unwrap();
+        let producers = || -> Arc<dyn Producer> { Arc::new(MemoryProducer::new(1)) };
+        Running::new(database, Arc::new(producers), RelayOptions::default(), None)
+    }
+
+    #[tokio::test]
+    async fn buckets_of_which_nobody_can_tell_whether_they_were_given_up_are_not_worked_on() {
+        let mut running = running().await;
+        running.start_renewing(Instant::now());
+        let renewed = running.renewing.take().unwrap().await;
+        running.renewed(renewed);
+        let (given_up, kept) = ((0..8).collect::<BucketSet>(), (8..=255).collect());
+        running.leaving = given_up;
+        // It was done, and the answer was lost; somebody else takes them.
+        running.table.release(&running.member.owner, given_up).await.unwrap();
+        running.released((given_up, Err(sqlx::Error::PoolTimedOut)));
+        assert_eq!((running.owned, running.readable(), running.leaving), (kept, kept, BucketSet::EMPTY));
+        assert!(running.renew_at <= Instant::now(), "it asks at once");
+    }
+
+    #[tokio::test]
+    async fn buckets_that_were_not_given_up_after_all_are_found_again_by_the_next_renewal() {
+        let mut running = running().await;
+        for failed in [true, false] {
+            running.start_renewing(running.renew_at);
+            let renewed = running.renewing.take().unwrap().await;
+            running.renewed(renewed);
+            assert_eq!(running.owned.len(), 256);
+            if failed {
+                let buckets = (0..8).collect();
+                running.leaving = buckets;
+                running.released((buckets, Err(sqlx::Error::PoolTimedOut)));
             }
         }
     }

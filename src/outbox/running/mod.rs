@@ -3,10 +3,12 @@
 //! Reading, writing, deleting and renewing go on at once, each at most once at a time. Whatever fails on the way to Kafka ends
 //! the same way: everything under way is purged, the producer is dropped, and the relay begins again from the table.
 
+mod holding;
 mod leasing;
 mod reading;
 mod reporting;
 mod settling;
+mod silence;
 mod writing;
 
 use std::future::Future;
@@ -20,6 +22,7 @@ use tokio::time::Instant;
 
 use self::reporting::Report;
 use super::RelayOptions;
+use super::held::{Destination, HeldBack};
 use super::lease::{Leases, Member};
 use super::order::StreamOrder;
 use super::pipeline::Pipeline;
@@ -30,6 +33,7 @@ use super::settled::Settled;
 use super::table::{Fetch, OutboxTable, Snapshot};
 use super::wake::{BucketSet, Ear, Listener, WakeAddress};
 use crate::database::Database;
+use crate::database::pool::Pool;
 use crate::transport::Producer;
 
 /// The pause after a failure, doubled with each that follows.
@@ -52,7 +56,7 @@ const MAX_ASK_INTERVAL: Duration = Duration::from_secs(1);
 /// For how long a relay that found rows it had not been told of looks often.
 const UNHEARD: Duration = Duration::from_mins(10);
 
-/// How many connections it has: for reading, deleting, the leases, parking or asking, and reporting.
+/// How many connections it has: for reading, deleting, the leases, parking, noting or asking, and reporting.
 const CONNECTIONS: u32 = 5;
 
 /// An operation under way, if one is.
@@ -62,6 +66,8 @@ type Parking = (Vec<RowId>, Result<Vec<RowId>, sqlx::Error>);
 
 pub(super) struct Running {
     database: Database,
+    /// Whose connections its own are like.
+    service_pool: Pool,
     table: OutboxTable,
     producers: Arc<dyn ProducerFactory>,
     options: RelayOptions,
@@ -86,6 +92,12 @@ pub(super) struct Running {
     purging_until: Option<Instant>,
     /// Rows that were refused in company; each is tried alone, then parked.
     suspects: FxHashSet<RowId>,
+    /// Where nothing can be taken at present.
+    held: HeldBack,
+    /// What the last read left out of it.
+    left_out: Vec<Destination>,
+    noting: Task<Result<(), sqlx::Error>>,
+    note_at: Instant,
 
     owned: BucketSet,
     /// The epoch of each bucket's lease, when they were last renewed.
@@ -136,12 +148,14 @@ impl Running {
     ) -> Self {
         let now = Instant::now();
         // A service that has all its connections in use must not cost its relay the leases.
+        let service_pool = database.pool.clone();
         let database = Database { pool: database.pool.apart(CONNECTIONS), ..database };
         let (ear, address) = ear.unzip();
         let address = address.map(|address| address.to_text());
         let member = Member { owner: uuid::Uuid::new_v4().to_string(), address, ttl: options.lease_ttl };
         Self {
-            table: OutboxTable { pool: database.pool.clone() },
+            table: OutboxTable::new(database.pool.clone()),
+            service_pool,
             listener: database.wake.listen(),
             producers,
             member,
@@ -158,6 +172,10 @@ impl Running {
             ear,
             purging_until: None,
             suspects: FxHashSet::default(),
+            held: HeldBack::default(),
+            left_out: Vec::new(),
+            noting: None,
+            note_at: now,
             owned: BucketSet::EMPTY,
             epochs: Vec::new(),
             leaving: BucketSet::EMPTY,
@@ -211,6 +229,7 @@ impl Running {
                 released = task(&mut self.releasing) => self.released(released),
                 reported = task(&mut self.reporting) => self.reported(reported),
                 asked = task(&mut self.asking) => self.asked(asked),
+                noted = task(&mut self.noting) => self.noted(noted),
                 () = listener.woken() => self.woken = self.woken.or(listener.take()),
                 woken = heard(self.ear.as_ref()) => self.woken = self.woken.or(woken),
                 () = tokio::time::sleep_until(wake_at) => {}
@@ -256,6 +275,7 @@ impl Running {
         self.start_renewing(now);
         self.start_releasing();
         self.start_asking(now);
+        self.start_noting(now);
         self.start_fetching(now);
         self.start_reporting(now);
     }
@@ -268,6 +288,7 @@ impl Running {
             when(!self.owned.is_empty(), self.valid_until),
             when(self.renewing.is_none() && self.releasing.is_none(), self.renew_at),
             when(self.may_fetch(), self.poll_at),
+            self.held.next_try(Instant::now()).unwrap_or(far),
             when(self.more_to_send, Instant::now()),
             when(self.producer.is_none() && self.purging_until.is_none() && self.stopping.is_none(), self.make_at),
             when(self.deleting.is_none() && self.pipeline.acknowledged_rows() > 0, self.next_delete()),

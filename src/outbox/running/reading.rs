@@ -4,6 +4,7 @@ use futures_util::FutureExt as _;
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
+use super::silence::within;
 use super::{Running, SUSPECT_ROWS, UNHEARD};
 use crate::fault_point;
 use crate::outbox::row::{OutboxRow, RowId};
@@ -29,6 +30,7 @@ impl Running {
         if !self.may_fetch() {
             return;
         }
+        self.choose_left_out(now);
         let readable = self.readable();
         let woken = self.woken.and(readable);
         let all = now >= self.poll_at;
@@ -62,15 +64,16 @@ impl Running {
             marks: self.settled.marks(buckets),
             until: self.settled.begin_read(),
             targets: self.producers.targets(),
+            left_out: self.left_out.clone(),
             except: self.pipeline.known_in(buckets),
             max_rows: room.min(most),
             max_bytes: self.options.max_in_flight_bytes.saturating_sub(self.pipeline.bytes()),
         };
         self.deleted_meanwhile.clear();
-        let table = self.table.clone();
+        let (table, limit) = (self.table.clone(), self.options.database_timeout);
         self.fetching = Some(
             async move {
-                let result = table.fetch(&fetch).await;
+                let result = within(limit, table.fetch(&fetch)).await;
                 (fetch, all, result)
             }
             .boxed(),
@@ -87,6 +90,7 @@ impl Running {
                 // It may be another server that answers next.
                 self.settled.reset();
                 tracing::warn!(%error, "the outbox could not be read");
+                self.heed(&error);
                 return;
             }
         };
@@ -96,6 +100,10 @@ impl Running {
         }
         let last = rows.last().map(|row| row.id);
         let readable = self.readable();
+        // The read shows what was held back since it began, and must not count as having shown it.
+        for row in rows.extract_if(.., |row| self.is_held_since(row, now)).collect::<Vec<_>>() {
+            self.settled.forget(row.id.bucket);
+        }
         rows.retain(|row| {
             readable.contains(row.id.bucket)
                 && !self.pipeline.knows(row.id)

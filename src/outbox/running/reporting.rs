@@ -6,6 +6,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::Running;
+use super::silence::within;
 use crate::outbox::status::{backlog, parked_backlog, rows_a_bucket, unowned};
 use crate::outbox::wake::BucketSet;
 use crate::telemetry::names;
@@ -33,16 +34,14 @@ impl Running {
         }
         self.report_at = now + self.options.report_interval;
         let database = self.database.clone();
-        self.reporting = Some(
-            async move {
-                let (rows, oldest) = backlog(&database, COUNTED_ROWS).await?;
-                let unowned = unowned(&database).await?;
-                let parked = parked_backlog(&database, COUNTED_PARKED).await?;
-                let a_bucket = rows_a_bucket(&database, COUNTED_A_BUCKET).await?;
-                Ok(Report { rows, oldest, unowned, parked, a_bucket })
-            }
-            .boxed(),
-        );
+        let report = async move {
+            let (rows, oldest) = backlog(&database, COUNTED_ROWS).await?;
+            let unowned = unowned(&database).await?;
+            let parked = parked_backlog(&database, COUNTED_PARKED).await?;
+            let a_bucket = rows_a_bucket(&database, COUNTED_A_BUCKET).await?;
+            Ok(Report { rows, oldest, unowned, parked, a_bucket })
+        };
+        self.reporting = Some(within(self.options.database_timeout, report).boxed());
     }
 
     pub(super) fn reported(&mut self, result: Result<Report, sqlx::Error>) {
@@ -65,7 +64,10 @@ impl Running {
                 }
                 self.reported_buckets = buckets;
             }
-            Err(error) => tracing::debug!(%error, "the backlog could not be measured"),
+            Err(error) => {
+                tracing::debug!(%error, "the backlog could not be measured");
+                self.heed(&error);
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
+use super::silence::within;
 use super::{ASK_INTERVAL, DELETE_INTERVAL, FIRST_BACKOFF, MAX_ASK_INTERVAL, MAX_BACKOFF, Running, WORTH_DELETING};
 use crate::fault_point;
 use crate::outbox::row::RowId;
@@ -18,10 +19,10 @@ impl Running {
             return;
         }
         self.delete_at = now + DELETE_INTERVAL;
-        let table = self.table.clone();
+        let (table, limit) = (self.table.clone(), self.options.database_timeout);
         self.deleting = Some(
             async move {
-                let result = table.delete(&rows).await;
+                let result = within(limit, table.delete(&rows)).await;
                 (rows, result)
             }
             .boxed(),
@@ -49,6 +50,7 @@ impl Running {
                 self.delete_at = self.delete_again_at;
                 tracing::warn!(%error, rows = rows.len(), "published rows could not be deleted yet");
                 self.pipeline.not_deleted(rows);
+                self.heed(&error);
             }
         }
     }
@@ -63,9 +65,10 @@ impl Running {
         }
         fault_point::reach("before park");
         let (table, owner, epochs) = (self.table.clone(), self.member.owner.clone(), self.epochs.clone());
+        let limit = self.options.database_timeout;
         self.parking = Some(
             async move {
-                let parked = table.park(&owner, &epochs, &refused).await;
+                let parked = within(limit, table.park(&owner, &epochs, &refused)).await;
                 (refused.into_iter().map(|refused| refused.row).collect(), parked)
             }
             .boxed(),
@@ -94,6 +97,7 @@ impl Running {
             Err(error) => {
                 self.park_at = Instant::now() + FIRST_BACKOFF;
                 tracing::warn!(%error, "a refused row could not be parked yet");
+                self.heed(&error);
             }
         }
     }
@@ -112,18 +116,16 @@ impl Running {
             return;
         }
         let table = self.table.clone();
-        self.asking = Some(
-            async move {
-                let mut free = Vec::new();
-                for gate in gates {
-                    if table.is_free(gate).await? {
-                        free.push(gate);
-                    }
+        let ask = async move {
+            let mut free = Vec::new();
+            for gate in gates {
+                if table.is_free(gate).await? {
+                    free.push(gate);
                 }
-                Ok(free)
             }
-            .boxed(),
-        );
+            Ok(free)
+        };
+        self.asking = Some(within(self.options.database_timeout, ask).boxed());
     }
 
     pub(super) fn asked(&mut self, result: Result<Vec<usize>, sqlx::Error>) {
@@ -140,6 +142,7 @@ impl Running {
             Err(error) => {
                 self.ask_at = Instant::now() + MAX_BACKOFF;
                 tracing::debug!(%error, "which ids of the outbox are settled could not be asked");
+                self.heed(&error);
             }
         }
     }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::{PURGE_TIMEOUT, Running, SENT_AT_ONCE};
 use crate::fault_point;
+use crate::outbox::held::concerns_destination;
 use crate::outbox::pipeline::Sent;
 use crate::outbox::row::RowId;
 use crate::telemetry::names;
@@ -56,6 +57,7 @@ impl Running {
             match result {
                 Ok(_) => {
                     published += 1;
+                    self.taken(row);
                     self.suspects.remove(&row);
                     self.pipeline.acknowledged(row);
                 }
@@ -72,12 +74,21 @@ impl Running {
     }
 
     pub(super) fn not_sent(&mut self, row: RowId, error: &ProduceError) {
+        let refusing = if concerns_destination(error) { self.pipeline.destination(row) } else { None };
         if self.purging_until.is_some() {
             // Of what fails while everything is thrown away, only a refusal means anything.
             if is_refusal(error) {
                 self.suspects.insert(row);
             }
+            if let Some(destination) = refusing {
+                self.held.hold(destination, error.to_string(), Instant::now());
+            }
             self.pipeline.failed(row);
+            return;
+        }
+        if let Some(destination) = refusing {
+            self.suspects.remove(&row);
+            self.hold_back(row, destination, error);
             return;
         }
         let taken = self.pipeline.was_taken(row);

@@ -175,12 +175,7 @@ impl EventStore for StoreClient {
             let call = |mut calls: EventStoreClient<Channel>, request: Request<wire::RelayRequest>| async move {
                 calls.relay(request).await
             };
-            let results = self.call(request, call).await?.results;
-            if results.len() != sent {
-                let reason = format!("the store answered for {} of {sent} events", results.len());
-                return Err(StoreError::Invalid { reason });
-            }
-            results.into_iter().map(Relayed::try_from).collect()
+            answers(self.call(request, call).await?, sent)
         }
         .boxed()
     }
@@ -215,6 +210,17 @@ impl EventStore for StoreClient {
             calls.subscribe(request).await
         })
     }
+}
+
+/// What became of each of `sent` events. An answer that does not say is none: some may have been stored, and nothing is wrong with
+/// any of them.
+fn answers(reply: wire::RelayReply, sent: usize) -> Result<Vec<Relayed>, StoreError> {
+    let said = reply.results.iter().filter(|result| result.result.is_some()).count();
+    if said != sent || reply.results.len() != sent {
+        let reason = format!("the store answered for {said} of {sent} events, with {} answers", reply.results.len());
+        return Err(StoreError::Unavailable(reason.into()));
+    }
+    reply.results.into_iter().map(Relayed::try_from).collect()
 }
 
 async fn tls(options: &StoreClientOptions) -> Result<ClientTlsConfig, StoreError> {
@@ -261,6 +267,20 @@ mod tests {
         for url in ["http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1"] {
             assert!(StoreClient::new(options(url)).await.is_ok(), "{url}");
         }
+    }
+
+    #[test]
+    fn an_answer_for_more_or_fewer_events_than_were_sent_is_no_word_against_any_of_them() {
+        let stored = wire::RelayResult { result: Some(wire::relay_result::Result::Stored(true)) };
+        let silent = wire::RelayResult { result: None };
+        for results in [vec![], vec![stored.clone()], vec![stored.clone(); 3], vec![stored.clone(), silent]] {
+            let error = answers(wire::RelayReply { results }, 2).unwrap_err();
+            assert!(error.is_retryable(), "{error:?}");
+        }
+        assert_eq!(
+            answers(wire::RelayReply { results: vec![stored; 2] }, 2).unwrap(),
+            [Relayed::Stored, Relayed::Stored]
+        );
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! The calls of the service, each a few lines about the store.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt as _};
@@ -10,9 +11,13 @@ use tonic::{Request, Response, Status};
 
 use super::deadline::deadline;
 use super::grant::Grant;
+use super::seats::seat_of;
 use super::status::to_status;
+use crate::store::room::Seat;
 use crate::store::wire::{self, event_store_server};
-use crate::store::{Append, DatabaseStore, EventStore as _, NewEvent, StoreError, StreamQuery, Subscription};
+use crate::store::{
+    Append, DatabaseStore, EventStore as _, NewEvent, Refusal, Relayed, StoreError, StreamQuery, Subscription,
+};
 
 /// The store, as it is called from elsewhere.
 #[derive(Debug, Clone)]
@@ -26,7 +31,12 @@ type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl Calls {
     /// The stream, until the caller's deadline or the service's end.
-    fn replies<T, M>(&self, stream: BoxStream<'static, Result<T, StoreError>>, deadline: Option<Instant>) -> Replies<M>
+    fn replies<T, M>(
+        &self,
+        stream: BoxStream<'static, Result<T, StoreError>>,
+        deadline: Option<Instant>,
+        seat: Option<Arc<Seat>>,
+    ) -> Replies<M>
     where
         T: Into<M> + 'static,
         M: Send + 'static,
@@ -53,6 +63,8 @@ impl Calls {
         let mut events = Some(Box::pin(events));
         futures_util::stream::poll_fn(move |context| {
             use std::task::Poll;
+            // Given back when the stream is.
+            let _ = &seat;
             let Some(stream) = &mut events else { return Poll::Ready(None) };
             if let Poll::Ready(status) = ended.as_mut().poll(context) {
                 events = None;
@@ -84,10 +96,13 @@ impl event_store_server::EventStore for Calls {
     type ReadStreamStream = Replies<wire::StoredEvent>;
     type SubscribeStream = Replies<wire::SubscribeReply>;
 
-    async fn append(&self, request: Request<wire::AppendRequest>) -> Result<Response<wire::AppendReply>, Status> {
+    async fn append(&self, mut request: Request<wire::AppendRequest>) -> Result<Response<wire::AppendReply>, Status> {
         let (deadline, grant) = (deadline(request.metadata()), Grant::of(&request));
+        let received = seat_of(&mut request);
         let append = Append::try_from(request.into_inner()).map_err(|error| refuse(&error))?;
         grant.may_append(sources(&append.events))?;
+        // From here on the store's own room counts it.
+        drop(received);
         let result = match self.store.append_by(append, deadline).await {
             Ok(appended) => Ok(appended),
             Err(StoreError::Refused(refusal)) => Err(refusal),
@@ -96,20 +111,37 @@ impl event_store_server::EventStore for Calls {
         Ok(Response::new(result.into()))
     }
 
-    async fn relay(&self, request: Request<wire::RelayRequest>) -> Result<Response<wire::RelayReply>, Status> {
+    async fn relay(&self, mut request: Request<wire::RelayRequest>) -> Result<Response<wire::RelayReply>, Status> {
         let (deadline, grant) = (deadline(request.metadata()), Grant::of(&request));
+        let received = seat_of(&mut request);
         let events = request.into_inner().events.into_iter().map(NewEvent::try_from).collect::<Result<Vec<_>, _>>();
         let events = events.map_err(|error| refuse(&error))?;
-        grant.may_append(sources(&events))?;
-        let results = self.store.relay_by(events, deadline).await.map_err(|error| refuse(&error))?;
-        Ok(Response::new(wire::RelayReply { results: results.into_iter().map(Into::into).collect() }))
+        // Without the right nothing is judged; one source that is not the token's must not hold up the others.
+        grant.may_append(std::iter::empty())?;
+        let foreign: Vec<bool> =
+            sources(&events).map(|source| grant.may_append(std::iter::once(source)).is_err()).collect();
+        let (mut own, mut refused) = (Vec::new(), Vec::new());
+        for (event, is_foreign) in events.into_iter().zip(&foreign) {
+            if *is_foreign {
+                let name = event.envelope.source.into_owned();
+                refused.push(Relayed::Refused(Refusal::Forbidden { name }));
+            } else {
+                own.push(event);
+            }
+        }
+        drop(received);
+        let own = self.store.relay_by(own, deadline).await.map_err(|error| refuse(&error))?;
+        let (mut own, mut refused) = (own.into_iter(), refused.into_iter());
+        let results = foreign.iter().filter_map(|foreign| if *foreign { refused.next() } else { own.next() });
+        Ok(Response::new(wire::RelayReply { results: results.map(Into::into).collect() }))
     }
 
     async fn await_stored(
         &self,
-        request: Request<wire::AwaitStoredRequest>,
+        mut request: Request<wire::AwaitStoredRequest>,
     ) -> Result<Response<wire::AwaitStoredReply>, Status> {
         let deadline = deadline(request.metadata());
+        let _seat = seat_of(&mut request);
         let id = wire::id(&request.into_inner().id).map_err(|error| refuse(&error))?;
         let mut stopping = self.stopping.clone();
         let stored = async {
@@ -128,21 +160,23 @@ impl event_store_server::EventStore for Calls {
 
     async fn read_stream(
         &self,
-        request: Request<wire::ReadStreamRequest>,
+        mut request: Request<wire::ReadStreamRequest>,
     ) -> Result<Response<Self::ReadStreamStream>, Status> {
         let (deadline, grant) = (deadline(request.metadata()), Grant::of(&request));
+        let seat = seat_of(&mut request);
         let query = StreamQuery::try_from(request.into_inner()).map_err(|error| refuse(&error))?;
         grant.may_read(std::iter::once(&*query.stream.source))?;
-        Ok(Response::new(self.replies(self.store.read(query), deadline)))
+        Ok(Response::new(self.replies(self.store.read(query), deadline, seat)))
     }
 
     async fn subscribe(
         &self,
-        request: Request<wire::SubscribeRequest>,
+        mut request: Request<wire::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let (deadline, grant) = (deadline(request.metadata()), Grant::of(&request));
+        let seat = seat_of(&mut request);
         let subscription = Subscription::try_from(request.into_inner()).map_err(|error| refuse(&error))?;
         grant.may_follow(&subscription.sources)?;
-        Ok(Response::new(self.replies(self.store.subscribe(subscription), deadline)))
+        Ok(Response::new(self.replies(self.store.subscribe(subscription), deadline, seat)))
     }
 }

@@ -4,6 +4,7 @@ mod calls;
 mod deadline;
 mod grant;
 pub(super) mod options;
+mod seats;
 pub(super) mod status;
 mod tokens;
 
@@ -20,6 +21,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Status};
 
 use self::calls::Calls;
+use self::seats::Seated;
 use self::status::to_status;
 use super::wire::event_store_server::EventStoreServer;
 use super::{DatabaseStore, StoreError, wire};
@@ -84,7 +86,7 @@ impl StoreService {
         let Self { store, options, listener } = self;
         let stop = watch::Sender::new(false);
         let calls = Calls { store: store.clone(), stopping: stop.subscribe() };
-        let tokens = options.tokens.map(Arc::new);
+        let tokens = options.tokens.clone().map(Arc::new);
         let check = move |mut request: Request<()>| -> Result<Request<()>, Status> {
             if let Some(tokens) = &tokens {
                 let grant = tokens.check(request.metadata()).map_err(|error| to_status(&error))?;
@@ -109,6 +111,7 @@ impl StoreService {
             server = server.tls_config(files.server().await?).map_err(refused)?;
         }
         let store_service = EventStoreServer::new(calls).max_decoding_message_size(LARGEST_REQUEST);
+        let store_service = Seated::new(store_service, store.clone(), &options);
         let router = server
             // Whoever watches over the service has no token.
             .add_service(health_service)

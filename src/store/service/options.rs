@@ -17,6 +17,8 @@ use crate::store::StoreError;
 /// | `anonymous` | false: other machines' callers need a token |
 /// | `tls` | none: plain text |
 /// | `max_calls` | 1,024 for each connection |
+/// | `max_incoming` | 1,024 over all connections |
+/// | `max_listeners` | 4,096 over all connections |
 #[derive(Debug, Clone)]
 pub struct ServiceOptions {
     pub(super) listen: SocketAddr,
@@ -24,6 +26,8 @@ pub struct ServiceOptions {
     pub(super) anonymous: bool,
     pub(super) tls: Option<TlsFiles>,
     pub(super) max_calls: u32,
+    pub(super) max_incoming: usize,
+    pub(super) max_listeners: usize,
 }
 
 /// The files of TLS, in PEM.
@@ -37,7 +41,15 @@ pub struct TlsFiles {
 impl ServiceOptions {
     /// Listen at `address`.
     pub fn new(address: SocketAddr) -> Self {
-        Self { listen: address, tokens: None, anonymous: false, tls: None, max_calls: 1_024 }
+        Self {
+            listen: address,
+            tokens: None,
+            anonymous: false,
+            tls: None,
+            max_calls: 1_024,
+            max_incoming: 1_024,
+            max_listeners: 4_096,
+        }
     }
 
     /// Serve only callers with one of these tokens. Health can be asked without. Default: none.
@@ -61,6 +73,20 @@ impl ServiceOptions {
     /// How many calls of one connection run at once; the others wait. Default: 1,024.
     pub fn max_calls(mut self, calls: u32) -> Self {
         self.max_calls = calls.max(1);
+        self
+    }
+
+    /// How many requests that bring events are received at once, over all connections; more are refused before they are read, as
+    /// all are while the store has no room for events. Each may have 32 MiB. Default: 1,024.
+    pub fn max_incoming(mut self, requests: usize) -> Self {
+        self.max_incoming = requests.max(1);
+        self
+    }
+
+    /// How many reads, subscriptions and waits for an event go on at once, over all connections; more are refused with
+    /// [`StoreError::Overloaded`]. Default: 4,096.
+    pub fn max_listeners(mut self, calls: usize) -> Self {
+        self.max_listeners = calls.max(1);
         self
     }
 

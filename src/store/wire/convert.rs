@@ -217,6 +217,7 @@ impl From<Refusal> for super::Refused {
                 stream: text(stream),
                 recorded_is_outbox: *recorded == Refusal::OUTBOX,
             }),
+            Refusal::Forbidden { name } => Reason::Forbidden(wire::Forbidden { source: name.clone() }),
         };
         Self { message, reason: Some(reason) }
     }
@@ -254,6 +255,7 @@ impl TryFrom<super::Refused> for Refusal {
                 recorded: reason.recorded,
                 wanted: reason.wanted,
             },
+            Reason::Forbidden(reason) => Self::Forbidden { name: reason.source },
             Reason::OtherWriter(reason) => {
                 let (recorded, wanted) =
                     if reason.recorded_is_outbox { (Self::OUTBOX, Self::STORE) } else { (Self::STORE, Self::OUTBOX) };

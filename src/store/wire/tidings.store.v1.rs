@@ -110,7 +110,7 @@ pub struct Refused {
     /// Why, in words.
     #[prost(string, tag = "1")]
     pub message: ::prost::alloc::string::String,
-    #[prost(oneof = "refused::Reason", tags = "2, 3, 4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "refused::Reason", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub reason: ::core::option::Option<refused::Reason>,
 }
 /// Nested message and enum types in `Refused`.
@@ -184,6 +184,12 @@ pub mod refused {
         #[prost(bool, tag = "2")]
         pub recorded_is_outbox: bool,
     }
+    /// The caller's token is not for this source; it may be given another one.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Forbidden {
+        #[prost(string, tag = "1")]
+        pub source: ::prost::alloc::string::String,
+    }
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Reason {
         #[prost(message, tag = "2")]
@@ -202,6 +208,8 @@ pub mod refused {
         OtherKey(OtherKey),
         #[prost(message, tag = "9")]
         OtherWriter(OtherWriter),
+        #[prost(message, tag = "10")]
+        Forbidden(Forbidden),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -9,6 +9,8 @@ pub(crate) mod consumer;
 mod delivery;
 #[cfg(feature = "embedded")]
 mod embedded;
+#[cfg(feature = "consumer")]
+pub(crate) mod environment;
 mod error;
 #[cfg(feature = "consumer")]
 mod native;

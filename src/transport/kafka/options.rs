@@ -66,6 +66,19 @@ impl KafkaOptions {
         self
     }
 
+    /// Other brokers.
+    #[cfg(feature = "consumer")]
+    pub(super) fn replace_brokers(&mut self, brokers: &str) {
+        brokers.clone_into(&mut self.brokers);
+    }
+
+    /// Another value of a property, whichever of its names it was set by.
+    #[cfg(feature = "consumer")]
+    pub(super) fn replace_property(&mut self, name: &str, value: &str) {
+        self.properties.retain(|written, _| canonical(written) != canonical(name));
+        self.properties.insert(name.to_owned(), value.to_owned());
+    }
+
     /// The brokers' addresses.
     pub fn brokers(&self) -> &str {
         &self.brokers

@@ -20,6 +20,8 @@ pub(super) fn produce_error(error: &KafkaError, topic: &Arc<str>, bytes: usize, 
             ProduceError::TooLarge { topic, bytes }
         }
         Code::UnknownTopic | Code::UnknownTopicOrPartition => ProduceError::UnknownTopic { topic },
+        // Also where it is what the client failed for: the others fail with it, and must not be taken for the cause.
+        Code::TopicAuthorizationFailed => ProduceError::TopicRefused { topic, reason: describe(code) },
         Code::UnknownPartition => ProduceError::UnknownPartition { topic },
         Code::Fatal | Code::GaplessGuarantee | Code::Fenced | Code::ProducerFenced => {
             ProduceError::Fatal { reason: events.fatal().unwrap_or_else(|| describe(code)) }
@@ -89,7 +91,7 @@ mod tests {
         assert!(matches!(mapped(Code::PurgeInflight), ProduceError::Purged { .. }));
         assert!(matches!(mapped(Code::GaplessGuarantee), ProduceError::Fatal { .. }));
         assert!(matches!(mapped(Code::NotEnoughReplicas), ProduceError::Refused { retryable: true, .. }));
-        assert!(matches!(mapped(Code::TopicAuthorizationFailed), ProduceError::Refused { retryable: true, .. }));
+        assert!(matches!(mapped(Code::TopicAuthorizationFailed), ProduceError::TopicRefused { .. }));
         assert!(matches!(mapped(Code::InvalidRecord), ProduceError::Refused { retryable: false, .. }));
     }
 
@@ -108,5 +110,8 @@ mod tests {
         events.record(Code::Fatal, "sequence out of order");
         let error = produce_error(&KafkaError::MessageProduction(Code::PurgeQueue), &"a".into(), 1, &events);
         assert!(matches!(&error, ProduceError::Fatal { reason } if reason == "sequence out of order"));
+        let denied = KafkaError::MessageProduction(Code::TopicAuthorizationFailed);
+        let denied = produce_error(&denied, &"a".into(), 1, &events);
+        assert!(matches!(&denied, ProduceError::TopicRefused { .. }), "{denied}");
     }
 }

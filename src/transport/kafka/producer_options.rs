@@ -188,7 +188,7 @@ impl ProducerOptions {
         let max_in_flight = if idempotent { self.max_in_flight.min(5) } else { self.max_in_flight };
         // The client counts no bound as 0, which would be ours by mistake.
         let queue_records = self.queue_records.clamp(1, i32::MAX as u32);
-        BTreeMap::from([
+        let mut properties = BTreeMap::from([
             ("acks", self.acks.as_property().to_owned()),
             ("enable.idempotence", idempotent.to_string()),
             ("enable.gapless.guarantee", (self.gapless && idempotent).to_string()),
@@ -206,7 +206,12 @@ impl ProducerOptions {
             ("allow.auto.create.topics", "false".to_owned()),
             // How long a missing topic is waited for. The default of 30 s hides a misspelt name for as long.
             ("topic.metadata.propagation.max.ms", "5000".to_owned()),
-        ])
+        ]);
+        if self.gapless {
+            // A relay tries missing topics again with the same client, which looks for them every five minutes by itself.
+            properties.insert("topic.metadata.refresh.interval.ms", "5000".to_owned());
+        }
+        properties
     }
 
     /// Acknowledgements are chosen in code, per send. A property that says otherwise would weaken them behind its back.

@@ -141,7 +141,7 @@ impl MemoryBroker {
     }
 
     /// Append a record to its partition; its offset there is returned, whatever the record says.
-    pub(super) fn append_record(&self, mut record: Record) -> i64 {
+    pub(crate) fn append_record(&self, mut record: Record) -> i64 {
         let name = TopicPartition { topic: Arc::clone(&record.topic), partition: record.partition };
         let mut state = self.shared.state.lock();
         let is_new = !state.records.contains_key(&name);

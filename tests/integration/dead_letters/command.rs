@@ -11,7 +11,7 @@ use crate::setting;
 use crate::support::scene::{Scene, codec};
 use crate::support::scores::ScorePosted;
 
-fn dead_letters<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Tidings {
+pub(super) fn dead_letters<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Tidings {
     tidings(["dead-letters"])
         .args(arguments)
         .env("TIDINGS_BROKERS", setting("TIDINGS_TEST_BROKERS"))

@@ -4,4 +4,5 @@ mod command;
 mod handled;
 mod interrupted;
 mod letters;
+mod once;
 mod redriven;

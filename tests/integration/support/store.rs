@@ -15,7 +15,7 @@ use crate::support::wait;
 
 const TABLE: &str = "CREATE TABLE player (id BIGINT PRIMARY KEY, scores BIGINT NOT NULL, version BIGINT NOT NULL)";
 
-/// A new MySQL database with the tables of tidings and of [`Player`]. Dropping it drops the database.
+/// A new database with the tables of tidings and of [`Player`]. Dropping it drops the database.
 pub(crate) struct Store {
     server: String,
     name: String,
@@ -23,8 +23,14 @@ pub(crate) struct Store {
 }
 
 impl Store {
+    /// On MySQL.
     pub(crate) async fn new() -> Self {
-        let server = setting("TIDINGS_TEST_DATABASE");
+        Self::on(&setting("TIDINGS_TEST_DATABASE")).await
+    }
+
+    /// On the server of this address.
+    pub(crate) async fn on(server: &str) -> Self {
+        let server = server.to_owned();
         let name = format!("tidings_test_{}", Uuid::new_v4().simple());
         on_server(&server, &format!("CREATE DATABASE {name}")).await;
         let options =

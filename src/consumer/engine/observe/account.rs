@@ -16,6 +16,8 @@ impl<T: ConsumerTransport> Engine<T> {
         let mut reasons = self.membership_reasons();
         let stuck = self.stuck();
         reasons.extend(stuck.iter().map(StuckCompletion::reason));
+        let commits_failing = self.failing_commits.as_ref().map(|failing| self.now.saturating_sub(failing.since));
+        reasons.extend(self.commits_reason());
         let mut partitions = Vec::with_capacity(self.slots.len());
         for slot in 0..self.partitions.len() {
             let Some((partition, unmoved)) = self.account_of(slot) else { continue };
@@ -25,6 +27,7 @@ impl<T: ConsumerTransport> Engine<T> {
         partitions.sort_by(|left, right| (&left.topic, left.partition).cmp(&(&right.topic, right.partition)));
         let topics = &self.parts.plan.topics;
         let options = &self.parts.options.health;
+        let irregular = self.sequences.irregular();
         let consumed = topics.iter().zip(&self.observed.consumed);
         GroupHealth {
             group: self.parts.plan.group.to_string(),
@@ -38,7 +41,10 @@ impl<T: ConsumerTransport> Engine<T> {
             hottest_keys: self.observed.hot_keys.hottest(options.hottest_keys, |topic| {
                 topics.get(topic).map(|plan| plan.topic.to_string()).unwrap_or_default()
             }),
+            irregular_streams: irregular.streams(options.irregular_streams, options.show_keys),
+            irregular: topics.iter().map(|plan| (plan.topic.to_string(), irregular.of_topic(&plan.topic))).collect(),
             stuck,
+            commits_failing,
             client_problem: self
                 .observed
                 .problem
@@ -65,6 +71,19 @@ impl<T: ConsumerTransport> Engine<T> {
             reasons.push(format!("the group has been rebalancing for {} s", age.as_secs()));
         }
         reasons
+    }
+
+    /// Why what is done is not remembered, if it has not been for too long.
+    fn commits_reason(&self) -> Option<String> {
+        let failing = self.failing_commits.as_ref()?;
+        let age = self.now.saturating_sub(failing.since);
+        (age > self.parts.options.health.progress_timeout).then(|| {
+            format!(
+                "commits of offsets have failed for {} s, and a restart would handle again what was done since: {}",
+                age.as_secs(),
+                failing.error
+            )
+        })
     }
 
     /// What has been running for too long; each is told to the log once.

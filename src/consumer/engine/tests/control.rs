@@ -79,3 +79,32 @@ async fn a_partition_that_is_not_assigned_cannot_be_sought() {
     rig.commands.send(Command::Seek { partition: partition(7), offset: 0, done });
     assert!(!answer.await.unwrap());
 }
+
+const ALL: Selection = Selection { topic: None, partition: None };
+
+/// Which of the two partitions go on after `commands`.
+async fn go_on(rig: &Rig, commands: impl IntoIterator<Item = Command>) -> [bool; 2] {
+    commands.into_iter().for_each(|command| rig.commands.send(command));
+    rig.until("they are taken", |rig| rig.commands.is_idle()).await;
+    let newest = [0, 1].map(|partition| (partition.to_string(), rig.publish(partition, &partition.to_string())));
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    newest.map(|(key, offset)| rig.handled_of(&key).contains(&offset))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_resumed_goes_on_whatever_was_paused_around_it() {
+    let rig = Rig::start(options(), |_| async { Outcome::Done });
+    assert_eq!(go_on(&rig, [Command::Pause(ALL)]).await, [false, false]);
+    assert_eq!(go_on(&rig, [Command::Resume(selection(Some(1)))]).await, [false, true]);
+    // Also under another assignment.
+    rig.broker.lose("accounts", &[0, 1]);
+    rig.until("they are gone", |rig| rig.stats().assigned == 0).await;
+    rig.broker.assign("accounts", &[0, 1]);
+    rig.until("they are back", |rig| rig.stats().assigned == 2).await;
+    assert_eq!(go_on(&rig, []).await, [false, true]);
+    assert_eq!(go_on(&rig, [Command::Resume(selection(None))]).await, [true, true]);
+    assert_eq!(go_on(&rig, [Command::Pause(selection(None))]).await, [false, false]);
+    assert_eq!(go_on(&rig, [Command::Resume(selection(Some(0)))]).await, [true, false]);
+    assert_eq!(go_on(&rig, [Command::Pause(selection(Some(0)))]).await, [false, false]);
+    assert_eq!(go_on(&rig, [Command::Resume(ALL)]).await, [true, true]);
+}

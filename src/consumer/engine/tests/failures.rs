@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
+
 use super::rig::{Rig, key_of, options};
 use crate::consumer::dead_letter_header as header;
 use crate::consumer::error::StopReason;
-use crate::dispatch::{OnExhausted, Policy};
+use crate::dispatch::{OnExhausted, Policy, RetryPolicy};
 use crate::outcome::{ErrorClass, HandlerError, Outcome};
+use crate::schema::{Codec, RegisteredSchema, Registration, RegistryError, SchemaRegistry};
 use crate::transport::Headers;
 
 #[tokio::test(start_paused = true)]
@@ -198,4 +201,61 @@ async fn the_offset_waits_while_it_cannot_be_noted_that_an_event_is_passed_over(
     assert_eq!(rig.letters.written.lock().len(), 0);
     rig.passed.refusals.lock().clear();
     rig.until("both are settled", |rig| rig.broker.committed("accounts", 0) == Some(2)).await;
+}
+
+/// Panics when it is asked for a schema, at once or later.
+#[derive(Debug)]
+struct Panics {
+    at_once: bool,
+    asked: Arc<AtomicU32>,
+}
+
+#[async_trait]
+impl SchemaRegistry for Panics {
+    async fn schema(&self, id: u32) -> Result<RegisteredSchema, RegistryError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if !self.at_once {
+            tokio::task::yield_now().await;
+        }
+        panic!("no schema {id}")
+    }
+
+    async fn registration(&self, _: &str, _: &str) -> Result<Registration, RegistryError> {
+        unimplemented!()
+    }
+
+    async fn register(&self, _: &str, _: &str) -> Result<Registration, RegistryError> {
+        unimplemented!()
+    }
+
+    async fn find(&self, _: &str, _: &str) -> Result<Registration, RegistryError> {
+        unimplemented!()
+    }
+
+    async fn latest(&self, _: &str) -> Result<RegisteredSchema, RegistryError> {
+        unimplemented!()
+    }
+
+    async fn ping(&self) -> Result<(), RegistryError> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_whose_name_cannot_be_found_out_is_given_up_as_any_that_fails() {
+    for at_once in [false, true] {
+        let asked = Arc::<AtomicU32>::default();
+        let codec = Codec::new(Arc::new(Panics { at_once, asked: Arc::clone(&asked) }));
+        let mut retry = RetryPolicy::default();
+        (retry.max_attempts, retry.max_age) = (3, Duration::from_hours(10));
+        let rig = Rig::start_decoding(codec, options().retry(retry), |_| async { Outcome::Done });
+        rig.broker.append("accounts", 0, Some(b"42"), Some(&[0, 0, 0, 0, 7, 1]), Headers::new());
+        rig.publish(0, "7");
+        rig.until("both are settled", |rig| rig.broker.committed("accounts", 0) == Some(2)).await;
+        let letters = rig.letters.written.lock();
+        let headers = &letters[0].headers;
+        assert_eq!((headers.get_str(header::ATTEMPTS), headers.get_str(header::CLASS)), (Some("3"), Some("panic")));
+        assert!(headers.get_str(header::MESSAGE).unwrap().contains("no schema 7"));
+        assert_eq!((asked.load(Ordering::Relaxed), rig.handled_of("7")), (3, vec![1]));
+    }
 }

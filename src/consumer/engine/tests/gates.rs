@@ -8,8 +8,10 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::rig::{Rig, key_of, options};
+use crate::consumer::commands::{Command, Selection};
 use crate::dispatch::{DeliveryOrder, OnExhausted, Policy};
-use crate::outcome::Outcome;
+use crate::outcome::{ErrorClass, HandlerError, Outcome};
+use crate::transport::TopicPartition;
 
 /// Takes 10 ms; the most that ran at once.
 fn counting(
@@ -242,4 +244,116 @@ async fn newcomers_do_not_overtake_keys_that_wait_for_the_handler() {
     let handled = rig.handled.lock();
     let last_early = handled.iter().rposition(|(key, _)| key.starts_with("early")).unwrap();
     assert!(last_early < 220, "{last_early}");
+}
+
+/// A hundred keys of partition 0 wait at the gate of a handler that takes ten a second and lets a hundred wait, until `go` makes
+/// them stop waiting. Then fifty of partition 1 must be handled at once: none is rejected, and no rate is used up for those that went.
+async fn keys_that_stop_waiting(go: impl AsyncFnOnce(&Rig)) -> Rig {
+    let policy = Policy::INHERIT.rate(10).max_waiting(100);
+    let rig = Rig::start_with(options(), policy, None, |_| async { Outcome::Done });
+    for key in 0..100 {
+        rig.publish(0, &format!("gone-{key}"));
+    }
+    rig.until("some are handled, and the others wait", |rig| rig.stats().handled > 0).await;
+    go(&rig).await;
+    let (before, began) = (rig.stats().handled, Instant::now());
+    for key in 0..50 {
+        rig.publish(1, &format!("here-{key}"));
+    }
+    let of_here = |rig: &Rig| rig.handled.lock().iter().filter(|(key, _)| key.starts_with("here")).count();
+    rig.until("the others are handled", |rig| of_here(rig) + rig.letters.written.lock().len() == 50).await;
+    assert_eq!((rig.stats().dead_lettered, rig.stats().handled - before), (0, 50));
+    assert!(began.elapsed() < Duration::from_millis(5_500), "{:?}", began.elapsed());
+    rig
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_of_a_revoked_partition_use_up_neither_the_handlers_rate_nor_its_room_to_wait() {
+    keys_that_stop_waiting(async |rig| {
+        rig.broker.revoke("accounts", &[0]);
+        rig.until("it is given back", |rig| rig.stats().assigned == 1).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_of_a_lost_partition_use_up_neither_the_handlers_rate_nor_its_room_to_wait() {
+    keys_that_stop_waiting(async |rig| {
+        rig.broker.lose("accounts", &[0]);
+        rig.until("it is gone", |rig| rig.stats().assigned == 1).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_from_before_a_seek_use_up_neither_the_handlers_rate_nor_its_room_to_wait() {
+    keys_that_stop_waiting(async |rig| {
+        let (done, answer) = tokio::sync::oneshot::channel();
+        let partition = TopicPartition { topic: "accounts".into(), partition: 0 };
+        rig.commands.send(Command::Seek { partition, offset: 100, done });
+        assert!(answer.await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_of_a_paused_partition_use_up_neither_the_handlers_rate_nor_its_room_to_wait_and_go_on_when_it_does() {
+    let selection = || Selection { topic: Some("accounts".into()), partition: Some(0) };
+    let rig = keys_that_stop_waiting(async |rig| {
+        rig.commands.send(Command::Pause(selection()));
+        rig.until("the command is taken", |rig| rig.commands.is_idle()).await;
+    })
+    .await;
+    rig.commands.send(Command::Resume(selection()));
+    rig.until("all are handled", |rig| rig.stats().handled == 150).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_no_attempt_can_save_never_pause_their_handler() {
+    for class in [ErrorClass::Terminal, ErrorClass::Undecodable] {
+        let policy = Policy::INHERIT.breaker_keys(3).breaker_pause(Duration::from_mins(1));
+        let rig = Rig::start_with(options(), policy, None, move |delivery| async move {
+            let poisoned = key_of(&delivery).starts_with("poison");
+            if poisoned { HandlerError::new(class, "never").into() } else { Outcome::Done }
+        });
+        for key in 0..50 {
+            rig.publish(0, &format!("poison {key}"));
+        }
+        rig.publish(0, "well");
+        let began = Instant::now();
+        rig.until("all are settled", |rig| rig.stats().dead_lettered + rig.stats().handled == 51).await;
+        assert_eq!((rig.stats().dead_lettered, rig.stats().retried, rig.stats().breakers_open), (50, 0, 0));
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_that_is_open_is_not_kept_open_by_events_that_no_attempt_can_save() {
+    let ill = Arc::new(AtomicBool::new(true));
+    let state = Arc::clone(&ill);
+    let policy = Policy::INHERIT
+        .breaker_keys(5)
+        .breaker_pause(Duration::from_secs(5))
+        .breaker_max_pause(Duration::from_secs(20));
+    let rig = Rig::start_with(options(), policy, None, move |delivery| {
+        let ill = state.load(Ordering::Relaxed);
+        async move {
+            match key_of(&delivery) {
+                key if key.starts_with("poison") => HandlerError::from("never").terminal().into(),
+                _ if ill => HandlerError::from("away").into(),
+                _ => Outcome::Done,
+            }
+        }
+    });
+    for key in 0..5 {
+        rig.publish(0, &key.to_string());
+    }
+    rig.until("the breaker is open", |rig| rig.stats().breakers_open == 1).await;
+    for key in 0..50 {
+        rig.publish(0, &format!("poison {key}"));
+    }
+    ill.store(false, Ordering::Relaxed);
+    let well = Instant::now();
+    rig.until("all are settled", |rig| (rig.stats().handled, rig.stats().dead_lettered) == (5, 50)).await;
+    assert!(well.elapsed() < Duration::from_secs(30), "{:?}", well.elapsed());
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::rig::{Rig, options};
+use crate::consumer::commands::Command;
 use crate::consumer::error::StopReason;
 use crate::dispatch::{OnExhausted, Policy};
 use crate::outcome::Outcome;
+use crate::transport::TopicPartition;
 
 fn gated(
     gate: &Arc<Semaphore>,
@@ -219,5 +221,23 @@ async fn a_member_that_was_away_and_still_is_one_goes_on() {
     rig.until("it is committed", |rig| rig.broker.committed("accounts", 0) == Some(1)).await;
     tokio::time::advance(Duration::from_secs(46)).await;
     rig.publish(0, "1");
+    rig.until("a commit is taken, and it goes on", |rig| rig.stats().handled == 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_is_sought_while_the_membership_is_in_doubt_is_in_doubt_too() {
+    let rig = Rig::start(options(), |_| async { Outcome::Done });
+    rig.publish(0, "1");
+    rig.until("it is committed", |rig| rig.broker.committed("accounts", 0) == Some(1)).await;
+    rig.broker.fail_commits(usize::MAX);
+    tokio::time::advance(Duration::from_secs(46)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let (done, answer) = oneshot::channel();
+    let partition = TopicPartition { topic: "accounts".into(), partition: 0 };
+    rig.commands.send(Command::Seek { partition, offset: 0, done });
+    assert!(answer.await.unwrap());
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(rig.stats().handled, 1, "it may be somebody else's by now");
+    rig.broker.fail_commits(0);
     rig.until("a commit is taken, and it goes on", |rig| rig.stats().handled == 2).await;
 }

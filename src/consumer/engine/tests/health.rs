@@ -7,11 +7,13 @@ use std::time::Duration;
 use tokio::runtime::{self, Handle, Runtime};
 use tokio::sync::Notify;
 
-use super::rig::{Rig, key_of, options};
-use crate::consumer::health::HealthOptions;
+use super::rig::{EVENT, Rig, TOPIC, key_of, options};
+use crate::consumer::health::{HealthOptions, StreamCount};
 use crate::consumer::options::ConsumerOptions;
 use crate::dispatch::Policy;
+use crate::envelope::header;
 use crate::outcome::{HandlerError, Outcome};
+use crate::transport::Headers;
 
 fn limits() -> HealthOptions {
     HealthOptions::default()
@@ -44,6 +46,43 @@ async fn a_consumer_that_gets_on_is_live_and_ready() {
     assert_eq!((partition.lag_messages, partition.lag), (Some(0), Some(Duration::ZERO)));
     assert_eq!((health.partitions.len(), health.partitions[1].lag_messages), (2, Some(0)));
     assert_eq!((health.hottest_keys[0].key.as_str(), health.hottest_keys[0].events), ("2", 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_streams_with_gaps_and_those_with_repeats_are_told() {
+    let rig = Rig::start(watched(), |_| async { Outcome::Done });
+    let publish = |stream: &str, sequence: u32, id: &str| {
+        let mut headers = Headers::new();
+        headers.push_str(header::TYPE, EVENT);
+        headers.push_str(header::SCHEMA_VERSION, "1.0.0");
+        headers.push_str(header::SUBJECT, stream);
+        headers.push_str(header::SEQUENCE, &sequence.to_string());
+        headers.push_str(header::ID, id);
+        rig.broker.append(TOPIC, 0, Some(stream.as_bytes()), Some(b"payload"), headers);
+    };
+    for (stream, sequence, id) in [
+        ("Account/1", 1, "a"),
+        ("Account/1", 2, "b"),
+        ("Account/2", 1, "c"),
+        ("Account/2", 4, "d"),
+        ("Account/2", 4, "d"),
+        ("Account/2", 3, "e"),
+        ("Account/3", 7, "f"),
+        ("Account/3", 9, "g"),
+        ("Account/3", 9, "another"),
+    ] {
+        publish(stream, sequence, id);
+    }
+    rig.until("all is taken and told", |rig| rig.health().consumed.iter().any(|(_, taken)| *taken == 9)).await;
+    let health = rig.health();
+    let of =
+        |counts: &[StreamCount]| counts.iter().map(|count| (count.stream.clone(), count.events)).collect::<Vec<_>>();
+    let streams = &health.irregular_streams;
+    assert_eq!(of(&streams.gaps), [("Account/2".to_owned(), 2), ("Account/3".to_owned(), 1)]);
+    assert_eq!(of(&streams.repeats), [("Account/2".to_owned(), 1)]);
+    assert_eq!(of(&streams.out_of_order), [("Account/2".to_owned(), 1)]);
+    assert_eq!(of(&streams.forks), [("Account/3".to_owned(), 1)]);
+    assert_eq!(health.irregular, [(TOPIC.to_owned(), [3, 1, 1, 1])]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,8 +212,7 @@ async fn a_handler_that_keeps_the_polling_thread_makes_it_not_live_and_is_named(
 
 #[tokio::test(start_paused = true)]
 async fn a_dead_letter_that_is_never_answered_is_stuck_too() {
-    let rig =
-        Rig::start(watched().handler_timeout(Duration::from_secs(20)), |_| async { Outcome::dead_letter("no use") });
+    let rig = Rig::start(watched().timeout(Duration::from_secs(20)), |_| async { Outcome::dead_letter("no use") });
     rig.letters.silent.store(true, Ordering::Relaxed);
     rig.publish(0, "42");
     rig.until("it is stuck", |rig| !rig.health().stuck.is_empty()).await;
@@ -257,4 +295,40 @@ async fn a_partition_given_back_is_told_no_more() {
     rig.broker.revoke("accounts", &[1]);
     rig.until("it has one", |rig| rig.health().partitions.len() == 1).await;
     assert_eq!(rig.health().partitions[0].partition, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn commits_that_fail_for_longer_than_the_progress_timeout_make_the_group_unready_and_are_counted() {
+    let rig = Rig::start(watched(), |_| async { Outcome::Done });
+    rig.publish(0, "42");
+    rig.until("it is committed", |rig| rig.broker.committed("accounts", 0) == Some(1)).await;
+    assert_eq!((rig.stats().failed_commits, rig.health().commits_failing), (0, None));
+    rig.broker.fail_commits(usize::MAX);
+    rig.publish(0, "42");
+    // A rebalance alone makes some fail.
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    let health = rig.health();
+    assert!(health.ready && health.commits_failing > Some(Duration::from_secs(50)), "{health:?}");
+    assert!(rig.stats().failed_commits >= 30, "{:?}", rig.stats());
+    tokio::time::sleep(Duration::from_mins(2)).await;
+    let health = rig.health();
+    assert!(health.live && !health.ready, "{health:?}");
+    let reason = &health.reasons[0];
+    assert!(reason.contains("have failed for 1") && reason.contains("the broker refused it"), "{reason}");
+    rig.broker.fail_commits(0);
+    rig.until("it is ready again", |rig| rig.health().ready).await;
+    assert_eq!((rig.health().commits_failing, rig.broker.committed("accounts", 0)), (None, Some(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn commits_that_failed_for_partitions_that_are_gone_are_held_against_nobody() {
+    let rig = Rig::start(watched(), |_| async { Outcome::Done });
+    rig.broker.fail_commits(usize::MAX);
+    rig.publish(0, "42");
+    rig.until("commits fail", |rig| rig.health().commits_failing.is_some()).await;
+    rig.broker.lose("accounts", &[0, 1]);
+    rig.until("they are gone", |rig| rig.stats().assigned == 0).await;
+    rig.broker.assign("accounts", &[]);
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert!(rig.health().ready && rig.health().commits_failing.is_none(), "{:?}", rig.health());
 }

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::rig::{Rig, key_of, options};
-use crate::outcome::Outcome;
+use crate::dispatch::{OnExhausted, Policy};
+use crate::outcome::{HandlerError, Outcome};
 
 #[tokio::test(start_paused = true)]
 async fn no_more_handlers_run_than_allowed() {
@@ -82,15 +83,13 @@ async fn a_busy_partition_does_not_starve_another() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stuck_key_with_many_successors_leaves_room_for_the_other_partitions() {
-    let rig = Rig::start(
-        options().max_buffered_bytes(200_000).handler_timeout(Duration::from_secs(3_600)),
-        |delivery| async move {
+    let rig =
+        Rig::start(options().max_buffered_bytes(200_000).timeout(Duration::from_secs(3_600)), |delivery| async move {
             if key_of(&delivery) == "stuck" {
                 std::future::pending::<()>().await;
             }
             Outcome::Done
-        },
-    );
+        });
     for _ in 0..5_000 {
         rig.publish(0, "stuck");
     }
@@ -99,4 +98,58 @@ async fn a_stuck_key_with_many_successors_leaves_room_for_the_other_partitions()
         rig.publish(1, &number.to_string());
     }
     rig.until("the other partition goes on", |rig| rig.stats().handled == 5_000).await;
+}
+
+/// Whether nothing keeps what was fetched together in memory once `keys` of it wait, behind an event that runs.
+async fn wait_in_memory_of_their_own(rig: Rig, keys: &[&str], wait: impl Fn(&Rig) -> bool) {
+    rig.publish(1, "first");
+    rig.until("it runs", |rig| rig.stats().in_flight == 1).await;
+    let chunk = rig.publish_together(0, keys).await;
+    rig.until("they wait", wait).await;
+    assert!(chunk.is_unique(), "a key that waits keeps what was read with it");
+}
+
+/// The first event runs for ever; `other` is what becomes of others.
+fn first_runs(
+    other: fn() -> Outcome,
+) -> impl Fn(crate::Delivery) -> futures_util::future::BoxFuture<'static, Outcome> + Send + Sync + use<> {
+    move |delivery| {
+        Box::pin(async move {
+            if key_of(&delivery) == "first" {
+                std::future::pending::<()>().await;
+            }
+            other()
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_wait_for_a_place_keep_nothing_in_memory_but_their_own_events() {
+    let options = options().max_in_flight(1).handler_timeout(Duration::from_hours(1_000));
+    let rig = Rig::start(options, first_runs(|| Outcome::Done));
+    // More than wait for a place in tasks.
+    wait_in_memory_of_their_own(rig, &["a", "b", "c", "a", "d"], |rig| rig.health().waiting_keys >= 3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_wait_for_their_handler_keep_nothing_in_memory_but_their_own_events() {
+    let options = options().handler_timeout(Duration::from_hours(1_000));
+    let rig = Rig::start_with(options, Policy::INHERIT.concurrency(1), None, first_runs(|| Outcome::Done));
+    wait_in_memory_of_their_own(rig, &["a", "b", "a"], |_| true).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_are_tried_again_keep_nothing_in_memory_but_their_own_events() {
+    let options = options().handler_timeout(Duration::from_hours(1_000));
+    let failed = || Outcome::retry_after(Duration::from_mins(5), HandlerError::from("away"));
+    let rig = Rig::start(options, first_runs(failed));
+    wait_in_memory_of_their_own(rig, &["a", "b", "a"], |rig| rig.stats().retried == 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_are_parked_keep_nothing_in_memory_of_what_was_read() {
+    let policy = Policy::INHERIT.max_attempts(1).on_exhausted(OnExhausted::ParkKey);
+    let options = options().handler_timeout(Duration::from_hours(1_000));
+    let rig = Rig::start_with(options, policy, None, first_runs(|| HandlerError::from("away").into()));
+    wait_in_memory_of_their_own(rig, &["a", "b", "a"], |rig| rig.stats().parked == 3).await;
 }

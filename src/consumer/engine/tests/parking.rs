@@ -466,3 +466,58 @@ async fn what_a_released_event_says_of_itself_is_what_it_said_at_first() {
         record.headers.iter().map(|header| (header.name.to_vec(), header.value.map(<[u8]>::to_vec))).collect();
     assert_eq!(headers[2..], [(vec![0xff, 0], Some(vec![0xfe])), (b"null".to_vec(), None)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_panics_is_asked_again_which_keys_are_parked_and_what_is_asked_of_them() {
+    let broken = Broken::at(&[0]);
+    let rig = start(options(), &broken);
+    rig.publish(0, "bad");
+    until_committed(&rig, 1).await;
+    rig.broker.revoke(TOPIC, &[0]);
+    rig.until("it is given back", |rig| rig.stats().assigned == 1).await;
+    rig.parked.panic_next(3);
+    rig.broker.assign(TOPIC, &[0]);
+    rig.publish(0, "bad");
+    rig.publish(0, "good");
+    until_committed(&rig, 3).await;
+    assert_eq!((parked(&rig, "bad").await, rig.handled_of("good")), (vec![0, 1], vec![2]));
+    rig.parked.panic_next(3);
+    rig.until("it was looked at what is asked", |rig| rig.parked.pending_panics() == 0).await;
+    broken.mend(0);
+    ask(&rig, "bad", ParkRequest::Release).await;
+    rig.until("the key is free", |rig| rig.stats().parked_keys == 0).await;
+    assert_eq!(rig.handled_of("bad"), [0, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_fetched_of_a_released_key_is_bounded_in_bytes() {
+    const BUDGET: usize = 64 * 1_024;
+    for budget in [BUDGET, 2_000] {
+        let broken = Broken::at(&[0]);
+        let fails = broken.clone();
+        let options = options().max_buffered_bytes(budget).commit_interval(Duration::from_millis(10));
+        let rig = Rig::start_with(options, PARK, None, move |delivery| {
+            let fails = fails.fails(delivery.record().offset);
+            async move {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                if fails { HandlerError::from("away").into() } else { Outcome::Done }
+            }
+        });
+        for _ in 0..200 {
+            rig.publish(0, "bad");
+        }
+        until_committed(&rig, 200).await;
+        broken.mend(0);
+        ask(&rig, "bad", ParkRequest::Release).await;
+        let most = AtomicUsize::new(0);
+        rig.until("the key is free", |rig| {
+            most.fetch_max(usize::try_from(rig.stats().buffered_bytes).unwrap(), Ordering::Relaxed);
+            rig.stats().parked_keys == 0
+        })
+        .await;
+        assert_eq!(rig.handled_of("bad"), (0..200).collect::<Vec<_>>());
+        // A 64th of the budget, or one event.
+        let most = most.load(Ordering::Relaxed);
+        assert!(most > 0 && most <= BUDGET / 64, "{most} of {budget}");
+    }
+}

@@ -21,7 +21,7 @@ fn stuck() -> impl Fn(crate::Delivery) -> futures_util::future::BoxFuture<'stati
 
 #[tokio::test(start_paused = true)]
 async fn what_was_complete_above_a_stuck_event_is_not_done_again() {
-    let rig = Rig::start(options().handler_timeout(Duration::from_secs(3600)), stuck());
+    let rig = Rig::start(options().timeout(Duration::from_secs(3600)), stuck());
     rig.publish(0, "stuck");
     for index in 0..500 {
         rig.publish(0, &index.to_string());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -102,6 +103,13 @@ impl PassedOver for Passed {
 /// Keys and offsets, in the order they were handled.
 pub(super) type Handled = Arc<Mutex<Vec<(String, i64)>>>;
 
+/// What few tests have other than the rest.
+#[derive(Default)]
+struct Extra {
+    tenants: Option<TenantLimits>,
+    codec: Codec,
+}
+
 pub(super) struct Rig {
     pub(super) broker: MemoryBroker,
     pub(super) letters: Arc<Letters>,
@@ -149,7 +157,19 @@ impl Rig {
         R: Future<Output = Outcome> + Send + 'static,
     {
         let here = Handle::current();
-        Self::start_single([&here, &here], Some(tenants), options, policy, None, handler)
+        let extra = Extra { tenants: Some(tenants), ..Extra::default() };
+        Self::start_single([&here, &here], extra, options, policy, None, handler)
+    }
+
+    /// The same as [`start`](Self::start), where `codec` knows the schemas.
+    pub(super) fn start_decoding<F, R>(codec: Codec, options: ConsumerOptions, handler: F) -> Self
+    where
+        F: Fn(Delivery) -> R + Send + Sync + 'static,
+        R: Future<Output = Outcome> + Send + 'static,
+    {
+        let here = Handle::current();
+        let extra = Extra { codec, ..Extra::default() };
+        Self::start_single([&here, &here], extra, options, Policy::INHERIT, None, handler)
     }
 
     /// The engine turns on one runtime, its tasks run on another: a test may block either, and go on.
@@ -166,12 +186,13 @@ impl Rig {
         F: Fn(Delivery) -> R + Send + Sync + 'static,
         R: Future<Output = Outcome> + Send + 'static,
     {
-        Self::start_single([engine_runtime, handler_runtime], None, options, policy, filter.as_ref(), handler)
+        let runtimes = [engine_runtime, handler_runtime];
+        Self::start_single(runtimes, Extra::default(), options, policy, filter.as_ref(), handler)
     }
 
     fn start_single<F, R>(
         runtimes: [&Handle; 2],
-        tenants: Option<TenantLimits>,
+        extra: Extra,
         options: ConsumerOptions,
         policy: Policy,
         filter: Option<&Filter>,
@@ -197,7 +218,7 @@ impl Rig {
             .boxed()
         };
         let handle = BoundHandle::Single(Arc::new(handle));
-        Self::start_handle(runtimes, tenants, options, policy, filter, (handle, None), handled)
+        Self::start_handle(runtimes, extra, options, policy, filter, (handle, None), handled)
     }
 
     /// An engine whose handler takes batches; what of them it completes is recorded.
@@ -236,12 +257,13 @@ impl Rig {
             .boxed()
         };
         let (here, handle) = (Handle::current(), BoundHandle::Batch(Arc::new(handle)));
-        Self::start_handle([&here, &here], tenants, options, policy, None, (handle, Some(batch)), handled)
+        let extra = Extra { tenants, ..Extra::default() };
+        Self::start_handle([&here, &here], extra, options, policy, None, (handle, Some(batch)), handled)
     }
 
     fn start_handle(
         [engine_runtime, handler_runtime]: [&Handle; 2],
-        tenants: Option<TenantLimits>,
+        Extra { tenants, codec }: Extra,
         options: ConsumerOptions,
         policy: Policy,
         filter: Option<&Filter>,
@@ -277,7 +299,7 @@ impl Rig {
             plan: Arc::new(GroupPlan::new("tests.Tests", &options, vec![dispatcher]).unwrap()),
             options,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            codec: Codec::default(),
+            codec,
             extensions: Extensions::new(),
             producer: Arc::clone(&letters) as Arc<dyn Producer>,
             passed_over: Some(Arc::clone(&passed) as Arc<dyn PassedOver>),
@@ -314,10 +336,35 @@ impl Rig {
         self.publish_with(headers, partition, key, EVENT)
     }
 
-    fn publish_with(&self, mut headers: Headers, partition: i32, key: &str, event: &str) -> i64 {
-        headers.push_str(header::TYPE, event);
-        headers.push_str(header::SCHEMA_VERSION, "1.0.0");
-        headers.push_str(header::ID, &format!("{partition}-{key}"));
+    /// Append an event of each of `keys`, all of them in the memory that is returned, as those are that are fetched together. The
+    /// broker forgets them once they were taken.
+    pub(super) async fn publish_together(&self, partition: i32, keys: &[&str]) -> Bytes {
+        let chunk = Bytes::from(keys.concat().into_bytes());
+        let mut start = 0;
+        for key in keys {
+            let bytes = chunk.slice(start..start + key.len());
+            start += key.len();
+            self.broker.append_record(Record {
+                topic: TOPIC.into(),
+                partition,
+                offset: -1,
+                timestamp_ms: None,
+                payload: Some(bytes.clone()),
+                key: Some(bytes),
+                headers: headers(Headers::new(), partition, key, EVENT),
+            });
+        }
+        let taken = |rig: &Self| {
+            let records = [0, 1].map(|partition| rig.broker.records(TOPIC, partition).len()).iter().sum::<usize>();
+            rig.health().consumed.iter().map(|(_, taken)| *taken).sum::<u64>() == records as u64
+        };
+        self.until("they are taken", taken).await;
+        self.broker.truncate(TOPIC, partition);
+        chunk
+    }
+
+    fn publish_with(&self, headers: Headers, partition: i32, key: &str, event: &str) -> i64 {
+        let headers = self::headers(headers, partition, key, event);
         // No key at all, where a test names none.
         let key = (!key.is_empty()).then_some(key.as_bytes());
         self.broker.append(TOPIC, partition, key, Some(b"payload"), headers)
@@ -362,6 +409,13 @@ impl Rig {
     pub(super) fn handled_of(&self, key: &str) -> Vec<i64> {
         self.handled.lock().iter().filter(|(handled, _)| handled == key).map(|(_, offset)| *offset).collect()
     }
+}
+
+fn headers(mut headers: Headers, partition: i32, key: &str, event: &str) -> Headers {
+    headers.push_str(header::TYPE, event);
+    headers.push_str(header::SCHEMA_VERSION, "1.0.0");
+    headers.push_str(header::ID, &format!("{partition}-{key}"));
+    headers
 }
 
 pub(super) fn key_of(delivery: &Delivery) -> String {

@@ -5,6 +5,7 @@
 //! that compaction keeps each event; its value is the event's payload, its headers are the event's own and, behind them, why it is
 //! parked. A tombstone removes it. A request is a record, too.
 
+mod first;
 mod index;
 mod reading;
 mod stored;
@@ -227,7 +228,21 @@ impl ParkedStore for KafkaParkedStore {
         let store = self.clone();
         async move {
             let group = Arc::clone(&key.group);
-            store.ask("read", &group, |answer| Question::Records { key, limit, answer }).await
+            store.ask("read", &group, |answer| Question::Records { key, limit, bytes: usize::MAX, answer }).await
+        }
+        .boxed()
+    }
+
+    fn records_within(
+        &self,
+        key: ParkedKeyId,
+        limit: usize,
+        bytes: usize,
+    ) -> BoxFuture<'static, Result<Vec<ParkedRecord>, ParkError>> {
+        let store = self.clone();
+        async move {
+            let group = Arc::clone(&key.group);
+            store.ask("read", &group, |answer| Question::Records { key, limit, bytes, answer }).await
         }
         .boxed()
     }

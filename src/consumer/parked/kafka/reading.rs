@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::first::First;
 use super::index::Index;
 use super::stored::{Subject, read_event};
 use crate::consumer::parked::{ParkedKey, ParkedKeyId, ParkedRecord};
@@ -47,6 +48,8 @@ pub(super) enum Question {
     Records {
         key: ParkedKeyId,
         limit: usize,
+        /// What they may have together, but for the first.
+        bytes: usize,
         answer: Answer<Vec<ParkedRecord>>,
     },
 }
@@ -209,19 +212,19 @@ impl Reading {
                 let events = self.tail.as_ref().and_then(|tail| tail.index.events(&key, usize::MAX));
                 let _ = answer.send(Ok(events.map(|events| events.into_iter().map(|(offset, _)| offset).collect())));
             }
-            Question::Records { key, limit, answer } => {
-                let records = self.records(&key, limit).await;
+            Question::Records { key, limit, bytes, answer } => {
+                let records = self.records(&key, limit, bytes).await;
                 let _ = answer.send(records);
             }
         }
     }
 
     /// The first events of a key, read again.
-    async fn records(&mut self, key: &ParkedKeyId, limit: usize) -> Result<Vec<ParkedRecord>, Unread> {
+    async fn records(&mut self, key: &ParkedKeyId, limit: usize, bytes: usize) -> Result<Vec<ParkedRecord>, Unread> {
         let mut catches = 0;
         loop {
             let events = self.tail.as_ref().and_then(|tail| tail.index.events(key, limit)).unwrap_or_default();
-            match self.read_again(key, &events).await {
+            match self.read_again(key, &events, bytes).await {
                 Ok(Ok(records)) => return Ok(records),
                 // Compaction takes a record away once a later one stands for it: that one is read now.
                 Ok(Err(_)) if catches == 0 => {
@@ -247,16 +250,20 @@ impl Reading {
         }
     }
 
-    /// These events of a key, or the one that is not there.
+    /// The first of these events of a key that have so many bytes, or the one that is not there.
     async fn read_again(
         &mut self,
         key: &ParkedKeyId,
         events: &[(i64, i64)],
+        bytes: usize,
     ) -> Result<Result<Vec<ParkedRecord>, (i64, i64)>, Unread> {
         let mut sorted = events.to_vec();
         sorted.sort_unstable_by_key(|(_, position)| *position);
-        let mut records = Vec::with_capacity(sorted.len());
+        let mut records = First::new(bytes);
         for (offset, position) in sorted {
+            if !records.may_have(offset) {
+                continue;
+            }
             if self.again.is_none() {
                 let properties = [UNCOMMITTED, IMPATIENT];
                 let mut reader = KafkaReader::open_with(&self.kafka, &self.topic, self.patience, &properties)?;
@@ -275,8 +282,7 @@ impl Reading {
                 None => return Ok(Err((offset, position))),
             }
         }
-        records.sort_unstable_by_key(|record| record.offset);
-        Ok(Ok(records))
+        Ok(Ok(records.into_vec()))
     }
 }
 

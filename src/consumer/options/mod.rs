@@ -1,50 +1,24 @@
 //! A consumer's options.
 
+#[cfg(test)]
+mod documented;
+mod environment;
+mod file;
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use self::file::OptionsError;
 use super::health::HealthOptions;
-use crate::dispatch::{BreakerPolicy, OnExhausted, RetryPolicy};
+use super::tenants::at_least_one;
+use crate::dispatch::{BreakerPolicy, DeliveryOrder, Limits, OnExhausted, RetryPolicy};
 use crate::transport::kafka::{KafkaOptions, StartFrom};
 
-/// How a consumer reads, handles and gives up. A service may read them from a file of its own, by the same names.
-///
-/// | option | default | unit |
-/// | --- | --- | --- |
-/// | `service` | none: it must be given; it begins the names of groups | |
-/// | `kafka` | `localhost:9092` | |
-/// | `max_in_flight` | 256 | handlers of a group |
-/// | `max_buffered_bytes` | 64 MiB | bytes of a group |
-/// | `commit_interval_ms` | 1,000 | milliseconds |
-/// | `commit_count` | 50,000 | records |
-/// | `commit_metadata_bytes` | 4,096 | bytes |
-/// | `start_from` | `earliest` | |
-/// | `drain_timeout_ms` | 20,000 | milliseconds |
-/// | `handler_timeout_ms` | 60,000 | milliseconds |
-/// | `startup_timeout_ms` | 15,000 | milliseconds |
-/// | `retry` | [`RetryPolicy::default`] | |
-/// | `on_exhausted` | `dead_letter` | |
-/// | `breaker` | [`BreakerPolicy::default`] | |
-/// | `max_parked_per_key` | 10,000 | events |
-/// | `max_restarts` | 5 | restarts of a group within the window |
-/// | `restart_window_ms` | 300,000 | milliseconds |
-/// | `dead_letter_topic` | the group's name and `.dead-letters` | |
-/// | `create_dead_letter_topic` | true | |
-/// | `health` | [`HealthOptions::default`] | |
-/// | `parked_topic` | the group's name and `.parked` | |
-/// | `create_parked_topic` | true | |
-///
-/// ```
-/// use std::time::Duration;
-/// use tidings::consumer::ConsumerOptions;
-/// use tidings::transport::kafka::KafkaOptions;
-///
-/// let options = ConsumerOptions::new("leaderboards")
-///     .kafka(KafkaOptions::new("broker-1:9092"))
-///     .max_in_flight(64)
-///     .handler_timeout(Duration::from_secs(5));
-/// ```
+/// How a consumer reads, handles and gives up.
+#[doc = include_str!("../../../docs/options.md")]
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[must_use]
@@ -60,13 +34,18 @@ pub struct ConsumerOptions {
     pub(crate) start_from: StartFrom,
     #[serde(rename = "drain_timeout_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) drain_timeout: Duration,
-    #[serde(rename = "handler_timeout_ms", deserialize_with = "crate::milliseconds::deserialize")]
+    #[serde(rename = "timeout_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) handler_timeout: Duration,
     #[serde(rename = "startup_timeout_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) startup_timeout: Duration,
     pub(crate) retry: RetryPolicy,
     pub(crate) on_exhausted: OnExhausted,
+    pub(crate) order: DeliveryOrder,
+    pub(crate) concurrency: Option<NonZeroU32>,
+    pub(crate) rate: Option<NonZeroU32>,
+    pub(crate) max_waiting: Option<u32>,
     pub(crate) breaker: BreakerPolicy,
+    pub(crate) tenant_limits_file: Option<PathBuf>,
     pub(crate) max_parked_per_key: u64,
     pub(crate) max_restarts: u32,
     #[serde(rename = "restart_window_ms", deserialize_with = "crate::milliseconds::deserialize")]
@@ -144,8 +123,9 @@ impl ConsumerOptions {
         self
     }
 
-    /// How long one attempt of a handler may take; then it is cancelled and counts as failed. Default: 60 s.
-    pub fn handler_timeout(mut self, timeout: Duration) -> Self {
+    /// How long one attempt of a handler may take; then it is cancelled and counts as failed. Default: 60 s. A dispatcher's or a
+    /// handler's own wins, as with every policy here.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
         self.handler_timeout = timeout;
         self
     }
@@ -168,9 +148,40 @@ impl ConsumerOptions {
         self
     }
 
+    /// Which events wait for which. Default: [`DeliveryOrder::Key`].
+    pub fn order(mut self, order: DeliveryOrder) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// Attempts of each handler that run at once. Default: not limited, but by [`max_in_flight`](Self::max_in_flight). 0 counts as 1.
+    pub fn concurrency(mut self, attempts: u32) -> Self {
+        self.concurrency = Some(at_least_one(attempts));
+        self
+    }
+
+    /// Attempts of each handler that begin in a second. Default: not limited. 0 counts as 1.
+    pub fn rate(mut self, attempts_per_second: u32) -> Self {
+        self.rate = Some(at_least_one(attempts_per_second));
+        self
+    }
+
+    /// Keys that wait for each handler's limits or its breaker; an event of one more is rejected. Default: not limited.
+    pub fn max_waiting(mut self, keys: u32) -> Self {
+        self.max_waiting = Some(keys);
+        self
+    }
+
     /// When a handler that fails whatever it is given is paused. A dispatcher's or a handler's own policy wins.
     pub fn breaker(mut self, policy: BreakerPolicy) -> Self {
         self.breaker = policy;
+        self
+    }
+
+    /// The file of tenants' limits; see [`ConsumerBuilder::tenant_limits_file`](super::ConsumerBuilder::tenant_limits_file), which wins.
+    /// Default: none.
+    pub fn tenant_limits_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.tenant_limits_file = Some(path.into());
         self
     }
 
@@ -238,12 +249,22 @@ impl ConsumerOptions {
         given.map_or(SESSION_TIMEOUT, Duration::from_millis)
     }
 
+    /// What each handler may use that says nothing.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            concurrency: self.concurrency.map(NonZeroU32::get),
+            rate: self.rate.map(NonZeroU32::get),
+            max_waiting: self.max_waiting,
+        }
+    }
+
     /// As the setters would have it: a file may say 0.
     pub(crate) fn bounded(mut self) -> Self {
         self.max_in_flight = self.max_in_flight.max(1);
         self.max_buffered_bytes = self.max_buffered_bytes.max(1);
         self.commit_count = self.commit_count.max(1);
         self.max_parked_per_key = self.max_parked_per_key.max(1);
+        self.retry.max_attempts = self.retry.max_attempts.max(1);
         self
     }
 }
@@ -264,7 +285,12 @@ impl Default for ConsumerOptions {
             startup_timeout: Duration::from_secs(15),
             retry: RetryPolicy::default(),
             on_exhausted: OnExhausted::DeadLetter,
+            order: DeliveryOrder::Key,
+            concurrency: None,
+            rate: None,
+            max_waiting: None,
             breaker: BreakerPolicy::default(),
+            tenant_limits_file: None,
             max_parked_per_key: 10_000,
             max_restarts: 5,
             restart_window: Duration::from_mins(5),
@@ -280,24 +306,6 @@ impl Default for ConsumerOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn options_are_read_by_the_names_documented() {
-        let options: ConsumerOptions = serde_json::from_str(
-            r#"{"service": "leaderboards", "max_in_flight": 64, "handler_timeout_ms": 5000, "on_exhausted": "stop",
-                "retry": {"max_attempts": 3, "initial_ms": 50}, "kafka": {"brokers": "b:1"}}"#,
-        )
-        .unwrap();
-        let retry = RetryPolicy { max_attempts: 3, initial: Duration::from_millis(50), ..RetryPolicy::default() };
-        let expected = ConsumerOptions::new("leaderboards")
-            .max_in_flight(64)
-            .handler_timeout(Duration::from_secs(5))
-            .on_exhausted(OnExhausted::Stop)
-            .retry(retry)
-            .kafka(KafkaOptions::new("b:1"));
-        assert_eq!(options, expected);
-        assert!(serde_json::from_str::<ConsumerOptions>(r#"{"max_in_fligth": 1}"#).is_err());
-    }
 
     #[test]
     fn an_absence_is_held_against_the_shortest_session_the_group_may_have() {

@@ -1,0 +1,143 @@
+//! Databases that fall silent, and databases that know less: what the relay makes of them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tidings::database::{Database, DatabaseOptions, Error};
+use tidings::outbox::{Relay, RelayOptions, parked};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use crate::scenarios::account::AccountRenamed;
+use crate::scenarios::stage::{Place, Stage, eventually};
+use crate::setting;
+
+async fn publish(stage: &Stage, id: &str) {
+    let publish = stage.database.transaction(async |tx| {
+        tx.publish(&AccountRenamed::new(id, "Kim"));
+        Ok::<_, Error>(())
+    });
+    publish.await.unwrap();
+}
+
+/// A line to the server of `address`. `change` is given what is sent. When `silence` counts up, nothing more passes on the connections
+/// of then, in no direction, and nobody is told; new ones work.
+async fn line(address: String, change: fn(&mut [u8]), silence: watch::Receiver<u32>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let here = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(&address).await.unwrap();
+            let mut silence = silence.clone();
+            silence.mark_unchanged();
+            tokio::spawn(pass_on(client, server, change, silence));
+        }
+    });
+    here
+}
+
+async fn pass_on(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    change: fn(&mut [u8]),
+    mut silence: watch::Receiver<u32>,
+) {
+    let (mut up, mut down) = (vec![0; 65_536], vec![0; 65_536]);
+    loop {
+        tokio::select! {
+            biased;
+            changed = silence.changed() => {
+                if changed.is_ok() {
+                    std::future::pending::<()>().await;
+                }
+                return;
+            }
+            read = client.read(&mut up) => {
+                let Ok(read @ 1..) = read else { return };
+                change(&mut up[..read]);
+                if server.write_all(&up[..read]).await.is_err() {
+                    return;
+                }
+            }
+            read = server.read(&mut down) => {
+                let Ok(read @ 1..) = read else { return };
+                if client.write_all(&down[..read]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The stage's database, through a line.
+async fn through(stage: &Stage, change: fn(&mut [u8]), silence: watch::Receiver<u32>) -> Database {
+    let Place::Server { url, name } = &stage.place else { panic!("a file has no line") };
+    let (credentials, rest) = url.split_once('@').unwrap();
+    let (address, _) = rest.split_once('/').unwrap();
+    let line = line(address.to_owned(), change, silence).await;
+    Database::connect(DatabaseOptions::new(format!("{credentials}@{line}/{name}?ssl-mode=disabled"))).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_whose_connections_fall_silent_goes_on_with_new_ones() {
+    let stage = Stage::server(&setting("TIDINGS_TEST_DATABASE")).await;
+    let silence = watch::Sender::new(0);
+    let database = through(&stage, |_| (), silence.subscribe()).await;
+    let options = RelayOptions::default().lease_ttl(Duration::from_secs(3)).database_timeout(Duration::from_secs(1));
+    let producers = {
+        let kafka = stage.kafka.clone();
+        move || -> std::sync::Arc<dyn tidings::transport::Producer> { std::sync::Arc::new(kafka.clone()) }
+    };
+    let relay = Relay::new(&database, producers).options(options).spawn();
+    for round in 1..=3 {
+        // What is read, deleted, asked and reported stands still in the middle, whatever it is.
+        for _ in 0..20 {
+            publish(&stage, "7").await;
+        }
+        stage.until_published(round * 20).await;
+        silence.send_modify(|times| *times += 1);
+    }
+    publish(&stage, "7").await;
+    stage.until_published(61).await;
+    stage.until_empty().await;
+    relay.shutdown().await.unwrap();
+    let mut last = 0;
+    for (_, sequence) in stage.published() {
+        assert!(sequence <= last + 1, "{sequence} came after {last}");
+        last = last.max(sequence);
+    }
+    assert_eq!(last, 61);
+    database.close().await;
+    stage.clear().await;
+}
+
+/// A server that does not know `JSON_TABLE`: what it is sent is as long as before, and means nothing.
+fn without_key_lists(sent: &mut [u8]) {
+    const KNOWN: &[u8] = b"JSON_TABLE(";
+    let found: Vec<usize> = (0..sent.len()).filter(|at| sent[*at..].starts_with(KNOWN)).collect();
+    for at in found {
+        sent[at..at + KNOWN.len()].copy_from_slice(b"NO_TABLES_(");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_server_without_json_table_rows_are_deleted_and_parked_all_the_same() {
+    let stage = Stage::server(&setting("TIDINGS_TEST_DATABASE")).await;
+    let never = watch::Sender::new(0);
+    let database = through(&stage, without_key_lists, never.subscribe()).await;
+    for id in ["1", "2", "3"] {
+        publish(&stage, id).await;
+        publish(&stage, id).await;
+    }
+    stage
+        .execute("UPDATE tidings_outbox SET occurred_at = 'yesterday' WHERE stream = 'Account/2' AND sequence + 0 = 1")
+        .await;
+    let relay = stage.relay_of(&database);
+    stage.until_empty().await;
+    eventually("it is parked", async || parked(&stage.database, None, 10).await.unwrap().len() == 2).await;
+    let summary = relay.shutdown().await.unwrap();
+    assert_eq!((summary.published, summary.parked), (4, 2));
+    database.close().await;
+    stage.clear().await;
+}
