@@ -153,3 +153,11 @@ async fn keys_that_are_parked_keep_nothing_in_memory_of_what_was_read() {
     let rig = Rig::start_with(options, policy, None, first_runs(|| HandlerError::from("away").into()));
     wait_in_memory_of_their_own(rig, &["a", "b", "a"], |rig| rig.stats().parked == 3).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn events_that_are_given_up_keep_nothing_in_memory_but_themselves_while_they_are_written() {
+    let options = options().handler_timeout(Duration::from_hours(1_000));
+    let rig = Rig::start(options, first_runs(|| Outcome::dead_letter("no use")));
+    rig.letters.silent.store(true, Ordering::Relaxed);
+    wait_in_memory_of_their_own(rig, &["a", "b", "a"], |_| true).await;
+}
