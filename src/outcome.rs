@@ -91,6 +91,9 @@ pub enum ErrorClass {
     Timeout,
     /// More keys waited for the handler than its `max_waiting` allows.
     Rejected,
+    /// Another event was handled in its place of the stream. It is never retried; where keys can be parked its key is, unless the
+    /// policy stops the consumer: what follows on a fork is not to be handled before somebody has looked.
+    Forked,
 }
 
 impl ErrorClass {
@@ -104,6 +107,7 @@ impl ErrorClass {
             Self::Panic => "panic",
             Self::Timeout => "timeout",
             Self::Rejected => "rejected",
+            Self::Forked => "forked",
         }
     }
 }
@@ -135,7 +139,7 @@ impl HandlerError {
 
     /// Whether no further attempt is made.
     pub const fn is_terminal(&self) -> bool {
-        matches!(self.class, ErrorClass::Terminal | ErrorClass::Undecodable | ErrorClass::Rejected)
+        matches!(self.class, ErrorClass::Terminal | ErrorClass::Undecodable | ErrorClass::Rejected | ErrorClass::Forked)
     }
 
     /// The error itself.

@@ -57,6 +57,8 @@ impl FailurePolicy {
 
     fn give_up(&self, error: HandlerError) -> Decision {
         match self.on_exhausted {
+            // Its successors would go on from another event than theirs.
+            OnExhausted::DeadLetter if error.class() == ErrorClass::Forked => Decision::Park(error),
             OnExhausted::DeadLetter => Decision::DeadLetter(error),
             OnExhausted::ParkKey => Decision::Park(error),
             OnExhausted::Stop => Decision::Stop(error),
@@ -117,6 +119,16 @@ mod tests {
         let policy = FailurePolicy { on_exhausted: OnExhausted::Stop, ..policy() };
         assert!(matches!(decide(policy, HandlerError::from("never").terminal().into(), 1, 0), Decision::Stop(_)));
         assert!(matches!(decide(policy, Outcome::dead_letter("no use"), 1, 0), Decision::DeadLetter(_)));
+    }
+
+    #[test]
+    fn a_fork_is_parked_where_other_events_would_be_dead_letters() {
+        let fork = || HandlerError::new(ErrorClass::Forked, "another event has its place").into();
+        assert!(matches!(decide(policy(), fork(), 1, 0), Decision::Park(_)));
+        let parks = FailurePolicy { on_exhausted: OnExhausted::ParkKey, ..policy() };
+        assert!(matches!(decide(parks, fork(), 1, 0), Decision::Park(_)));
+        let stops = FailurePolicy { on_exhausted: OnExhausted::Stop, ..policy() };
+        assert!(matches!(decide(stops, fork(), 1, 0), Decision::Stop(_)));
     }
 
     #[test]

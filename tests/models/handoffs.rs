@@ -19,7 +19,7 @@ pub(crate) fn rings(bell: &Arc<Bell>) -> Wake {
 }
 
 /// Every order in which no thread is interrupted more than three times: beyond that, three threads have too many.
-fn in_every_order(model: impl Fn() + Send + Sync + 'static) {
+pub(crate) fn in_every_order(model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(model);

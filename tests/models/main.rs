@@ -9,6 +9,12 @@
 mod bell;
 mod controls;
 mod handoffs;
+#[path = "../../src/consumer/chain/last_turn.rs"]
+mod last_turn;
+#[allow(dead_code, reason = "the library uses all of it")]
+#[path = "../../src/consumer/chain/recall.rs"]
+mod recall;
+mod recalls;
 #[allow(dead_code, reason = "the library uses all of it")]
 #[path = "../../src/handoff/reports.rs"]
 mod reports;

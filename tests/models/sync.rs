@@ -1,10 +1,12 @@
 //! The locks and atomics of the library, as loom has them.
 
+use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, PoisonError};
+use std::task::Waker;
 use std::time::Duration;
 
-pub(crate) use loom::sync::atomic::{AtomicBool, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 pub(crate) type Wake = Arc<dyn Fn() + Send + Sync>;
 
@@ -50,5 +52,28 @@ impl Condvar {
     pub(crate) fn wait_for<T>(&self, guard: &mut Guard<'_, T>, _timeout: Duration) {
         let held = guard.0.take();
         guard.0 = held.map(|held| self.0.wait(held).unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// As the one of `futures` promises to be: a waker that is registered is woken, or whoever registers it sees what came before.
+#[derive(Default)]
+pub(crate) struct AtomicWaker(Mutex<Option<Waker>>);
+
+impl AtomicWaker {
+    pub(crate) fn register(&self, waker: &Waker) {
+        *self.0.lock() = Some(waker.clone());
+    }
+
+    pub(crate) fn wake(&self) {
+        let waker = self.0.lock().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl fmt::Debug for AtomicWaker {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("AtomicWaker").finish_non_exhaustive()
     }
 }

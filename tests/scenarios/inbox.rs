@@ -287,10 +287,10 @@ pub(crate) async fn a_fork_is_never_dropped(stage: &Stage) {
     with_effects(stage).await;
     assert!(is_done(&note(stage, event(0, 5, "one")).await));
     let outcome = note(stage, event(0, 5, "another")).await;
-    assert_class(&outcome, ErrorClass::Terminal);
+    assert_class(&outcome, ErrorClass::Forked);
     assert_eq!(effects(stage).await, ["one"]);
 
-    // It becomes a dead letter, and whoever redrives it means it.
+    // It is parked, or becomes a dead letter; whoever releases or redrives it means it.
     pass_over(stage, &event(0, 5, "another")).await;
     for _ in 0..2 {
         assert!(is_done(&note(stage, event(0, 5, "one")).await), "the first is a repeat, whatever became of the other");

@@ -128,7 +128,7 @@ pub(crate) async fn a_fork_in_a_batch_is_given_up_alone(stage: &Stage) {
     })
     .await;
     assert_class(&outcomes[0], ErrorClass::Unavailable);
-    assert_class(&outcomes[1], ErrorClass::Terminal);
+    assert_class(&outcomes[1], ErrorClass::Forked);
     assert_class(&outcomes[2], ErrorClass::Unavailable);
     assert_all_done(&note_batch(stage, &[event(0, 5, "one"), of_stream("8", 1)], |_| Outcome::Done).await);
     assert_eq!(effects(stage).await, ["8-1", "one"]);

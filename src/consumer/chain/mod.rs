@@ -5,17 +5,19 @@
 //! behind those who wait already.
 
 mod alarm;
+mod last_turn;
 mod recall;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 pub(crate) use alarm::Alarm;
+pub(crate) use last_turn::LastTurn;
 pub(crate) use recall::Recall;
 use tracing::Span;
 
@@ -30,6 +32,13 @@ use crate::dispatch::Delivery;
 use crate::outcome::{ErrorClass, HandlerError, Outcome};
 use crate::telemetry::spans;
 
+/// What the poll thread and tasks meet at. `tests/models` includes what uses it once more, with loom's.
+mod sync {
+    pub(super) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+
+    pub(super) use futures_util::task::AtomicWaker;
+}
+
 /// How long a key may keep a place for its next events. Handlers that are done sooner cost less than changing places; whoever takes
 /// longer waits behind the others, and lets the other tasks of the thread have their turn.
 const SHARE: Duration = Duration::from_micros(200);
@@ -41,27 +50,7 @@ pub(crate) struct ChainParts {
     pub(crate) places: Arc<SharedPlaces>,
     /// Whether keys wait that have no task: then a place is theirs in their turn, and no key goes on beyond its share.
     pub(crate) crowded: AtomicBool,
-    /// When the poll thread last turned, in milliseconds of the clock.
-    pub(crate) turned: AtomicU64,
-    /// How long it may be away without its partitions being taken for somebody else's.
-    pub(crate) session_timeout: Duration,
-}
-
-impl ChainParts {
-    /// The poll thread turns, and has told whom it had to tell.
-    pub(crate) fn note_turn(&self, now: Duration) {
-        self.turned.store(millis(now), Ordering::Release);
-    }
-
-    /// Whether the poll thread was away for so long at `now` that nothing may begin before it has looked around.
-    fn is_left_alone(&self, now: Duration) -> bool {
-        let turned = self.turned.load(Ordering::Acquire);
-        millis(now).saturating_sub(turned) >= millis(self.session_timeout)
-    }
-}
-
-fn millis(time: Duration) -> u64 {
-    time.as_secs() * 1_000 + u64::from(time.subsec_millis())
+    pub(crate) last_turn: LastTurn,
 }
 
 /// An event that is to be handled.
@@ -150,7 +139,9 @@ impl Chain {
             let since = *held_since.get_or_insert(now);
             let current = match (begun.take(), link.take()) {
                 (Some(begun), _) => Some(begun),
-                (None, Some(link)) if held.is_some() && !parts.is_left_alone(now) && !recall.is_stopped() => {
+                (None, Some(link))
+                    if held.is_some() && !parts.last_turn.is_too_long_ago(now) && !recall.is_stopped() =>
+                {
                     duty.set_route(link.route);
                     let bound = &parts.plan.topics[link.route.0].routes[link.route.1];
                     Begun::begin(bound, &link.delivery, link.measured.map(Measured::begin))

@@ -1,9 +1,8 @@
 //! How the poll thread takes back what it has handed to a task.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::Context;
 
-use futures_util::task::AtomicWaker;
+use super::sync::{AtomicBool, AtomicU8, AtomicWaker, Ordering};
 
 /// Nothing is to be taken back.
 const GO_ON: u8 = 0;
@@ -62,31 +61,5 @@ impl Recall {
     /// Whether the task is in a handler, or waits for a place.
     pub(crate) fn has_begun(&self) -> bool {
         self.begun.load(Ordering::Relaxed)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::future::poll_fn;
-    use std::sync::Arc;
-    use std::task::Poll;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_task_that_waits_is_woken_by_each_word_and_no_word_is_weakened() {
-        let recall = Arc::<Recall>::default();
-        let told = Arc::clone(&recall);
-        let task = tokio::spawn(async move {
-            poll_fn(|context| if told.poll_stopped(context) { Poll::Ready(()) } else { Poll::Pending }).await;
-            poll_fn(|context| if told.poll_cancelled(context) { Poll::Ready(()) } else { Poll::Pending }).await;
-        });
-        tokio::task::yield_now().await;
-        recall.stop();
-        tokio::task::yield_now().await;
-        assert!(!task.is_finished());
-        recall.cancel();
-        recall.stop();
-        task.await.unwrap();
     }
 }

@@ -7,14 +7,14 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{Abortable, BoxFuture};
 
 use super::run::Step;
 use super::{Engine, Parts, RouteState};
-use crate::consumer::chain::{Alarm, Begun, Chain, ChainParts, First, Link, Recall};
+use crate::consumer::chain::{Alarm, Begun, Chain, ChainParts, First, LastTurn, Link, Recall};
 use crate::consumer::completions::{Duty, Report, RouteId};
 use crate::consumer::key::{KeyId, KeyState, Task, Work, WorkRoute};
 use crate::consumer::places::{Place, Places};
@@ -74,10 +74,8 @@ impl Chains {
             clock: Arc::clone(&parts.clock),
             places: Arc::clone(places.shared()),
             crowded: AtomicBool::new(false),
-            turned: AtomicU64::new(0),
-            session_timeout: parts.options.session_timeout(),
+            last_turn: LastTurn::new(now, parts.options.session_timeout()),
         };
-        shared.note_turn(now);
         let allowed = parts.observer.is_none() && parts.tenants.is_none() && !limited(&parts.plan);
         Self { parts: Arc::new(shared), allowed, open: allowed, burst: Vec::new(), claimed: false }
     }
@@ -91,7 +89,7 @@ impl<T: ConsumerTransport> Engine<T> {
     /// Let tasks stop whose partitions may start nothing now, and all of them while a handler's gate holds events back.
     pub(super) fn stop_chains(&mut self) {
         if !self.chains.allowed {
-            return self.chains.parts.note_turn(self.now);
+            return self.chains.parts.last_turn.note(self.now);
         }
         let open = self.routes.iter().flatten().all(|RouteState { gate, .. }| gate.is_idle());
         let closes = mem::replace(&mut self.chains.open, open) && !open;
@@ -103,7 +101,7 @@ impl<T: ConsumerTransport> Engine<T> {
             partition.stopped = stops;
         }
         // Not before: whoever finds this fresh has found what it was told, too.
-        self.chains.parts.note_turn(self.now);
+        self.chains.parts.last_turn.note(self.now);
     }
 
     /// Whether what `key` waits for is only a place.

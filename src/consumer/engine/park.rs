@@ -13,9 +13,11 @@ use crate::consumer::error::StopReason;
 use crate::consumer::error_text::ErrorText;
 use crate::consumer::key::{Failure, KeyId, Way, Work};
 use crate::consumer::parked::{ParkCause, ParkError, ParkRequest, ParkedKeyId, ParkedRecord};
+use crate::consumer::passed_over::pass_over;
 use crate::consumer::stats::Counters;
 use crate::dispatch::RetryPolicy;
 use crate::error_report;
+use crate::outcome::ErrorClass;
 use crate::transport::ConsumerTransport;
 
 /// How long an event waits for the store to tell whether there is still room for it.
@@ -67,7 +69,9 @@ impl<T: ConsumerTransport> Engine<T> {
         if let Some(partition) = self.partitions[slot].as_mut() {
             partition.parked.entry(id.key.clone()).or_default();
         }
-        let error = work.failure.as_ref().and_then(|failure| failure.error.as_ref()).map(ErrorText::of);
+        let error = work.failure.as_ref().and_then(|failure| failure.error.as_ref());
+        let is_fork = error.is_some_and(|error| error.class() == ErrorClass::Forked);
+        let error = error.map(ErrorText::of);
         let now = self.parts.clock.now();
         let cause = error.map(|error| ParkCause {
             handler: self.handler_name(slot, &work).map(str::to_owned),
@@ -79,7 +83,11 @@ impl<T: ConsumerTransport> Engine<T> {
         });
         let record = ParkedRecord::new(work.record(), id.key.clone(), cause);
         let parked_before = work.parked;
+        // So noted, a fork that is released is handled: by then somebody has looked.
+        let remembering = self.plan_of(slot).filter(|_| is_fork).map(|plan| plan.remembering(work.route));
+        let passing = pass_over(self.parts.passed_over.clone(), remembering.unwrap_or_default(), work.record().clone());
         let written = async move {
+            passing.await.map_err(|error| ParkError::new("keep", error))?;
             store.park(Arc::clone(&id.group), record).await?;
             if parked_before {
                 // It was released and has failed again: what was asked for is done. What is asked for since is not.

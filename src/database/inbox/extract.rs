@@ -86,7 +86,7 @@ impl FromDelivery for Transaction {
             Verdict::Fork => {
                 let _ = open.roll_back().await;
                 settle_fork(&inbox, delivery);
-                Err(HandlerError::from(Fork::of(delivery)).terminal())
+                Err(HandlerError::new(ErrorClass::Forked, Fork::of(delivery)))
             }
         }
     }
@@ -146,7 +146,8 @@ pub(super) fn settle_fork(inbox: &Inbox, delivery: &Delivery) {
         error = %fork,
         "a stream has forked"
     );
-    delivery.on_completion(Box::new(move |_| async move { HandlerError::from(fork).terminal().into() }.boxed()));
+    delivery
+        .on_completion(Box::new(move |_| async move { HandlerError::new(ErrorClass::Forked, fork).into() }.boxed()));
 }
 
 impl Fork {

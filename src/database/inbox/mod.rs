@@ -10,7 +10,7 @@
 //! |---|---|
 //! | above the latest | handled. Filters make gaps normal, so it need not be the next |
 //! | at or below the latest | a repeat: its handler does not run, and it counts as done |
-//! | in the place of the latest, with another id | a fork: never dropped. An error is logged, and the handler's policy for terminal errors decides, which keeps it among the dead letters |
+//! | in the place of the latest, with another id | a fork: never dropped. An error is logged and its key is parked, or the consumer stops where the handler's policy says so |
 //! | of a lower epoch | a repeat |
 //! | of a higher epoch | handled; the stream begins anew |
 //! | known as passed over (a dead letter, or skipped by an operator) | handled once, however far its stream is |

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::join_all;
+use tidings::consumer::parked::ParkRequest;
 use tidings::consumer::{BuildError, Consumer, ConsumerBuilder, ConsumerOptions};
 use tidings::database::inbox::InboxOptions;
 use tidings::database::sqlx::{self, Row as _};
@@ -15,6 +17,7 @@ use tidings::dead_letters::{DeadLetters, RedriveOptions, Selection};
 use tidings::dispatch::RetryPolicy;
 use tidings::prelude::*;
 use tidings::schema::Codec;
+use tidings::transport::TopicPartition;
 use tokio::sync::watch;
 
 use crate::reader::read;
@@ -277,32 +280,37 @@ async fn a_process_that_lost_its_partition_in_the_middle_of_a_handler_has_its_ef
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fork_goes_to_the_dead_letters_and_is_handled_if_it_is_redriven() {
+async fn a_fork_is_parked_with_what_follows_it_and_handled_once_it_is_released() {
     let (scene, store) = (Scene::new(1).await, store().await);
     let running = running(&scene, &store, &Gate::Open).await;
-    let group = scene.group("Once");
-    let event = ScorePosted::new(0, 1);
-    for id in ["one", "another"] {
-        post(&scene, &event, id).await;
+    let (group, handle) = (scene.group("Once"), running.handle());
+    for (serial, id) in [(1, "one"), (1, "another"), (2, "next")] {
+        post(&scene, &ScorePosted::new(0, serial), id).await;
     }
     caught_up(&scene, &group).await;
     let stats = running.stats_of(&group);
-    assert_eq!((stats.forks, stats.inbox_forks, stats.dead_lettered, stats.inbox_repeats), (1, 1, 1, 0));
+    assert_eq!((stats.forks, stats.inbox_forks, stats.inbox_repeats), (1, 1, 0));
+    assert_eq!((stats.parked, stats.dead_lettered), (2, 0));
     assert_eq!(effects(&store, "Once").await, each(&["0-1"], 1));
-    let letter = read(&setting("TIDINGS_TEST_BROKERS"), &format!("{group}.dead-letters"), 1, 1).remove(0);
-    let headers = letter.text_headers();
-    assert_eq!((headers["ce_id"], headers["__dlq.tidings.error.class"]), ("another", "terminal"));
-    assert!(headers["__dlq.errors.message"].contains("the stream has forked"), "{headers:?}");
+    let partition = TopicPartition { topic: scene.topic().into(), partition: 0 };
+    let key = Bytes::from_static(b"0");
+    let first = handle.parked_records(&group, partition.clone(), key.clone(), 1).await.unwrap().remove(0);
+    let cause = first.cause.unwrap();
+    assert_eq!((first.headers.get_str("ce_id"), &*cause.class), (Some("another"), "forked"));
+    assert!(cause.error.contains("the stream has forked"), "{}", cause.error);
 
-    let letters = DeadLetters::of_group(kafka(), &group);
-    let options = RedriveOptions::default();
-    let done = letters.redrive(&Selection::all(), &options, std::future::pending(), |_| {}).await.unwrap();
-    assert_eq!(done.redriven, 1);
-    post(&scene, &event, "one").await;
+    handle.unpark(&group, partition, key, ParkRequest::Release).await.unwrap();
+    until_true("the key is free", || running.stats_of(&group).parked_keys == 0).await;
+    let mut expected = each(&["0-1"], 2);
+    expected.extend(each(&["0-2"], 1));
+    assert_eq!(effects(&store, "Once").await, expected, "two events, two effects");
+    for (serial, id) in [(1, "one"), (1, "another")] {
+        post(&scene, &ScorePosted::new(0, serial), id).await;
+    }
     caught_up(&scene, &group).await;
-    assert_eq!(running.stats_of(&group).inbox_repeats, 1, "the first one is known, whatever became of the other");
+    assert_eq!(running.stats_of(&group).inbox_repeats, 2, "both are known");
     running.stop().await;
-    assert_eq!(effects(&store, "Once").await, each(&["0-1"], 2), "two events, two effects");
+    assert_eq!((effects(&store, "Once").await, store.rows("tidings_inbox_hole").await), (expected, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -125,7 +125,7 @@ fn first_runs(
 
 #[tokio::test(start_paused = true)]
 async fn keys_that_wait_for_a_place_keep_nothing_in_memory_but_their_own_events() {
-    let options = options().max_in_flight(1).handler_timeout(Duration::from_hours(1_000));
+    let options = options().max_in_flight(1).timeout(Duration::from_hours(1_000));
     let rig = Rig::start(options, first_runs(|| Outcome::Done));
     // More than wait for a place in tasks.
     wait_in_memory_of_their_own(rig, &["a", "b", "c", "a", "d"], |rig| rig.health().waiting_keys >= 3).await;
@@ -133,14 +133,14 @@ async fn keys_that_wait_for_a_place_keep_nothing_in_memory_but_their_own_events(
 
 #[tokio::test(start_paused = true)]
 async fn keys_that_wait_for_their_handler_keep_nothing_in_memory_but_their_own_events() {
-    let options = options().handler_timeout(Duration::from_hours(1_000));
+    let options = options().timeout(Duration::from_hours(1_000));
     let rig = Rig::start_with(options, Policy::INHERIT.concurrency(1), None, first_runs(|| Outcome::Done));
     wait_in_memory_of_their_own(rig, &["a", "b", "a"], |_| true).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn keys_that_are_tried_again_keep_nothing_in_memory_but_their_own_events() {
-    let options = options().handler_timeout(Duration::from_hours(1_000));
+    let options = options().timeout(Duration::from_hours(1_000));
     let failed = || Outcome::retry_after(Duration::from_mins(5), HandlerError::from("away"));
     let rig = Rig::start(options, first_runs(failed));
     wait_in_memory_of_their_own(rig, &["a", "b", "a"], |rig| rig.stats().retried == 2).await;
@@ -149,14 +149,14 @@ async fn keys_that_are_tried_again_keep_nothing_in_memory_but_their_own_events()
 #[tokio::test(start_paused = true)]
 async fn keys_that_are_parked_keep_nothing_in_memory_of_what_was_read() {
     let policy = Policy::INHERIT.max_attempts(1).on_exhausted(OnExhausted::ParkKey);
-    let options = options().handler_timeout(Duration::from_hours(1_000));
+    let options = options().timeout(Duration::from_hours(1_000));
     let rig = Rig::start_with(options, policy, None, first_runs(|| HandlerError::from("away").into()));
     wait_in_memory_of_their_own(rig, &["a", "b", "a"], |rig| rig.stats().parked == 3).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn events_that_are_given_up_keep_nothing_in_memory_but_themselves_while_they_are_written() {
-    let options = options().handler_timeout(Duration::from_hours(1_000));
+    let options = options().timeout(Duration::from_hours(1_000));
     let rig = Rig::start(options, first_runs(|| Outcome::dead_letter("no use")));
     rig.letters.silent.store(true, Ordering::Relaxed);
     wait_in_memory_of_their_own(rig, &["a", "b", "a"], |_| true).await;

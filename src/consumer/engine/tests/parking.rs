@@ -16,7 +16,7 @@ use crate::consumer::parked::{ParkRequest, ParkedKeyId, ParkedStore as _};
 use crate::consumer::plan::Filter;
 use crate::dispatch::{OnExhausted, Policy};
 use crate::envelope::header as envelope;
-use crate::outcome::{HandlerError, Outcome};
+use crate::outcome::{ErrorClass, HandlerError, Outcome};
 use crate::transport::{Headers, TopicPartition};
 
 const PARK: Policy = Policy::INHERIT.max_attempts(1).on_exhausted(OnExhausted::ParkKey);
@@ -520,4 +520,42 @@ async fn what_is_fetched_of_a_released_key_is_bounded_in_bytes() {
         let most = most.load(Ordering::Relaxed);
         assert!(most > 0 && most <= BUDGET / 64, "{most} of {budget}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fork_is_parked_whatever_becomes_of_other_events_and_handled_when_it_is_released() {
+    let noted = Arc::<Mutex<Option<Arc<super::rig::Passed>>>>::default();
+    let inbox = Arc::clone(&noted);
+    // As the inbox: the second event has the place of the first, unless it is noted as passed over.
+    let rig = Rig::start(options(), move |delivery| {
+        let passed = inbox.lock().clone();
+        let offset = delivery.record().offset;
+        let is_noted = passed.is_some_and(|passed| passed.noted.lock().iter().any(|(_, noted, _)| *noted == offset));
+        async move {
+            if offset == 1 && !is_noted {
+                return HandlerError::new(ErrorClass::Forked, "another event has its place").into();
+            }
+            Outcome::Done
+        }
+    });
+    *noted.lock() = Some(Arc::clone(&rig.passed));
+    for key in ["42", "42", "42", "7"] {
+        rig.publish(0, key);
+    }
+    until_committed(&rig, 4).await;
+    assert_eq!((parked(&rig, "42").await, rig.handled_of("42"), rig.handled_of("7")), (vec![1, 2], vec![0], vec![3]));
+    let cause = rig.parked.records(id(0, "42"), 1).await.unwrap()[0].cause.clone().unwrap();
+    assert_eq!((&*cause.class, rig.stats().dead_lettered, rig.passed.noted.lock().len()), ("forked", 0, 1));
+    ask(&rig, "42", ParkRequest::Release).await;
+    rig.until("the key is free", |rig| rig.stats().parked_keys == 0).await;
+    assert_eq!(rig.handled_of("42"), [0, 1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fork_without_a_key_is_dead_lettered() {
+    let forked = || Outcome::from(HandlerError::new(ErrorClass::Forked, "another event has its place"));
+    let rig = Rig::start(options(), move |_| async move { forked() });
+    rig.publish(0, "");
+    until_committed(&rig, 1).await;
+    assert_eq!(rig.letters.written.lock()[0].headers.get_str(header::CLASS), Some("forked"));
 }
