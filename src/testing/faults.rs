@@ -1,9 +1,12 @@
 //! What is to go wrong, once or until further notice.
 
+use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+use super::TestKit;
+use super::panics::fail;
 use crate::outcome::HandlerError;
 
 /// What is to go wrong.
@@ -52,6 +55,56 @@ impl Faults {
 /// Whether `name` means the handler `full`: `Dispatcher::method`, or the method alone.
 pub(super) fn names(name: &str, full: &str) -> bool {
     name == full || full.rsplit_once("::").is_some_and(|(_, method)| method == name)
+}
+
+impl TestKit {
+    /// The next attempt of `handler` fails with `error` before it is run: retried, as the handler's policy says, unless the error
+    /// is terminal. `handler` is a method's name, or `Dispatcher::method`. Called n times, the next n attempts fail.
+    ///
+    /// # Panics
+    /// No consumer that was started has such a handler.
+    #[track_caller]
+    pub fn fail_next(&self, handler: &str, error: impl Into<HandlerError>) {
+        let known: Vec<_> = {
+            let state = self.inner.journal.lock();
+            let mut known: Vec<_> = state.groups.values().flat_map(|group| group.handlers.iter().copied()).collect();
+            known.sort_unstable();
+            known.dedup();
+            known
+        };
+        if !known.iter().any(|full| names(handler, full)) {
+            let known = if known.is_empty() { "none; start a consumer first".to_owned() } else { known.join(", ") };
+            fail(Location::caller(), format_args!("there is no handler `{handler}`; those started are: {known}"));
+        }
+        self.inner.faults.fail_handler(handler, error.into());
+    }
+
+    /// The broker refuses the next commit. The engine repeats it.
+    pub fn fail_next_commit(&self) {
+        self.inner.faults.commits.add(1);
+    }
+
+    /// The next read of a partition fails. The engine repeats it.
+    pub fn fail_next_fetch(&self) {
+        self.inner.faults.fetches.add(1);
+    }
+
+    /// The broker refuses the next dead letter. The engine repeats it; until it is written, its event holds its key and its offset.
+    pub fn fail_next_dead_letter(&self) {
+        self.inner.faults.dead_letters.add(1);
+    }
+
+    /// From now on members read nothing and their commits are not answered, until [`resume_broker`](Self::resume_broker).
+    /// Publishing goes on.
+    pub fn pause_broker(&self) {
+        self.inner.faults.paused.store(true, Ordering::Release);
+    }
+
+    /// Members read again, and what they committed meanwhile is committed.
+    pub fn resume_broker(&self) {
+        self.inner.faults.paused.store(false, Ordering::Release);
+        self.ring();
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The kit itself: starting services, publishing, and what goes wrong.
+//! The kit itself: its options, its services, and what they did.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,21 +13,17 @@ use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::attempt::{DeadLetter, HandlerAttempt};
-use super::faults::{Faults, names};
-use super::journal::{Journal, place_of};
+use super::faults::Faults;
+use super::journal::Journal;
 use super::member::Member;
 use super::panics::{chain, fail};
-use super::producer::WatchedProducer;
-use super::published::Published;
 use super::service::Service;
 use super::stage::Stage;
 use super::{TestOptions, time};
 use crate::clock::{Clock, ManualClock, SystemClock};
 use crate::consumer::parked::MemoryParkedStore;
 use crate::consumer::{BuildError, ConsumerBuilder};
-use crate::event::Event;
-use crate::outcome::HandlerError;
-use crate::publisher::{Publisher, PublisherBuilder, PublisherOptions};
+use crate::publisher::Publisher;
 use crate::schema::Codec;
 use crate::transport::Producer;
 use crate::transport::kafka::{KafkaProducer, ProducerOptions, TopicSpec, scratch, topics};
@@ -52,8 +48,8 @@ pub(super) struct Inner {
     /// Keeps parked events where no store is given, for all processes: what the topic of parked events does in production.
     pub(super) parked: MemoryParkedStore,
     pub(super) members: Mutex<Vec<Member>>,
-    services: Mutex<Vec<Arc<Service>>>,
-    publishers: AsyncMutex<HashMap<Arc<str>, Publisher>>,
+    pub(super) services: Mutex<Vec<Arc<Service>>>,
+    pub(super) publishers: AsyncMutex<HashMap<Arc<str>, Publisher>>,
     topics: AsyncMutex<Vec<Arc<str>>>,
     next_member: AtomicU64,
 }
@@ -205,116 +201,6 @@ impl TestKit {
         known.push(Arc::clone(topic));
     }
 
-    /// Publish `event`, through envelope, codec and partitioning, to the source whose handlers take it; without any, to the
-    /// source its name begins with. It is written when this returns.
-    ///
-    /// # Panics
-    /// It cannot be encoded or written, or handlers of several sources take it; say which with
-    /// [`publish_from`](Self::publish_from).
-    #[track_caller]
-    pub fn publish<E: Event>(&self, event: &E) -> impl Future<Output = Published> {
-        let caller = Location::caller();
-        let mut sources: Vec<_> =
-            self.inner.services.lock().iter().flat_map(|service| service.sources_of(E::NAME)).collect();
-        sources.sort();
-        sources.dedup();
-        let source = match &sources[..] {
-            [source] => Arc::clone(source),
-            [] => E::NAME.rsplit_once('.').map_or(E::NAME, |(source, _)| source).into(),
-            [..] => fail(
-                caller,
-                format_args!(
-                    "handlers take {} from several sources: {}; say which with `kit.publish_from(source, &event)`",
-                    E::NAME,
-                    sources.join(", ")
-                ),
-            ),
-        };
-        self.publish_to(source, event, caller)
-    }
-
-    /// Publish `event` as the service `source`.
-    ///
-    /// # Panics
-    /// It cannot be encoded or written.
-    #[track_caller]
-    pub fn publish_from<E: Event>(&self, source: &str, event: &E) -> impl Future<Output = Published> {
-        self.publish_to(source.into(), event, Location::caller())
-    }
-
-    async fn publish_to<E: Event>(&self, source: Arc<str>, event: &E, caller: &Location<'_>) -> Published {
-        let publisher = self.publisher_of(&source, caller).await;
-        match publisher.publish(event).await {
-            Ok(receipt) => Published::new(&receipt, source),
-            Err(error) => fail(caller, chain(&error)),
-        }
-    }
-
-    /// A publisher of the service `source`, straight to the broker: for handlers that publish.
-    #[track_caller]
-    pub fn publisher(&self, source: &str) -> impl Future<Output = Publisher> {
-        let (kit, source, caller) = (self.clone(), Arc::from(source), Location::caller());
-        async move { kit.publisher_of(&source, caller).await }
-    }
-
-    async fn publisher_of(&self, source: &Arc<str>, caller: &Location<'_>) -> Publisher {
-        self.create_topic(source, caller).await;
-        let mut publishers = self.inner.publishers.lock().await;
-        if let Some(publisher) = publishers.get(source) {
-            return publisher.clone();
-        }
-        match self.publisher_builder(PublisherOptions::new(&**source)).build().await {
-            Ok(publisher) => publishers.entry(Arc::clone(source)).or_insert(publisher).clone(),
-            Err(error) => fail(caller, chain(&error)),
-        }
-    }
-
-    /// A builder of a publisher with the kit's producer, codec and clock: for one with a mode or a recorder of its own. Its
-    /// topic is not created on real brokers; [`publisher`](Self::publisher) does that.
-    pub fn publisher_builder(&self, options: PublisherOptions) -> PublisherBuilder {
-        Publisher::builder(options).codec(self.codec().clone()).clock(self.clock()).producer(self.producer())
-    }
-
-    /// What writes to the kit's broker: for a relay.
-    pub fn producer(&self) -> Arc<dyn Producer> {
-        Arc::new(WatchedProducer {
-            inner: Arc::clone(&self.inner.producer),
-            stage: Arc::clone(&self.inner.stage),
-            journal: Arc::clone(&self.inner.journal),
-            dead_letters: None,
-        })
-    }
-
-    /// The events of type `E` that were written through this kit, in the order of the writing within each partition. What is
-    /// being written is waited for; a handler that has yet to write is, too, when the test first awaits its event with
-    /// [`assert_handled_once`](Self::assert_handled_once).
-    ///
-    /// # Panics
-    /// One cannot be read.
-    #[track_caller]
-    pub fn published<E: Event>(&self) -> impl Future<Output = Vec<E>> {
-        let (kit, caller) = (self.clone(), Location::caller());
-        async move {
-            kit.settled(caller).await;
-            let payloads: Vec<_> = {
-                let state = kit.inner.journal.lock();
-                let of_type = state
-                    .records
-                    .values()
-                    .filter(|record| crate::envelope::EnvelopeView::new(&record.headers).event() == Some(E::NAME));
-                of_type.map(|record| (place_of(record), record.payload.clone())).collect()
-            };
-            let mut events = Vec::with_capacity(payloads.len());
-            for ((partition, offset), payload) in payloads {
-                match kit.codec().decode::<E>(payload.as_deref()).await {
-                    Ok(event) => events.push(event),
-                    Err(error) => fail(caller, format_args!("{partition}@{offset}: {}", chain(&error))),
-                }
-            }
-            events
-        }
-    }
-
     /// All attempts of handlers so far, in the order they began.
     pub fn attempts(&self) -> Vec<HandlerAttempt> {
         self.inner.journal.lock().attempts.clone()
@@ -328,54 +214,6 @@ impl TestKit {
     /// The dead letters so far, in the order they were written.
     pub fn dead_letters(&self) -> Vec<DeadLetter> {
         self.inner.journal.lock().dead_letters.clone()
-    }
-
-    /// The next attempt of `handler` fails with `error` before it is run: retried, as the handler's policy says, unless the error
-    /// is terminal. `handler` is a method's name, or `Dispatcher::method`. Called n times, the next n attempts fail.
-    ///
-    /// # Panics
-    /// No consumer that was started has such a handler.
-    #[track_caller]
-    pub fn fail_next(&self, handler: &str, error: impl Into<HandlerError>) {
-        let known: Vec<_> = {
-            let state = self.inner.journal.lock();
-            let mut known: Vec<_> = state.groups.values().flat_map(|group| group.handlers.iter().copied()).collect();
-            known.sort_unstable();
-            known.dedup();
-            known
-        };
-        if !known.iter().any(|full| names(handler, full)) {
-            let known = if known.is_empty() { "none; start a consumer first".to_owned() } else { known.join(", ") };
-            fail(Location::caller(), format_args!("there is no handler `{handler}`; those started are: {known}"));
-        }
-        self.inner.faults.fail_handler(handler, error.into());
-    }
-
-    /// The broker refuses the next commit. The engine repeats it.
-    pub fn fail_next_commit(&self) {
-        self.inner.faults.commits.add(1);
-    }
-
-    /// The next read of a partition fails. The engine repeats it.
-    pub fn fail_next_fetch(&self) {
-        self.inner.faults.fetches.add(1);
-    }
-
-    /// The broker refuses the next dead letter. The engine repeats it; until it is written, its event holds its key and its offset.
-    pub fn fail_next_dead_letter(&self) {
-        self.inner.faults.dead_letters.add(1);
-    }
-
-    /// From now on members read nothing and their commits are not answered, until [`resume_broker`](Self::resume_broker).
-    /// Publishing goes on.
-    pub fn pause_broker(&self) {
-        self.inner.faults.paused.store(true, Ordering::Release);
-    }
-
-    /// Members read again, and what they committed meanwhile is committed.
-    pub fn resume_broker(&self) {
-        self.inner.faults.paused.store(false, Ordering::Release);
-        self.ring();
     }
 }
 

@@ -130,6 +130,7 @@ mod options;
 mod panics;
 mod producer;
 mod published;
+mod publishing;
 mod redelivery;
 mod service;
 mod stage;

@@ -4,7 +4,8 @@ use std::mem;
 use std::time::Duration;
 
 use super::super::Engine;
-use super::{Holder, SEARCH_AFTER, SlotWatch};
+use super::SEARCH_AFTER;
+use super::slot_watch::{Holder, SlotWatch};
 use crate::consumer::health::{ClientProblem, GroupHealth, PartitionHealth, StuckCompletion, UnfinishedEvent, label};
 use crate::consumer::key::{KeyState, Task, Way, Work};
 use crate::consumer::partition::Partition;
