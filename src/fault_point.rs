@@ -11,7 +11,7 @@ pub(crate) const fn reach(_: &str) {}
 #[cfg(feature = "testing")]
 pub(crate) use armed::reach;
 #[cfg(feature = "testing")]
-pub use armed::{FAULT_POINT_VARIABLE, FAULT_POINTS, SINK_FAULT_POINTS};
+pub use armed::{FAULT_POINT_VARIABLE, FAULT_POINTS, SINK_FAULT_POINTS, STORE_FAULT_POINTS};
 
 #[cfg(feature = "testing")]
 mod armed {
@@ -50,6 +50,15 @@ mod armed {
     /// - `after file`: the file has its name, and its events do not count as handled.
     pub const SINK_FAULT_POINTS: [&str; 3] = ["before file", "before naming", "after file"];
 
+    /// The points of an event store, before its relay comes to those of [`FAULT_POINTS`].
+    ///
+    /// - `before append`: events are about to be judged, and nothing is locked.
+    /// - `before store commit`: they are judged, their streams are locked, and nothing is written.
+    /// - `after store commit`: they are durable, and nobody was told.
+    /// - `before positions`, `after positions`: of events that are durable, before and after they get their positions.
+    pub const STORE_FAULT_POINTS: [&str; 5] =
+        ["before append", "before store commit", "after store commit", "before positions", "after positions"];
+
     static ARMED: LazyLock<Option<Armed>> = LazyLock::new(|| Armed::of(&std::env::var(FAULT_POINT_VARIABLE).ok()?));
 
     struct Armed {
@@ -60,7 +69,8 @@ mod armed {
     impl Armed {
         fn of(text: &str) -> Option<Self> {
             let (point, times) = text.split_once('*').unwrap_or((text, "1"));
-            let known = FAULT_POINTS.contains(&point) || SINK_FAULT_POINTS.contains(&point);
+            let mut known = FAULT_POINTS.iter().chain(&SINK_FAULT_POINTS).chain(&STORE_FAULT_POINTS);
+            let known = known.any(|known| *known == point);
             debug_assert!(known, "there is no fault point called {point}");
             Some(Self { point: point.to_owned(), left: AtomicU32::new(times.parse().ok()?) }).filter(|_| known)
         }

@@ -16,6 +16,7 @@ use super::tables::AppendTransaction;
 use super::{Refusal, StoreError, StoreOptions};
 use crate::database::open::CommitFailure;
 use crate::database::{Database, Failure};
+use crate::fault_point;
 use crate::outbox::bucket_of;
 use crate::telemetry::names;
 
@@ -157,6 +158,7 @@ impl Lane {
     }
 
     async fn try_append(&self, jobs: &[Job]) -> Result<Vec<Answer>, sqlx::Error> {
+        fault_point::reach("before append");
         let events: Vec<&NewEvent> = jobs.iter().flat_map(|job| job.work.events()).collect();
         let mut transaction = AppendTransaction::begin(&self.database.pool).await?;
         let mut judge = match transaction.judge(&events).await {
@@ -176,7 +178,9 @@ impl Lane {
             transaction.roll_back().await;
             return Ok(answers);
         }
+        fault_point::reach("before store commit");
         transaction.commit(&changes, self.options.forward).await.map_err(CommitFailure::into_source)?;
+        fault_point::reach("after store commit");
         if self.options.forward {
             self.database.wake.committed(changes.events.iter().map(|event| bucket_of(&event.envelope.key)));
         }

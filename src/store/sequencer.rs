@@ -16,6 +16,7 @@ use super::tables::narrow;
 use crate::database::Failure;
 use crate::database::pool::Pool;
 use crate::database::sql::push_list;
+use crate::fault_point;
 use crate::telemetry::names;
 
 /// The most positions given out in one transaction.
@@ -225,8 +226,10 @@ impl Sequencer {
             positions,
             delete,
         ];
+        fault_point::reach("before positions");
         match self.pool.run_transaction(statements).await {
             Ok(()) => {
+                fault_point::reach("after positions");
                 held.position = last;
                 held.renew_at = Instant::now() + self.ttl / CLAIMS_A_TTL;
                 Ok(true)

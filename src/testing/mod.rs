@@ -138,7 +138,7 @@ mod time;
 mod wait;
 mod watcher;
 
-pub use crate::fault_point::{FAULT_POINT_VARIABLE, FAULT_POINTS, SINK_FAULT_POINTS};
+pub use crate::fault_point::{FAULT_POINT_VARIABLE, FAULT_POINTS, SINK_FAULT_POINTS, STORE_FAULT_POINTS};
 pub use attempt::{AttemptOutcome, DeadLetter, HandlerAttempt};
 pub use kit::TestKit;
 pub use member::Member;

@@ -21,6 +21,7 @@ impl Target {
     }
 
     /// What a row says; Kafka where it says nothing that is known.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
     pub(crate) fn of_text(text: &str) -> Self {
         if text == Self::Store.as_str() { Self::Store } else { Self::Kafka }
     }

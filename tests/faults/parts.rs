@@ -22,6 +22,8 @@ pub(crate) async fn play(part: &str) {
         "relay alone" => crate::publishing::parts::relay().await,
         #[cfg(all(feature = "testing", feature = "audit"))]
         "sender" => crate::publishing::parts::sender().await,
+        #[cfg(all(feature = "testing", feature = "audit", feature = "store"))]
+        "store replica" => crate::publishing::replicas::replica().await,
         _ => panic!("there is no part called {part}"),
     }
 }

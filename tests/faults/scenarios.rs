@@ -2,5 +2,8 @@
 
 #[path = "../scenarios/account.rs"]
 pub(crate) mod account;
+#[cfg(feature = "store")]
+#[path = "../scenarios/event_store.rs"]
+pub(crate) mod event_store;
 #[path = "../scenarios/stage.rs"]
 pub(crate) mod stage;

@@ -9,6 +9,8 @@ mod line;
 pub(crate) mod parts;
 mod press;
 mod relays;
+#[cfg(feature = "store")]
+pub(crate) mod replicas;
 #[cfg(feature = "cli")]
 mod restored;
 mod servers;
