@@ -209,6 +209,37 @@ pub const fn assert_payload(payload: &str, event: &str, handler: &str) {
     panic!("{}", message.as_str());
 }
 
+/// Tells whether a type is `Debug`: its own constant says so, and goes before that of [`NotDebug`].
+#[derive(Debug)]
+pub struct Probe<T>(PhantomData<T>);
+
+impl<T: std::fmt::Debug> Probe<T> {
+    /// It is.
+    pub const IS_DEBUG: bool = true;
+}
+
+/// What [`Probe`] says of a type that is not `Debug`.
+pub trait NotDebug {
+    /// It is not.
+    const IS_DEBUG: bool = false;
+}
+
+impl<T> NotDebug for Probe<T> {}
+
+/// Refuse, at compile time, a `Debug` that nobody said to hide what the schema marks as sensitive.
+///
+/// # Panics
+/// There is a `Debug`.
+#[track_caller]
+pub const fn assert_hidden<E: Event>(is_debug: bool) {
+    let message =
+        ConstText::new().push("`").push(E::NAME).push("` has fields marked \"pii\" in its schema, and a derived ");
+    let message =
+        message.push("`Debug` shows them: take `Debug` out of `#[derive(..)]` and write `#[event(debug)]`, which ");
+    let message = message.push("shows `***`; one of your own that hides them is `#[event(debug = \"own\")]`");
+    assert!(!is_debug, "{}", message.as_str());
+}
+
 /// Refuse, at compile time, an older type that is another event, or that is not older.
 ///
 /// # Panics

@@ -257,7 +257,7 @@ impl Codec {
 
     async fn decode_written<E: Event>(&self, written: Written<'_>) -> Result<E, DecodeError> {
         let plan = self.plan::<E>(written.id).await?;
-        plan.read(written.datum).map_err(|error| unreadable(E::NAME, written.id, &error))
+        plan.read(written.datum).map_err(|error| unreadable(E::NAME, E::SCHEMA, written.id, error))
     }
 
     /// A payload of `E`, about to be read into a type that borrows from it; see [`PayloadView`]. Ready at once where the writer's
@@ -279,7 +279,7 @@ impl Codec {
 
     async fn view_written<'p, E: Event>(&self, written: Written<'p>) -> Result<PayloadView<'p>, DecodeError> {
         let plan = self.plan::<E>(written.id).await?;
-        Ok(PayloadView::new(E::NAME, written, plan))
+        Ok(PayloadView::new::<E>(written, plan))
     }
 
     /// The plan by which `E` reads what a schema writes: built once, whoever asks, and shared.
@@ -327,7 +327,7 @@ impl Codec {
     async fn decode_written_json(&self, written: Written<'_>) -> Result<JsonPayload, DecodeError> {
         let writer = self.writer(written.id).await?;
         let writer = usable(written.id, &writer)?;
-        JsonPayload::read(writer.contract.name(), written, &writer.as_written)
+        JsonPayload::read(&writer.contract, written, &writer.as_written)
     }
 
     /// Decode a payload as a reader with `schema` sees it, as JSON: by the same rules as [`decode`](Self::decode). The plan is
@@ -341,7 +341,7 @@ impl Codec {
         let written = Written::framed(payload)?;
         let writer = self.writer(written.id).await?;
         let writer = usable(written.id, &writer)?;
-        JsonPayload::read(reader.name(), written, &shared(Plan::resolve(&writer.contract, &reader)))
+        JsonPayload::read(&reader, written, &shared(Plan::resolve(&writer.contract, &reader)))
     }
 
     /// The full name of the record a payload holds, for records that do not say what event they are. Ready at once where the

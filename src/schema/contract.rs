@@ -38,6 +38,14 @@ pub enum SchemaError {
         /// The levels allowed.
         max_depth: usize,
     },
+    /// A name is too long: whoever refers to it, however often, has a copy.
+    #[error("the Avro schema has a name of {bytes} bytes; {max_bytes} are allowed")]
+    LongName {
+        /// Its length.
+        bytes: usize,
+        /// The bytes allowed.
+        max_bytes: usize,
+    },
     /// The schema nests deep, and the system has no thread to parse it on.
     #[error("the Avro schema nests deep, and no thread can be started to parse it")]
     NoStack(#[source] Arc<std::io::Error>),
@@ -57,7 +65,10 @@ impl Contract {
 
     /// Read a schema that names types which other schemas define.
     pub(crate) fn parse_with_references(text: &str, references: &[String]) -> Result<Self, SchemaError> {
-        parsing::on_a_stack_for(text, references, || Self::of(text, parsing::parse(text, references).map_err(invalid)?))
+        parsing::on_a_stack_for(text, references, || {
+            parsing::check_names(text, references)?;
+            Self::of(text, parsing::parse(text, references).map_err(invalid)?)
+        })
     }
 
     fn of(text: &str, schema: Schema) -> Result<Self, SchemaError> {

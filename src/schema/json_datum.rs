@@ -7,13 +7,74 @@ use apache_avro::schema::{RecordSchema, UnionSchema};
 use serde_json::Value;
 
 use super::contract::describe;
-use super::plan::{Base, Located, Number, base, branch_name};
+use super::plan::{Base, Located, Number, base, has_branch_name};
 
 /// How deep types may nest; the defaults of a recursive schema could otherwise never end.
 const MAX_DEPTH: usize = 128;
 
 /// How many values a payload given as JSON may have, with all defaults: defaults within defaults can make two to the 128th.
-pub(in crate::schema) const MAX_VALUES: usize = 4_194_304;
+const MAX_VALUES: usize = 4_194_304;
+
+/// How many bytes of text, bytes and keys such a payload may have: one long default can be that of thousands of records.
+const MAX_BYTES: usize = 256 * 1024 * 1024;
+
+/// How many symbols of an enum are looked through for the price of a value.
+const SYMBOLS_A_VALUE: usize = 256;
+
+/// How many symbols an error names.
+const SYMBOLS_NAMED: usize = 20;
+
+/// How much may still be written.
+#[derive(Debug)]
+pub(in crate::schema) struct Budget {
+    values: usize,
+    bytes: usize,
+    exceeded: Option<Exceeded>,
+}
+
+/// What of a budget was not enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::schema) enum Exceeded {
+    Values,
+    Bytes,
+}
+
+impl Budget {
+    /// So many values, and so many bytes of what is as long as somebody made it.
+    pub(in crate::schema) const fn new(values: usize, bytes: usize) -> Self {
+        Self { values, bytes, exceeded: None }
+    }
+
+    /// That of a payload given as JSON.
+    pub(in crate::schema) const fn of_payload() -> Self {
+        Self::new(MAX_VALUES, MAX_BYTES)
+    }
+
+    /// What was wanted of it and not there.
+    pub(in crate::schema) const fn exceeded(&self) -> Option<Exceeded> {
+        self.exceeded
+    }
+
+    fn take_values(&mut self, count: usize) -> Result<(), JsonMismatch> {
+        self.values = self.values.checked_sub(count).ok_or_else(|| self.refuse(Exceeded::Values))?;
+        Ok(())
+    }
+
+    /// # Errors
+    /// There are not so many left.
+    pub(in crate::schema) fn take_bytes(&mut self, count: usize) -> Result<(), JsonMismatch> {
+        self.bytes = self.bytes.checked_sub(count).ok_or_else(|| self.refuse(Exceeded::Bytes))?;
+        Ok(())
+    }
+
+    fn refuse(&mut self, exceeded: Exceeded) -> JsonMismatch {
+        self.exceeded = Some(exceeded);
+        JsonMismatch::new(match exceeded {
+            Exceeded::Values => "with all its defaults it has too many values",
+            Exceeded::Bytes => "with all its defaults it is too long",
+        })
+    }
+}
 
 /// Why a JSON value does not fit a schema, and at which field.
 #[derive(Debug, thiserror::Error)]
@@ -44,13 +105,17 @@ impl fmt::Display for JsonMismatch {
     }
 }
 
-/// Append `value` to `datum`, as `at` says. A field that is absent takes its default. `left` is how many values may
-/// still be written, and is counted down.
+/// Append `value` to `datum`, as `at` says. A field that is absent takes its default. What is written is taken off `left`.
 ///
 /// # Errors
 /// The first field that does not fit; `datum` then ends somewhere within the value.
-pub(crate) fn write(at: Located<'_>, value: &Value, datum: &mut Vec<u8>, left: &mut usize) -> Result<(), JsonMismatch> {
-    *left = left.checked_sub(1).ok_or_else(|| JsonMismatch::new("with all its defaults it has too many values"))?;
+pub(in crate::schema) fn write(
+    at: Located<'_>,
+    value: &Value,
+    datum: &mut Vec<u8>,
+    left: &mut Budget,
+) -> Result<(), JsonMismatch> {
+    left.take_values(1)?;
     if at.depth() > MAX_DEPTH {
         return Err(JsonMismatch::new(format!("it nests deeper than {MAX_DEPTH} levels")));
     }
@@ -72,9 +137,16 @@ pub(crate) fn write(at: Located<'_>, value: &Value, datum: &mut Vec<u8>, left: &
             datum.extend(number.to_le_bytes());
         }
         (Base::Number(Number::Double), _) => datum.extend(float(value).ok_or_else(wrong)?.to_le_bytes()),
-        (Base::Text, Value::String(text)) => write_bytes(text.as_bytes(), datum),
-        (Base::Bytes, Value::String(text)) => write_bytes(&bytes(text)?, datum),
+        (Base::Text, Value::String(text)) => {
+            left.take_bytes(text.len())?;
+            write_bytes(text.as_bytes(), datum);
+        }
+        (Base::Bytes, Value::String(text)) => {
+            left.take_bytes(text.len())?;
+            write_bytes(&bytes(text)?, datum);
+        }
         (Base::Fixed(fixed), Value::String(text)) => {
+            left.take_bytes(text.len())?;
             let bytes = bytes(text)?;
             if bytes.len() != fixed.size {
                 return Err(JsonMismatch::new(format!("it has {} bytes, and wants {}", bytes.len(), fixed.size)));
@@ -82,10 +154,9 @@ pub(crate) fn write(at: Located<'_>, value: &Value, datum: &mut Vec<u8>, left: &
             datum.extend(bytes);
         }
         (Base::Enum(symbols), Value::String(symbol)) => {
-            let index =
-                symbols.symbols.iter().position(|candidate| candidate == symbol).ok_or_else(|| {
-                    JsonMismatch::new(format!("`{symbol}` is not one of {}", symbols.symbols.join(", ")))
-                })?;
+            left.take_values(symbols.symbols.len() / SYMBOLS_A_VALUE)?;
+            let index = symbols.symbols.iter().position(|candidate| candidate == symbol);
+            let index = index.ok_or_else(|| unknown_symbol(symbol, &symbols.symbols))?;
             write_count(index, datum);
         }
         (Base::Array(items), Value::Array(values)) => {
@@ -98,6 +169,7 @@ pub(crate) fn write(at: Located<'_>, value: &Value, datum: &mut Vec<u8>, left: &
         (Base::Map(values), Value::Object(entries)) => {
             start_block(entries.len(), datum);
             for (key, value) in entries {
+                left.take_bytes(key.len())?;
                 write_bytes(key.as_bytes(), datum);
                 write(at.part(values), value, datum, left).map_err(|error| error.within(key))?;
             }
@@ -115,7 +187,7 @@ fn write_record(
     record: &RecordSchema,
     values: &serde_json::Map<String, Value>,
     datum: &mut Vec<u8>,
-    left: &mut usize,
+    left: &mut Budget,
 ) -> Result<(), JsonMismatch> {
     if let Some(unknown) = values.keys().find(|name| record.fields.iter().all(|field| field.name != **name)) {
         let names: Vec<&str> = record.fields.iter().map(|field| field.name.as_str()).collect();
@@ -138,12 +210,12 @@ fn write_union(
     union: &UnionSchema,
     value: &Value,
     datum: &mut Vec<u8>,
-    left: &mut usize,
+    left: &mut Budget,
 ) -> Result<(), JsonMismatch> {
     let mut variants = Vec::with_capacity(union.variants().len());
     for (index, variant) in union.variants().iter().enumerate() {
         let variant = at.part(variant).definition().map_err(|error| JsonMismatch::new(error.to_string()))?;
-        variants.push((index, branch_name(variant.schema), variant));
+        variants.push((index, variant));
     }
     let start = datum.len();
     let mut attempt = |index: usize, variant: Located<'_>, value: &Value| {
@@ -153,25 +225,34 @@ fn write_union(
     };
     if let Value::Object(fields) = value
         && fields.len() == 1
-        && let Some((index, variant, value)) =
-            variants.iter().find_map(|(index, name, variant)| fields.get(name).map(|value| (*index, *variant, value)))
-        && attempt(index, variant, value).is_ok()
+        && let Some((name, value)) = fields.iter().next()
+        && let Some((index, variant)) = variants.iter().find(|(_, variant)| has_branch_name(variant.schema, name))
+        && attempt(*index, *variant, value).is_ok()
     {
         return Ok(());
     }
     let mut failures = Vec::new();
-    for (index, name, variant) in &variants {
+    for (index, variant) in &variants {
         match attempt(*index, *variant, value) {
             Ok(()) => return Ok(()),
-            Err(error) => failures.push((name, error)),
+            // Of null and one other type, the other one's reason is the one to tell.
+            Err(_) if matches!(variant.schema, Schema::Null) => {}
+            Err(error) => failures.push(error),
         }
     }
-    // Of null and one other type, the other one's reason is the one to tell.
-    failures.retain(|(name, _)| *name != "null");
     match failures.pop() {
-        Some((_, error)) if failures.is_empty() && !value.is_null() => Err(error),
+        Some(error) if failures.is_empty() && !value.is_null() => Err(error),
         _ => Err(JsonMismatch::new(format!("it wants {}, and is {}", describe(at.schema), kind(value)))),
     }
+}
+
+fn unknown_symbol(symbol: &str, symbols: &[String]) -> JsonMismatch {
+    let named = symbols.iter().take(SYMBOLS_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = symbols.len().saturating_sub(SYMBOLS_NAMED);
+    JsonMismatch::new(match more {
+        0 => format!("`{symbol}` is not one of {named}"),
+        _ => format!("`{symbol}` is not one of {named} and {more} more"),
+    })
 }
 
 fn float(value: &Value) -> Option<f64> {
@@ -243,5 +324,5 @@ fn kind(value: &Value) -> &'static str {
 pub(crate) fn write_payload(schema: &Schema, value: &Value, datum: &mut Vec<u8>) -> Result<(), JsonMismatch> {
     let names =
         apache_avro::schema::ResolvedSchema::new(schema).map_err(|error| JsonMismatch::new(error.to_string()))?;
-    write(Located::root(schema, names.get_names()), value, datum, &mut { MAX_VALUES })
+    write(Located::root(schema, names.get_names()), value, datum, &mut Budget::of_payload())
 }

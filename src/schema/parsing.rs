@@ -22,6 +22,10 @@ const MAX_BYTES: usize = 1_048_576;
 /// How deep the JSON of a schema may nest, that of all it refers to added up.
 const MAX_DEPTH: usize = 512;
 
+/// The longest name or namespace, in bytes. The library writes the whole of it at each place that refers to it, and within a long
+/// namespace a reference is short.
+const MAX_NAME_BYTES: usize = 1_024;
+
 /// What nests deeper is parsed on a stack of its own: where a stack ends, the process ends.
 const DEPTH_OF_ANY_STACK: usize = 32;
 
@@ -56,6 +60,33 @@ pub(super) fn on_a_stack_for<T: Send>(
         let working = thread.spawn_scoped(scope, work).map_err(|source| SchemaError::NoStack(Arc::new(source)))?;
         working.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+/// Refuse names that are too long to be written again and again.
+///
+/// # Errors
+/// There is one.
+pub(super) fn check_names(text: &str, references: &[String]) -> Result<(), SchemaError> {
+    for text in std::iter::once(text).chain(references.iter().map(String::as_str)) {
+        // What is no JSON is for the library to complain of.
+        let longest = serde_json::from_str(text).map_or(0, |schema| longest_name(&schema));
+        if longest > MAX_NAME_BYTES {
+            return Err(SchemaError::LongName { bytes: longest, max_bytes: MAX_NAME_BYTES });
+        }
+    }
+    Ok(())
+}
+
+/// The length of the longest name among types and fields. What a default calls a name is none.
+fn longest_name(schema: &Value) -> usize {
+    let parts = match schema {
+        Value::Array(parts) => return parts.iter().map(longest_name).max().unwrap_or(0),
+        Value::Object(parts) => parts,
+        _ => return 0,
+    };
+    let names = ["name", "namespace"].iter().filter_map(|key| parts.get(*key)?.as_str()).map(str::len);
+    let within = ["type", "items", "values", "fields"].iter().filter_map(|key| parts.get(*key)).map(longest_name);
+    names.chain(within).max().unwrap_or(0)
 }
 
 /// Parse a schema, with the types it refers to written into it.

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::codec::DecodePlan;
+use super::contract::Contract;
 use super::error::DecodeError;
 use super::frame;
+use super::masking::hide_failure;
 use super::plan::{DatumError, Plan};
 use super::registry::SchemaId;
+use crate::event::Event;
 use crate::transport::Record;
 
 /// A datum, and the id of the schema it was written with.
@@ -79,13 +82,15 @@ impl<'p> Written<'p> {
 #[derive(Clone)]
 pub struct PayloadView<'p> {
     event: &'static str,
+    /// The reader's.
+    schema: &'static str,
     written: Written<'p>,
     plan: Arc<Plan>,
 }
 
 impl<'p> PayloadView<'p> {
-    pub(super) fn new(event: &'static str, written: Written<'p>, plan: Arc<Plan>) -> Self {
-        Self { event, written, plan }
+    pub(super) fn new<E: Event>(written: Written<'p>, plan: Arc<Plan>) -> Self {
+        Self { event: E::NAME, schema: E::SCHEMA, written, plan }
     }
 
     /// The schema it was written with.
@@ -99,7 +104,7 @@ impl<'p> PayloadView<'p> {
     /// The bytes are not what their schema says, or `T` does not take them. A value that is not there as it is read borrows
     /// nothing: then `T` wants `Cow` with `#[serde(borrow)]`, or to own it.
     pub fn read<'v, T: Deserialize<'v>>(&'v self) -> Result<T, DecodeError> {
-        self.plan.read(self.written.datum).map_err(|error| unreadable(self.event, self.written.id, &error))
+        self.plan.read(self.written.datum).map_err(|error| unreadable(self.event, self.schema, self.written.id, error))
     }
 }
 
@@ -123,8 +128,9 @@ pub struct JsonPayload {
 }
 
 impl JsonPayload {
-    pub(super) fn read(record: &str, written: Written<'_>, plan: &DecodePlan) -> Result<Self, DecodeError> {
-        let (record, schema_id) = (record.to_owned(), written.id);
+    /// As `reader` reads it.
+    pub(super) fn read(reader: &Contract, written: Written<'_>, plan: &DecodePlan) -> Result<Self, DecodeError> {
+        let (record, schema_id) = (reader.name().to_string(), written.id);
         let plan = match plan {
             Ok(plan) => plan,
             Err(reason) => {
@@ -133,11 +139,21 @@ impl JsonPayload {
         };
         match plan.read_json(written.datum) {
             Ok(value) => Ok(Self { schema_id, record, value }),
-            Err(error) => Err(unreadable(&record, schema_id, &error)),
+            Err(error) => Err(failure(&record, schema_id, &hide_failure(reader, error))),
         }
     }
 }
 
-pub(super) fn unreadable(event: &str, id: SchemaId, error: &DatumError) -> DecodeError {
+/// Why a payload cannot be read as the type of `event`, whose schema this is.
+pub(super) fn unreadable(event: &str, schema: &str, id: SchemaId, error: DatumError) -> DecodeError {
+    // Errors are rare enough to read the schema again.
+    let error = match Contract::parse(schema) {
+        Ok(reader) => hide_failure(&reader, error),
+        Err(_) => error.hidden_below(0),
+    };
+    failure(event, id, &error)
+}
+
+fn failure(event: &str, id: SchemaId, error: &DatumError) -> DecodeError {
     DecodeError::Payload { event: event.into(), id, reason: error.to_string() }
 }

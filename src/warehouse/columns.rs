@@ -7,8 +7,11 @@ pub(crate) const EVENT_FOLDER: &str = "event";
 /// The day on which the events of a folder happened, UTC.
 pub(crate) const DAY_FOLDER: &str = "day";
 
-/// The offset's column: by it a row is known again.
+/// The offset's column: by it a row is known again,
 pub(crate) const OFFSET: &str = "kafka_offset";
+/// and by the event's id, or the record's time where it has none, in a topic that was made anew.
+pub(crate) const EVENT_ID: &str = "event_id";
+pub(crate) const TIMESTAMP: &str = "kafka_timestamp";
 
 /// A column of the pipeline's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +48,7 @@ pub(crate) enum Origin {
 
 /// The columns, in their order.
 pub(crate) const COLUMNS: [PipelineColumn; 16] = [
-    column("event_id", PipelineType::Text, Origin::Header(header::ID), true),
+    column(EVENT_ID, PipelineType::Text, Origin::Header(header::ID), true),
     column("event_type", PipelineType::Text, Origin::Header(header::TYPE), false),
     column("schema_version", PipelineType::Text, Origin::Header(header::SCHEMA_VERSION), true),
     column("source", PipelineType::Text, Origin::PathHeader(header::SOURCE), true),
@@ -60,7 +63,7 @@ pub(crate) const COLUMNS: [PipelineColumn; 16] = [
     column("kafka_topic", PipelineType::Text, Origin::Topic, false),
     column("kafka_partition", PipelineType::Int, Origin::Partition, false),
     column(OFFSET, PipelineType::Long, Origin::Offset, false),
-    column("kafka_timestamp", PipelineType::Timestamp, Origin::Timestamp, true),
+    column(TIMESTAMP, PipelineType::Timestamp, Origin::Timestamp, true),
 ];
 
 const fn column(name: &'static str, kind: PipelineType, origin: Origin, nullable: bool) -> PipelineColumn {

@@ -1,4 +1,4 @@
-//! Events as rows of a table, for data warehouses: [`ParquetSink`] writes them as Parquet files, each exactly once.
+//! Events as rows of a table, for data warehouses: [`ParquetSink`] writes them as Parquet files, each record exactly once.
 //!
 //! Every event has a table of its own. Its first columns are the pipeline's, from the record's headers and place: what an event's
 //! schema need not repeat. The payload's fields follow, with their own types.

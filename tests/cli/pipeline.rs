@@ -83,6 +83,33 @@ fn connectors_of_both_kinds_are_json_that_connect_takes() {
 }
 
 #[test]
+fn every_tool_has_the_source_without_the_slash_of_its_header() {
+    for (tool, without_slash) in [
+        ("clickhouse", "replaceRegexpOne(_headers.value[indexOf(_headers.name, 'ce_source')], '^/', '')"),
+        ("flink", "REGEXP_REPLACE(DECODE(`tidings_headers`['ce_source'], 'UTF-8'), '^/', '')"),
+        // The sink has taken it off.
+        ("duckdb", "\"source\""),
+        ("connect-s3", r#""transforms.place.static.value": "accounts""#),
+        ("connect-iceberg", r#""transforms.place.static.value": "accounts""#),
+    ] {
+        let finished = export(tool, ["UserDeleted"]).run().succeeded();
+        assert!(finished.stdout.contains(without_slash), "{tool}: {}", finished.stdout);
+        let raw = tool.starts_with("connect") && finished.stdout.contains("ce_source");
+        assert!(!raw, "{tool}: {}", finished.stdout);
+    }
+}
+
+#[test]
+fn a_connector_has_the_events_of_one_source() {
+    let moved = DELETED.replace("accounts", "guilds");
+    let both = export("connect-s3", ["accounts.UserDeleted", "guilds.UserDeleted", "--topic", "all"]);
+    let finished = both.file("schemas/guilds/UserDeleted.avsc", &moved).run();
+    assert_eq!(finished.code, Some(2), "{finished:#?}");
+    let expected = "the topic all would have events of accounts and of guilds";
+    assert!(finished.stderr.contains(expected), "{finished:#?}");
+}
+
+#[test]
 fn connect_cannot_rename_a_field_that_has_the_name_of_a_column_of_the_pipelines() {
     let finished = export("connect-s3", []).run();
     assert_eq!(finished.code, Some(2), "{finished:#?}");

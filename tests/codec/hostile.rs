@@ -2,6 +2,7 @@
 
 use futures_util::FutureExt as _;
 use proptest::prelude::*;
+use serde_json::json;
 use tidings::schema::Codec;
 
 use crate::counting::allocated;
@@ -58,6 +59,25 @@ fn a_list_as_long_as_its_bytes_is_read_in_their_room() {
     let framed = codec.frame("matches", codec.encode(&long).unwrap()).now_or_never().unwrap().unwrap();
     bounded(&codec, &framed.bytes);
     assert_eq!(decode(&codec, &framed.bytes), long);
+}
+
+/// What a schema of a mebibyte may take to be parsed and made into a plan.
+const PLAN: isize = 192 * 1_048_576;
+
+#[test]
+fn an_enum_that_hundreds_of_fields_have_is_kept_once() {
+    let symbols: Vec<_> = (0..50_000).map(|symbol| format!("S{symbol}")).collect();
+    let large = json!({"type": "enum", "name": "E", "symbols": symbols});
+    let mut fields = vec![json!({"name": "f", "type": large, "default": "S1"})];
+    fields.extend((0..500).map(|field| json!({"name": format!("f{field}"), "type": "E", "default": "S49999"})));
+    let schema = json!({"type": "record", "name": "R", "namespace": "a", "fields": fields}).to_string();
+    let codec = Codec::local();
+    let datum = codec.encode_json(&schema, &json!({})).unwrap();
+    let payload = codec.frame("topic", datum).now_or_never().unwrap().unwrap().bytes;
+    let (decoded, plan) = allocated(|| codec.decode_json(Some(&payload)).now_or_never().unwrap());
+    let value = decoded.unwrap().value;
+    assert_eq!((&value["f"], &value["f499"]), (&json!("S1"), &json!("S49999")));
+    assert!(plan.peak <= PLAN, "{plan:?}");
 }
 
 proptest! {

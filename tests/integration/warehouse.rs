@@ -21,7 +21,10 @@ use crate::command::tidings;
 use crate::setting;
 use crate::support::child::{Child, told};
 use crate::support::groups::caught_up;
+use crate::support::running::Running;
 use crate::support::scene::{RawHeader, Scene, codec, kafka};
+
+mod flink;
 
 mod events {
     tidings::events!("tests/schemas/warehouse");
@@ -191,24 +194,35 @@ fn start(scene: &Scene, service: &str, folder: &Path, fault: &str) -> Child {
     Child::start("fill warehouse", settings)
 }
 
-/// What `DuckDB` finds in `folder` through the exported views: the rows, how often each is there, and how many each day has.
-fn read(folder: &Path) -> (Rows, usize, Days) {
+/// The exported views over `folder`, of some events or all.
+fn exported(folder: &Path, events: &[&str]) -> String {
     let schemas = format!("{}/tests/schemas/warehouse", env!("CARGO_MANIFEST_DIR"));
     let location = folder.to_str().unwrap();
     let exported = tidings(["pipeline", "export", "--to", "duckdb", "--location", location, "--schemas", &schemas]);
-    let ddl = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(&ddl, exported.run().succeeded().stdout).unwrap();
-    let views = [("scores_ScorePosted", ScorePosted::NAME), ("scores_ScoreErased", ScoreErased::NAME)];
+    exported.args(events.iter().copied()).run().succeeded().stdout
+}
+
+/// What `DuckDB` shows of each of `views` after these statements.
+fn shown(statements: &str, views: &[&str]) -> Vec<Value> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, statements).unwrap();
     let output = Command::new(setting("TIDINGS_TEST_PYTHON"))
         .arg(format!("{}/tests/integration/python/read_warehouse.py", env!("CARGO_MANIFEST_DIR")))
-        .arg(ddl.path())
-        .args(views.map(|(view, _)| view))
+        .arg(file.path())
+        .args(views)
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// What `DuckDB` finds in `folder` through the exported views: the rows, how often each is there, and how many each day has.
+fn read(folder: &Path) -> (Rows, usize, Days) {
+    let views = [("scores_ScorePosted", ScorePosted::NAME), ("scores_ScoreErased", ScoreErased::NAME)];
+    let found = shown(&exported(folder, &[]), &views.map(|(view, _)| view));
     let (mut rows, mut count, mut days) = (Rows::new(), 0, BTreeMap::new());
-    for (line, (_, event)) in String::from_utf8(output.stdout).unwrap().lines().zip(views) {
-        let mut found: Value = serde_json::from_str(line).unwrap();
+    for (mut found, (_, event)) in found.into_iter().zip(views) {
         for day in found["days"].as_array().unwrap() {
             let number = |index: usize| day[index].as_i64().unwrap();
             days.insert((event.to_owned(), day[0].as_str().unwrap().to_owned()), (number(1), number(2)));
@@ -263,6 +277,56 @@ async fn duckdb_finds_each_event_of_every_version_once_however_often_the_sink_wa
     child.kill();
     assert_eq!(files(folder.path()), before);
     is_complete(folder.path(), &published);
+}
+
+/// The statement of the documents that makes a view without repeats, of another event's.
+fn view_without_repeats(event: &str) -> String {
+    let documents = include_str!("../../docs/warehouse.md");
+    let statement = documents.split("```sql\n").find(|part| part.starts_with("CREATE VIEW user_updates")).unwrap();
+    let statement = statement.split("```").next().unwrap();
+    assert!(statement.contains("FROM \"accounts_UserUpdated\""), "{statement}");
+    statement.replace("accounts_UserUpdated", event).replace("user_updates", "without_repeats")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_is_on_the_topic_twice_is_a_row_for_each_record_and_the_documented_view_has_it_once() {
+    let (scene, folder, codec) = (Scene::new(2).await, tempfile::tempdir().unwrap(), codec());
+    for player in 0..10_i64 {
+        let event = ScoreErased { player, reason: None };
+        let framed = codec.frame(&scene.topic(), codec.encode(&event).unwrap()).await.unwrap();
+        let id = Uuid::now_v7().to_string();
+        let mut headers: Vec<RawHeader<'_>> = vec![("ce_type", Some(ScoreErased::NAME.as_bytes()))];
+        // What has no id is not known again.
+        if player > 0 {
+            headers.push(("ce_id", Some(id.as_bytes())));
+        }
+        // As a producer does that was not told of its first attempt.
+        for _ in 0..1 + player % 3 {
+            scene.write(Some(player.to_string().as_bytes()), Some(&framed.bytes[..]), &headers).await;
+        }
+        if player == 0 {
+            scene.write(Some(b"0"), Some(&framed.bytes[..]), &headers).await;
+        }
+    }
+    let filler = Filler { files: ParquetSink::local(folder.path()) };
+    let consumer = Consumer::builder(scene.consumer())
+        .codec(codec)
+        .dispatch_with(filler, |settings| settings.source(scene.topic()));
+    let running = Running::start(consumer.build().await.unwrap());
+    caught_up(&scene, &scene.group("Filler")).await;
+    running.stop().await;
+
+    let statements = exported(folder.path(), &["ScoreErased"]) + &view_without_repeats("scores_ScoreErased");
+    let found = shown(&statements, &["scores_ScoreErased", "without_repeats"]);
+    let players = |view: &Value| {
+        let mut players: Vec<_> =
+            view["rows"].as_array().unwrap().iter().map(|row| row["player"].as_i64().unwrap()).collect();
+        players.sort_unstable();
+        players
+    };
+    let once: Vec<i64> = std::iter::once(0).chain(0..10).collect();
+    assert_eq!(players(&found[0]), [0, 0, 1, 1, 2, 2, 2, 3, 4, 4, 5, 5, 5, 6, 7, 7, 8, 8, 8, 9]);
+    assert_eq!(players(&found[1]), once);
 }
 
 /// The files with a name.

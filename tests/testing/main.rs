@@ -3,6 +3,7 @@
 
 mod board;
 mod faults;
+mod masking;
 mod members;
 mod negative;
 #[cfg(feature = "sqlite")]

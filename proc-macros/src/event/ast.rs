@@ -2,14 +2,14 @@
 
 use semver::Version;
 use syn::parse::ParseStream;
-use syn::{Attribute, Data, DeriveInput, Fields, Ident, LitStr, Meta, Path, parse_quote};
+use syn::{Attribute, Data, DeriveInput, Fields, Ident, LitStr, Meta, Path, Token, parse_quote};
 
 use super::serde_attributes::{ContainerNames, FieldNames};
 use crate::attr::{self, OptionReader};
 use crate::diagnostics::Diagnostics;
 use crate::names;
 
-const OPTIONS: &[&str] = &["name", "version", "schema", "schema_inline", "entity", "upcast_from", "crate"];
+const OPTIONS: &[&str] = &["name", "version", "schema", "schema_inline", "entity", "upcast_from", "debug", "crate"];
 
 /// An annotated struct.
 pub(crate) struct Event<'a> {
@@ -20,12 +20,24 @@ pub(crate) struct Event<'a> {
     pub(crate) entity: Option<LitStr>,
     /// The type of the version before.
     pub(crate) upcast_from: Option<Path>,
+    pub(crate) debug: DebugOption,
     /// The path to the `tidings` crate.
     pub(crate) krate: Path,
     pub(crate) serde: ContainerNames,
     pub(crate) fields: Vec<Field<'a>>,
     /// Whether a field's `#[event(..)]` is faulty, so that it may have been meant as the key.
     pub(crate) has_faulty_markers: bool,
+}
+
+/// Who writes `Debug`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum DebugOption {
+    /// Nobody, where the schema marks something as sensitive.
+    Unsaid,
+    /// The macro, without what is marked.
+    Masked,
+    /// Somebody who knows what is marked.
+    Own,
 }
 
 /// Where the schema is.
@@ -62,6 +74,7 @@ impl<'a> Event<'a> {
             schema: None,
             entity: None,
             upcast_from: None,
+            debug: DebugOption::Unsaid,
             krate: parse_quote!(::tidings),
             serde: ContainerNames::parse(&input.attrs, diagnostics),
             fields: Vec::new(),
@@ -130,6 +143,11 @@ impl<'a> Event<'a> {
             }
         } else if key == "upcast_from" {
             self.upcast_from = Some(attr::path_to(key, input, "upcast_from = UserUpdatedV1")?);
+        } else if key == "debug" {
+            self.debug = match input.peek(Token![=]) {
+                true => attr::choice(key, input, "kind of `Debug`", &[("own", DebugOption::Own)])?.0,
+                false => DebugOption::Masked,
+            };
         } else if key == "crate" {
             self.krate = attr::path(key, input)?;
         } else {

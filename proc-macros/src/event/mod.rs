@@ -1,6 +1,7 @@
 //! `#[derive(Event)]`: a struct with an Avro schema, a version and a key.
 
 mod ast;
+pub(crate) mod debug;
 mod expand;
 pub(crate) mod locate;
 pub(crate) mod payload_rules;
@@ -24,7 +25,11 @@ pub(crate) fn derive(input: TokenStream) -> TokenStream {
     let event = ast::Event::parse(&input, &mut diagnostics);
     let schema = validate::check(&event, &mut diagnostics);
     match schema {
-        Some(schema) if diagnostics.is_empty() => expand::expand(&event, &schema),
+        Some((text, schema)) if diagnostics.is_empty() => {
+            let (mut tokens, debug) = (expand::expand(&event, &text), debug::expand(&event, &schema.record));
+            tokens.extend(debug);
+            tokens
+        }
         _ => expand::fallback(&event, &diagnostics),
     }
 }
@@ -66,6 +71,45 @@ mod tests {
         assert_no_identifier(&expansion, "tidings");
         assert_hygienic(&expansion);
         assert_snapshot("event_entity", expansion);
+    }
+
+    /// The expansion of a struct with these options, without spaces.
+    fn debug_of(options: proc_macro2::TokenStream) -> String {
+        let expansion = derive(quote! {
+            #[event(name = "accounts.Moved", version = "1.0.0", #options)]
+            #[event(schema_inline = r#"{"type": "record", "name": "Moved", "namespace": "accounts", "fields": [
+                {"name": "user_id", "type": "long"},
+                {"name": "mail", "type": "string", "pii": true},
+                {"name": "home", "type": {"type": "record", "name": "Home", "fields": [
+                    {"name": "street", "type": "string", "pii": true},
+                    {"name": "next", "type": ["null", "Home"], "default": null}]}},
+                {"name": "former", "type": {"type": "array", "items": "Home"}}]}"#)]
+            struct Moved {
+                #[event(key)]
+                user_id: i64,
+                mail: Text,
+                home: Home,
+                former: Homes,
+            }
+        });
+        assert_hygienic(&expansion);
+        expansion.to_string().replace(char::is_whitespace, "")
+    }
+
+    #[test]
+    fn a_masked_debug_shows_no_field_that_is_marked_or_holds_one_that_is() {
+        let text = debug_of(quote!(debug));
+        assert!(text.contains(r#".field("user_id",&self.user_id)"#), "{text}");
+        for field in ["mail", "home", "former"] {
+            assert!(text.contains(&format!(r#".field("{field}",&::core::format_args!("***"))"#)), "{field}: {text}");
+        }
+    }
+
+    #[test]
+    fn without_a_word_about_debug_there_must_be_none_where_something_is_marked() {
+        assert!(debug_of(quote!()).contains("assert_hidden"));
+        let own = debug_of(quote!(debug = "own"));
+        assert!(!own.contains("assert_hidden") && !own.contains("debug_struct"), "{own}");
     }
 
     #[test]

@@ -11,8 +11,8 @@ use super::{locate, payload_rules, schema_parse};
 use crate::diagnostics::Diagnostics;
 use crate::names;
 
-/// Check everything; the schema, if one was found.
-pub(crate) fn check(event: &Event<'_>, diagnostics: &mut Diagnostics) -> Option<SchemaText> {
+/// Check everything; the schema, if one was found, and how to include it.
+pub(crate) fn check(event: &Event<'_>, diagnostics: &mut Diagnostics) -> Option<(SchemaText, Schema)> {
     check_markers(event, diagnostics);
     let own_types = event.fields.iter().filter(|_| !event.serde.converted);
     for field in own_types.filter(|field| !field.serde.converted && !field.serde.unwritten) {
@@ -32,7 +32,7 @@ pub(crate) fn check(event: &Event<'_>, diagnostics: &mut Diagnostics) -> Option<
     check_names(event, &schema, diagnostics);
     check_version(event, &schema, diagnostics);
     check_fields(event, &schema, diagnostics);
-    Some(tokens)
+    Some((tokens, schema))
 }
 
 /// How to include the schema, its text and what to call it.

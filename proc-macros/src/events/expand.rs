@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use serde_json::Value;
 use syn::{LitStr, Path};
 
 use super::check::EventProperties;
@@ -13,6 +12,7 @@ use super::identifiers::{identifier, snake_case, upper_camel_case};
 use super::types::{Surroundings, rust_type};
 use super::unions;
 use crate::diagnostics::Diagnostics;
+use crate::event::debug;
 use crate::event::schema::{Field, Record, Schema, Shape, last_part};
 
 /// The types so far.
@@ -137,7 +137,8 @@ impl<'a> Writer<'a, '_> {
                 #rename
                 pub #ident: #ty,
             });
-            shown.push((ident, field.properties.get("pii") == Some(&Value::Bool(true))));
+            let hidden = debug::is_marked(&field.properties) || debug::is_marked(&record.properties);
+            shown.push((ident, hidden));
         }
         open.pop();
         // A struct with a hole would only be reported once more, by the derive.
@@ -152,8 +153,10 @@ impl<'a> Writer<'a, '_> {
             Some((event, path)) => {
                 let (full_name, version) = (&record.full_name, &event.version);
                 let entity = event.entity.as_ref().map(|entity| quote!(entity = #entity,));
+                // Written below, or derived of fields that hide what is theirs.
+                let debug = debug::has_marks(record).then(|| quote!(debug = "own",));
                 let attribute = quote! {
-                    #[event(name = #full_name, version = #version, schema = #path, #entity crate = #krate)]
+                    #[event(name = #full_name, version = #version, schema = #path, #entity #debug crate = #krate)]
                 };
                 (quote!(, #krate::Event), attribute)
             }
@@ -161,7 +164,7 @@ impl<'a> Writer<'a, '_> {
         };
         // What must not be seen is not seen in logs either.
         let has_secrets = shown.iter().any(|(_, secret)| *secret);
-        let debug = if has_secrets { masked_debug(&ident, name, &shown) } else { TokenStream::new() };
+        let debug = if has_secrets { debug::implement(&ident, name, &shown) } else { TokenStream::new() };
         let derive_debug = (!has_secrets).then(|| quote!(::core::fmt::Debug,));
         let tokens = quote! {
             #[doc = #doc]
@@ -270,22 +273,6 @@ impl<'a> Writer<'a, '_> {
             module = module.modules.entry(part.to_owned()).or_default();
         }
         module.types.extend(tokens);
-    }
-}
-
-/// A `Debug` that shows nothing of the fields marked `"pii": true`.
-fn masked_debug(ident: &proc_macro2::Ident, name: &str, fields: &[(proc_macro2::Ident, bool)]) -> TokenStream {
-    let fields = fields.iter().map(|(field, secret)| {
-        let name = field.to_string();
-        let name = name.trim_start_matches("r#");
-        if *secret { quote!(.field(#name, &::core::format_args!("***"))) } else { quote!(.field(#name, &self.#field)) }
-    });
-    quote! {
-        impl ::core::fmt::Debug for #ident {
-            fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                formatter.debug_struct(#name) #(#fields)* .finish()
-            }
-        }
     }
 }
 

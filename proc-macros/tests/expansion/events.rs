@@ -329,6 +329,7 @@ pub mod every {
             version = "1.0.0",
             schema = "$WORKSPACE/tests/schemas/every/Everything.avsc",
             entity = "Thing",
+            debug = "own",
             crate = ::tidings
         )]
         #[allow(

@@ -5,18 +5,17 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 use super::events::{Exported, ExportedEvent, table_name};
-use super::sql::header_of;
 use crate::cli::error::CliError;
 use crate::cli::output;
 use crate::cli::printer::Printer;
-use crate::warehouse::columns::{COLUMNS, Origin};
+use crate::warehouse::columns::{COLUMNS, Origin, PipelineColumn};
 
 /// The database that Iceberg's tables are in.
 const NAMESPACE: &str = "events";
 
 /// What both connectors cannot do, and what to add to them.
 const LIMITS: &str = "the pipeline's columns are text, but for the record's place and time, since Connect has headers as text; one without a \
-header is empty. They need Debezium's transformation HeaderToValue among Connect's plugins (debezium-core). A header that a record has \
+header is empty. `source` is the source that is exported, whatever a record says: Connect cannot take the slash off the header's text. They need Debezium's transformation HeaderToValue among Connect's plugins (debezium-core). A header that a record has \
 twice fails its task. Credentials are not here";
 
 /// Connectors of Confluent's S3 sink.
@@ -81,6 +80,7 @@ fn connectors(
     let mut connectors = Vec::new();
     for (topic, events) in exported.by_topic() {
         clashes(&events)?;
+        let source = one_source(topic, &events)?;
         let mut config = Map::new();
         configure(&events, &mut config);
         set(&mut config, "topics", topic);
@@ -95,8 +95,7 @@ fn connectors(
         );
         // The simple converter would guess numbers and times, of each record anew.
         set(&mut config, "header.converter", "org.apache.kafka.connect.storage.StringConverter");
-        transforms(&mut config);
-        let source = events.first().map_or(topic, |event| event.source.as_str());
+        transforms(&mut config, source);
         let name = format!("tidings-{kind}-{}", table_name(source));
         connectors.push(Value::Object(Map::from_iter([
             ("name".to_owned(), name.into()),
@@ -110,10 +109,26 @@ fn connectors(
     printer.line(&text)
 }
 
-/// Bring headers and the record's place into the value.
-fn transforms(config: &mut Map<String, Value>) {
+/// The source of the events on `topic`, of which a connector has one.
+fn one_source<'e>(topic: &'e str, events: &[&'e ExportedEvent]) -> Result<&'e str, CliError> {
+    let source = events.first().map_or(topic, |event| event.source.as_str());
+    match events.iter().find(|event| event.source != source) {
+        None => Ok(source),
+        Some(other) => Err(CliError::usage(format!(
+            "the topic {topic} would have events of {source} and of {}, and Connect cannot tell them apart: export one source at a time",
+            other.source
+        ))),
+    }
+}
+
+/// Bring headers, the source and the record's place into the value.
+fn transforms(config: &mut Map<String, Value>, source: &str) {
     let (mut names, mut predicates) = (String::new(), String::new());
-    let headers: Vec<_> = COLUMNS.iter().filter_map(|column| Some((column, header_of(column)?))).collect();
+    let of_header = |column: &'static PipelineColumn| match column.origin {
+        Origin::Header(name) => Some((column, name)),
+        _ => None,
+    };
+    let headers: Vec<_> = COLUMNS.iter().filter_map(of_header).collect();
     // HeaderToValue keeps the fields of a schema's first record: a header that comes and goes would fail later ones.
     for (column, header) in &headers {
         let (transform, predicate) = (format!("no_{}", column.name), format!("has_{}", column.name));
@@ -145,7 +160,12 @@ fn transforms(config: &mut Map<String, Value>) {
             Origin::Partition => "partition.field",
             Origin::Offset => "offset.field",
             Origin::Timestamp => "timestamp.field",
-            Origin::Header(_) | Origin::PathHeader(_) => continue,
+            // As text, its header begins with a slash.
+            Origin::PathHeader(_) => {
+                set(config, "transforms.place.static.value", source);
+                "static.field"
+            }
+            Origin::Header(_) => continue,
         };
         set(config, &format!("transforms.place.{option}"), column.name);
     }

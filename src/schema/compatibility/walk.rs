@@ -4,10 +4,11 @@ use std::fmt;
 
 use apache_avro::Schema;
 use apache_avro::schema::{EnumSchema, RecordSchema, ResolvedSchema, UnionSchema};
+use rustc_hash::FxHashSet;
 
 use super::breaks::Rule;
 use crate::schema::contract::{Contract, describe};
-use crate::schema::json_datum;
+use crate::schema::json_datum::{self, Budget};
 use crate::schema::plan::{
     Base, Located, base, branch_name, promotes, same_decimal, same_enum_name, same_fixed_name, same_unit, sources,
 };
@@ -200,10 +201,9 @@ impl Walk {
                 }
                 None => {
                     let misfit = field.default.as_ref().map(|default| {
-                        json_datum::write(reader.part(&field.schema), default, &mut Vec::new(), &mut {
-                            json_datum::MAX_VALUES
-                        })
-                        .map_err(|error| error.to_string())
+                        let mut budget = Budget::of_payload();
+                        json_datum::write(reader.part(&field.schema), default, &mut Vec::new(), &mut budget)
+                            .map_err(|error| error.to_string())
                     });
                     self.read.0.push(step);
                     let found = match misfit {
@@ -291,9 +291,9 @@ impl Walk {
         if !same_enum_name(written, read) {
             return self.renamed(written.name.name(), read.name.name());
         }
-        let known = |symbol: &String| {
-            read.symbols.contains(symbol) || read.default.as_ref().is_some_and(|default| read.symbols.contains(default))
-        };
+        let symbols: FxHashSet<&String> = read.symbols.iter().collect();
+        let has_default = read.default.as_ref().is_some_and(|default| symbols.contains(default));
+        let known = |symbol: &String| has_default || symbols.contains(symbol);
         let unknown: Vec<String> = written.symbols.iter().filter(|symbol| !known(symbol)).cloned().collect();
         if unknown.is_empty() {
             return Readable;

@@ -1,7 +1,7 @@
 //! What a type is in bytes, and what a union calls it.
 
 use apache_avro::Schema;
-use apache_avro::schema::{EnumSchema, FixedSchema, InnerDecimalSchema, RecordSchema, UnionSchema, UuidSchema};
+use apache_avro::schema::{EnumSchema, FixedSchema, InnerDecimalSchema, Name, RecordSchema, UnionSchema, UuidSchema};
 
 use super::Number;
 use crate::schema::contract::describe;
@@ -72,5 +72,33 @@ pub(crate) fn branch_name(schema: &Schema) -> String {
         Base::Record(record) => record.name.fullname(None),
         // A union holds no union, and names are looked up first.
         Base::Union(_) | Base::Name => describe(schema),
+    }
+}
+
+/// Whether two types have the same name within a union. Copies no name: it may be long, and is asked for again and again.
+pub(super) fn same_branch_name(one: &Schema, other: &Schema) -> bool {
+    match (name(one), name(other)) {
+        (Some(one), Some(other)) => one == other,
+        (None, None) => branch_name(one) == branch_name(other),
+        _ => false,
+    }
+}
+
+/// Whether a type has this name within a union; copies none.
+pub(in crate::schema) fn has_branch_name(schema: &Schema, wanted: &str) -> bool {
+    let Some(name) = name(schema) else { return branch_name(schema) == wanted };
+    let namespace = wanted.strip_suffix(name.name());
+    match name.namespace() {
+        Some(own) => namespace.and_then(|namespace| namespace.strip_suffix('.')) == Some(own),
+        None => namespace == Some(""),
+    }
+}
+
+fn name(schema: &Schema) -> Option<&Name> {
+    match base(schema) {
+        Base::Fixed(fixed) => Some(&fixed.name),
+        Base::Enum(symbols) => Some(&symbols.name),
+        Base::Record(record) => Some(&record.name),
+        _ => None,
     }
 }

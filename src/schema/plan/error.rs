@@ -11,11 +11,33 @@ struct Failure {
     /// Field names, the innermost first.
     path: Vec<Box<str>>,
     reason: String,
+    /// Whether the reason is what the type said, which may hold the value.
+    told_by_type: bool,
 }
 
 impl DatumError {
     pub(crate) fn new(reason: impl Into<String>) -> Self {
-        Self(Box::new(Failure { path: Vec::new(), reason: reason.into() }))
+        Self(Box::new(Failure { path: Vec::new(), reason: reason.into(), told_by_type: false }))
+    }
+
+    /// Field names, keys and `[index]`, the outermost first.
+    pub(crate) fn path(&self) -> impl Iterator<Item = &str> {
+        self.0.path.iter().rev().map(|name| &**name)
+    }
+
+    /// Whether the reason is what the type said, which may hold the value.
+    pub(crate) fn is_told_by_type(&self) -> bool {
+        self.0.told_by_type
+    }
+
+    /// The same failure at the outermost `length` names of its path, and no reason that shows a value.
+    pub(crate) fn hidden_below(mut self, length: usize) -> Self {
+        self.0.path.drain(..self.0.path.len().saturating_sub(length));
+        if self.0.told_by_type {
+            "the type does not take its value, which is not shown: the schema marks it as \"pii\""
+                .clone_into(&mut self.0.reason);
+        }
+        self
     }
 
     /// The same failure, seen from the record, array or map around it.
@@ -46,7 +68,17 @@ impl std::error::Error for DatumError {}
 
 impl serde::de::Error for DatumError {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::new(message.to_string())
+        let mut error = Self::new(message.to_string());
+        error.0.told_by_type = true;
+        error
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::new(format!("missing field `{field}`"))
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        Self::new(format!("duplicate field `{field}`"))
     }
 
     fn invalid_type(found: serde::de::Unexpected<'_>, expected: &dyn serde::de::Expected) -> Self {

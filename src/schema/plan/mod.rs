@@ -12,21 +12,24 @@ mod json;
 mod located;
 mod mismatch;
 mod resolve;
+mod rules;
 mod serialize;
 mod skip;
+
+use std::sync::Arc;
 
 use apache_avro::schema::{NamesRef, ResolvedSchema};
 use serde::Deserialize;
 
 pub(crate) use self::base::branch_name;
-pub(super) use self::base::{Base, base};
+pub(super) use self::base::{Base, base, has_branch_name};
 pub(crate) use self::cursor::Cursor;
 use self::deserialize::DatumDeserializer;
 pub(crate) use self::error::DatumError;
 pub(super) use self::located::Located;
 pub(crate) use self::mismatch::Mismatch;
 use self::resolve::Resolver;
-pub(super) use self::resolve::{promotes, same_decimal, same_enum_name, same_fixed_name, same_unit, sources};
+pub(super) use self::rules::{promotes, same_decimal, same_enum_name, same_fixed_name, same_unit, sources};
 use super::contract::Contract;
 
 /// Where a node stands in its plan.
@@ -58,7 +61,8 @@ enum Node {
         decimal: bool,
     },
     Enum {
-        symbols: Box<[Symbol]>,
+        /// The same for all places of the enum.
+        symbols: Arc<[Symbol]>,
     },
     /// `weightless`: an item can be without a byte.
     Array {

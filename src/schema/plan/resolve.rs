@@ -1,13 +1,16 @@
 //! Resolves a writer's schema against a reader's, by Avro's rules.
 
+use std::sync::Arc;
+
 use apache_avro::Schema;
-use apache_avro::schema::{EnumSchema, FixedSchema, RecordField, RecordSchema, UnionSchema};
+use apache_avro::schema::{EnumSchema, RecordField, RecordSchema, UnionSchema};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::base::{Base, base, branch_name};
+use super::base::{Base, base, branch_name, same_branch_name};
 use super::mismatch::{Mismatch, mismatch};
-use super::{Branch, DefaultField, Field, Located, Node, NodeId, Number, Record, Symbol};
-use crate::schema::json_datum;
+use super::rules::{promotes, same_decimal, same_enum_name, same_fixed_name, same_unit, sources};
+use super::{Branch, DefaultField, Field, Located, Node, NodeId, Record, Symbol};
+use crate::schema::json_datum::{self, Budget, Exceeded};
 
 /// How deep the types of a schema may nest. Deeper values would not be read anyway.
 const MAX_DEPTH: usize = 128;
@@ -16,6 +19,13 @@ const MAX_DEPTH: usize = 128;
 /// nearly fit are compared each with each at every level, and defaults hold defaults: a short schema can ask for no end of either.
 const MAX_STEPS: usize = 262_144;
 
+/// How many bytes of names, symbols, defaults and reasons a plan may keep. A schema has a mebibyte at most, but may refer to a long
+/// name, or to a record with a long default, from thousands of places.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// How many symbols of enums are compared in one step, by their hashes.
+const SYMBOLS_A_STEP: usize = 16;
+
 /// How deep records nest that are looked at for one that could be without a byte. What is deeper cannot be read.
 const MAX_EMPTY_DEPTH: usize = 64;
 
@@ -23,15 +33,34 @@ pub(super) struct Resolver {
     nodes: Vec<Node>,
     /// How many comparisons are left.
     steps: usize,
-    /// How many values of defaults are left.
-    default_values: usize,
+    /// What is left for defaults, and of bytes for all that is kept.
+    budget: Budget,
+    /// What ran out.
+    given_up: Option<Bound>,
     /// Pairs of records seen before, by address: recursive types come back to them.
     records: FxHashMap<(*const RecordSchema, *const RecordSchema), NodeId>,
+    /// Pairs of enums seen before, in the same way: their symbols are kept once. `None` where none of them is known.
+    enums: FxHashMap<(*const EnumSchema, *const EnumSchema), Option<Arc<[Symbol]>>>,
+}
+
+/// A bound of a plan.
+#[derive(Debug, Clone, Copy)]
+enum Bound {
+    Comparisons,
+    Bytes,
+    Values,
 }
 
 impl Default for Resolver {
     fn default() -> Self {
-        Self { nodes: Vec::new(), steps: MAX_STEPS, default_values: MAX_STEPS, records: FxHashMap::default() }
+        Self {
+            nodes: Vec::new(),
+            steps: MAX_STEPS,
+            budget: Budget::new(MAX_STEPS, MAX_BYTES),
+            given_up: None,
+            records: FxHashMap::default(),
+            enums: FxHashMap::default(),
+        }
     }
 }
 
@@ -60,13 +89,29 @@ impl Resolver {
     pub(super) fn root(&mut self, writer: Located<'_>, reader: Located<'_>) -> Result<NodeId, Mismatch> {
         let root = self.resolve(writer, reader);
         // A branch of a union may have been given up for want of steps: then it is not known whether it can be read.
-        if self.steps == 0 { Err(too_many_steps()) } else { root }
+        self.given_up.map_or(root, |bound| Err(bound.exceeded()))
     }
 
     /// Count so many comparisons.
     fn step(&mut self, count: usize) -> Result<(), Mismatch> {
-        self.steps = self.steps.saturating_sub(count);
-        if self.steps == 0 { Err(too_many_steps()) } else { Ok(()) }
+        match self.steps.checked_sub(count) {
+            Some(left) if self.given_up.is_none() => self.steps = left,
+            _ => return Err(self.give_up(Bound::Comparisons)),
+        }
+        Ok(())
+    }
+
+    /// A text that the plan keeps.
+    fn keep(&mut self, text: &str) -> Result<Box<str>, Mismatch> {
+        match self.budget.take_bytes(text.len()) {
+            Ok(()) => Ok(text.into()),
+            Err(_) => Err(self.give_up(Bound::Bytes)),
+        }
+    }
+
+    /// Nothing more is resolved; `bound` where none was exceeded before.
+    fn give_up(&mut self, bound: Bound) -> Mismatch {
+        self.given_up.get_or_insert(bound).exceeded()
     }
 
     fn resolve(&mut self, writer: Located<'_>, reader: Located<'_>) -> Result<NodeId, Mismatch> {
@@ -100,7 +145,9 @@ impl Resolver {
                 let decimal = matches!(writer.schema, Schema::Decimal(_));
                 Node::Fixed { size: written.size, decimal }
             }
-            (Base::Enum(written), Base::Enum(read)) if same_enum_name(written, read) => symbols(written, read)?,
+            (Base::Enum(written), Base::Enum(read)) if same_enum_name(written, read) => {
+                Node::Enum { symbols: self.symbols(written, read)? }
+            }
             (Base::Array(written), Base::Array(read)) => {
                 let items =
                     self.resolve(writer.part(written), reader.part(read)).map_err(|error| error.within("[]"))?;
@@ -172,7 +219,7 @@ impl Resolver {
             let value = writer.part(&field.schema);
             fields.push(match target {
                 Some(target) => Field {
-                    name: Some(target.name.as_str().into()),
+                    name: Some(self.keep(&target.name)?),
                     value: self
                         .resolve(value, reader.part(&target.schema))
                         .map_err(|error| error.within(&target.name))?,
@@ -191,7 +238,7 @@ impl Resolver {
         let wraps_variant = read.fields.len() == 1
             && read.attributes.get("org.apache.avro.rust.union_of_records") == Some(&true.into());
         Ok(Record {
-            name: read.name.name().into(),
+            name: self.keep(read.name.name())?,
             fields: fields.into(),
             defaults: defaults.into(),
             empty_values: 0,
@@ -205,9 +252,14 @@ impl Resolver {
         };
         let schema = reader.part(&field.schema);
         let mut datum = Vec::new();
-        json_datum::write(schema, default, &mut datum, &mut self.default_values)
-            .map_err(|error| Mismatch::new(format!("its default does not fit its type: {error}")))?;
-        Ok(DefaultField { name: field.name.as_str().into(), datum: datum.into(), value: self.resolve(schema, schema)? })
+        let written = json_datum::write(schema, default, &mut datum, &mut self.budget);
+        match self.budget.exceeded() {
+            Some(Exceeded::Values) => return Err(self.give_up(Bound::Values)),
+            Some(Exceeded::Bytes) => return Err(self.give_up(Bound::Bytes)),
+            None => {}
+        }
+        written.map_err(|error| Mismatch::new(format!("its default does not fit its type: {error}")))?;
+        Ok(DefaultField { name: self.keep(&field.name)?, datum: datum.into(), value: self.resolve(schema, schema)? })
     }
 
     fn union(&mut self, writer: Located<'_>, union: &UnionSchema, reader: Located<'_>) -> Result<Node, Mismatch> {
@@ -224,14 +276,14 @@ impl Resolver {
             let (read_as, value) = match resolved {
                 Ok((read_as, value)) => (read_as, Ok(value)),
                 Err(error) => {
-                    let text = error.to_string().into();
+                    let text = self.keep(&error.to_string())?;
                     reason.get_or_insert(error);
                     (None, Err(text))
                 }
             };
             branches.push(match read_as {
                 Some((index, name)) => Branch { name, read_as: Some(index), value },
-                None => Branch { name: branch_name(variant.definition()?.schema).into(), read_as: None, value },
+                None => Branch { name: self.keep(&branch_name(variant.definition()?.schema))?, read_as: None, value },
             });
         }
         match reason {
@@ -255,20 +307,49 @@ impl Resolver {
     ) -> Result<(u32, Box<str>, NodeId), Mismatch> {
         self.step(union.variants().len())?;
         let writer = writer.definition()?;
-        let name = branch_name(writer.schema);
         let mut candidates = Vec::with_capacity(union.variants().len());
         for (index, variant) in (0_u32..).zip(union.variants()) {
-            let variant = reader.part(variant).definition()?;
-            candidates.push((branch_name(variant.schema), index, variant));
+            candidates.push((index, reader.part(variant).definition()?));
         }
         // Stable: branches of the same type first, then the others in the order of the schema.
-        candidates.sort_by_key(|(candidate, ..)| *candidate != name);
-        for (candidate, index, variant) in candidates {
+        candidates.sort_by_cached_key(|(_, candidate)| !same_branch_name(candidate.schema, writer.schema));
+        for (index, variant) in candidates {
             if let Ok(value) = self.resolve(writer, variant) {
-                return Ok((index, candidate.into(), value));
+                return Ok((index, self.keep(&branch_name(variant.schema))?, value));
             }
         }
         Err(mismatch(writer.schema, reader.schema))
+    }
+
+    /// The writer's symbols, as the reader has them. Kept once for each pair of enums, however many places refer to them.
+    fn symbols(&mut self, written: &EnumSchema, read: &EnumSchema) -> Result<Arc<[Symbol]>, Mismatch> {
+        let pair = (std::ptr::from_ref(written), std::ptr::from_ref(read));
+        let symbols = match self.enums.get(&pair) {
+            Some(known) => known.clone(),
+            None => {
+                let symbols = self.compared(written, read)?;
+                let known = symbols.iter().any(|symbol| matches!(symbol, Symbol::Known(_))).then(|| symbols.into());
+                self.enums.insert(pair, known.clone());
+                known
+            }
+        };
+        symbols.ok_or_else(|| {
+            Mismatch::new(format!("enum {} has none of the symbols that were written", read.name.name()))
+        })
+    }
+
+    fn compared(&mut self, written: &EnumSchema, read: &EnumSchema) -> Result<Vec<Symbol>, Mismatch> {
+        self.step(written.symbols.len() / SYMBOLS_A_STEP + read.symbols.len() / SYMBOLS_A_STEP)?;
+        let known: FxHashSet<&String> = read.symbols.iter().collect();
+        let mut symbols = Vec::with_capacity(written.symbols.len());
+        for symbol in &written.symbols {
+            let read_as = if known.contains(symbol) { Some(symbol) } else { read.default.as_ref() };
+            symbols.push(match read_as {
+                Some(read_as) => Symbol::Known(self.keep(read_as)?),
+                None => Symbol::Unknown(self.keep(symbol)?),
+            });
+        }
+        Ok(symbols)
     }
 
     /// Whether a value can be without a byte; where that is hard to tell, that it can.
@@ -292,19 +373,18 @@ impl Resolver {
     }
 }
 
-/// Where the writer's record has each of the reader's fields: by its name, else by an alias. A written field is read once:
-/// the name goes before aliases, and the first alias before others.
-pub(in crate::schema) fn sources(written: &RecordSchema, read: &RecordSchema) -> Vec<Option<usize>> {
-    let mut unclaimed: FxHashMap<&str, usize> =
-        written.fields.iter().enumerate().map(|(position, field)| (field.name.as_str(), position)).collect();
-    let mut sources: Vec<Option<usize>> =
-        read.fields.iter().map(|field| unclaimed.remove(field.name.as_str())).collect();
-    for (field, source) in read.fields.iter().zip(&mut sources) {
-        if source.is_none() {
-            *source = field.aliases.iter().find_map(|alias| unclaimed.remove(alias.as_str()));
-        }
+impl Bound {
+    fn exceeded(self) -> Mismatch {
+        Mismatch::new(match self {
+            Self::Comparisons => format!("to bring the schemas together takes more than {MAX_STEPS} comparisons"),
+            Self::Bytes => {
+                format!(
+                    "to bring the schemas together takes more than {MAX_BYTES} bytes of names, symbols and defaults"
+                )
+            }
+            Self::Values => format!("with all its defaults it has too many values: more than {MAX_STEPS}"),
+        })
     }
-    sources
 }
 
 /// A union of null and one other type.
@@ -315,74 +395,4 @@ fn is_nullable(union: &UnionSchema) -> bool {
 /// Where null is in a union.
 fn null_of(union: &UnionSchema) -> Option<u32> {
     (0_u32..).zip(union.variants()).find(|(_, variant)| matches!(variant, Schema::Null)).map(|(index, _)| index)
-}
-
-fn too_many_steps() -> Mismatch {
-    Mismatch::new(format!("to bring the schemas together takes more than {MAX_STEPS} comparisons"))
-}
-
-/// Whether both count in the same unit, where both say in which.
-pub(in crate::schema) fn same_unit(writer: &Schema, reader: &Schema) -> bool {
-    match (unit(writer), unit(reader)) {
-        (Some(written), Some(read)) => written == read,
-        _ => true,
-    }
-}
-
-/// The unit a number counts, where its logical type says so. Avro lets a reader take milliseconds for microseconds; we do not.
-fn unit(schema: &Schema) -> Option<&'static str> {
-    match schema {
-        Schema::Date => Some("days"),
-        Schema::TimeMillis | Schema::TimestampMillis | Schema::LocalTimestampMillis => Some("milliseconds"),
-        Schema::TimeMicros | Schema::TimestampMicros | Schema::LocalTimestampMicros => Some("microseconds"),
-        Schema::TimestampNanos | Schema::LocalTimestampNanos => Some("nanoseconds"),
-        _ => None,
-    }
-}
-
-pub(in crate::schema) fn promotes(written: Number, read: Number) -> bool {
-    match written {
-        Number::Int => true,
-        Number::Long => read != Number::Int,
-        Number::Float => matches!(read, Number::Float | Number::Double),
-        Number::Double => read == Number::Double,
-    }
-}
-
-pub(in crate::schema) fn same_decimal(writer: &Schema, reader: &Schema) -> Result<(), Mismatch> {
-    match (writer, reader) {
-        (Schema::Decimal(written), Schema::Decimal(read))
-            if (written.precision, written.scale) != (read.precision, read.scale) =>
-        {
-            Err(mismatch(writer, reader))
-        }
-        _ => Ok(()),
-    }
-}
-
-pub(in crate::schema) fn same_fixed_name(written: &FixedSchema, read: &FixedSchema) -> bool {
-    written.name.name() == read.name.name()
-        || read.aliases.iter().flatten().any(|alias| alias.name() == written.name.name())
-}
-
-pub(in crate::schema) fn same_enum_name(written: &EnumSchema, read: &EnumSchema) -> bool {
-    written.name.name() == read.name.name()
-        || read.aliases.iter().flatten().any(|alias| alias.name() == written.name.name())
-}
-
-fn symbols(written: &EnumSchema, read: &EnumSchema) -> Result<Node, Mismatch> {
-    let symbols: FxHashSet<&String> = read.symbols.iter().collect();
-    let known = |symbol: &String| {
-        let symbol = if symbols.contains(symbol) { Some(symbol) } else { read.default.as_ref() };
-        symbol.map(|symbol| Symbol::Known(symbol.as_str().into()))
-    };
-    let symbols: Box<[Symbol]> = written
-        .symbols
-        .iter()
-        .map(|symbol| known(symbol).unwrap_or_else(|| Symbol::Unknown(symbol.as_str().into())))
-        .collect();
-    if symbols.iter().all(|symbol| matches!(symbol, Symbol::Unknown(_))) {
-        return Err(Mismatch::new(format!("enum {} has none of the symbols that were written", read.name.name())));
-    }
-    Ok(Node::Enum { symbols })
 }

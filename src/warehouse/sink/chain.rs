@@ -6,11 +6,14 @@
 //! the file has, and two that would add to the same chain want the same name; one of them gets it. The other reads what is there
 //! by then, and leaves out what it finds.
 
+use std::borrow::Cow;
+use std::hash::Hasher as _;
 use std::io;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 use super::WarehouseFiles;
 use super::error::SinkError;
@@ -20,8 +23,38 @@ use crate::fault_point;
 /// How often a batch is put together anew for what others wrote meanwhile.
 const ATTEMPTS: u32 = 16;
 
+/// How many bytes of a topic's name are in those of its files; of a longer one there is a hash behind.
+const TOPIC_BYTES: usize = 150;
+
 /// How many chains are remembered. One that is forgotten is read again.
 const REMEMBERED: usize = 4_096;
+
+/// What tells a row from others of its chain. Its offset does, until the topic is deleted and made anew: the same offsets are
+/// other events then.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RowId {
+    pub(super) offset: i64,
+    record: RecordId,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum RecordId {
+    /// The event's id.
+    Event(String),
+    /// The time of a record that says no id, in microseconds.
+    Time(Option<i64>),
+}
+
+impl RowId {
+    /// The row of the record at `offset`, by its columns of the same names.
+    pub(super) fn new(offset: i64, event_id: Option<&str>, kafka_timestamp: Option<i64>) -> Self {
+        let record = match event_id {
+            Some(id) => RecordId::Event(id.to_owned()),
+            None => RecordId::Time(kafka_timestamp),
+        };
+        Self { offset, record }
+    }
+}
 
 /// Whose files they are.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,13 +96,13 @@ pub(super) struct Added {
 }
 
 impl Chains {
-    /// Add the rows with `offsets`, which ascend, to the chain `id`: those that are not there yet, in a file that `encode` makes
-    /// of their indices and of the file before it. They are durable once this returns.
+    /// Add `rows`, which ascend, to the chain `id`: those that are not there yet, in a file that `encode` makes of their indices
+    /// and of the file before it. They are durable once this returns.
     pub(super) fn add(
         &self,
         files: &dyn WarehouseFiles,
         id: &ChainId,
-        offsets: &[i64],
+        rows: &[RowId],
         mut encode: impl FnMut(&[usize], Option<&str>) -> Result<Vec<u8>, SinkError>,
     ) -> Result<Added, SinkError> {
         let known = self.end(id);
@@ -81,8 +114,8 @@ impl Chains {
                 Some(end) => end,
                 None => read_end(files, id)?,
             };
-            let missing = missing(files, id, &end, offsets)?;
-            let Some(&highest) = missing.last().and_then(|index| offsets.get(*index)) else {
+            let missing = missing(files, id, &end, rows)?;
+            let Some(highest) = missing.last().and_then(|index| rows.get(*index)).map(|row| row.offset) else {
                 *known = Some(end);
                 return Ok(Added { rows: 0, files: 0 });
             };
@@ -112,7 +145,7 @@ impl Chains {
 
 impl ChainId {
     fn name(&self, link: Link) -> String {
-        let Self { topic, partition, .. } = self;
+        let (topic, partition) = (self.topic_in_names(), self.partition);
         let Link { from, again } = link;
         match again {
             0 => format!("{topic}+{partition}+{from:020}.parquet"),
@@ -120,9 +153,18 @@ impl ChainId {
         }
     }
 
+    /// The topic, or its beginning and a hash: file systems have names of at most 255 bytes, and a topic's may have 249.
+    fn topic_in_names(&self) -> Cow<'_, str> {
+        match self.topic.get(..TOPIC_BYTES).filter(|beginning| beginning.len() < self.topic.len()) {
+            // No topic has such a sign in its name.
+            Some(beginning) => Cow::Owned(format!("{beginning}~{}", hash(&self.topic))),
+            None => Cow::Borrowed(&self.topic),
+        }
+    }
+
     /// The place of a file of this chain.
     fn link(&self, name: &str) -> Option<Link> {
-        let rest = name.strip_prefix(&*self.topic)?.strip_prefix('+')?.strip_suffix(".parquet")?;
+        let rest = name.strip_prefix(&*self.topic_in_names())?.strip_prefix('+')?.strip_suffix(".parquet")?;
         let mut numbers = rest.strip_prefix(&self.partition.to_string())?.strip_prefix('+')?.split('+');
         let from = numbers.next()?.parse().ok()?;
         let again = numbers.next().map_or(Some(0), |again| again.parse().ok())?;
@@ -164,13 +206,13 @@ fn read_end(files: &dyn WarehouseFiles, id: &ChainId) -> Result<End, SinkError> 
     Ok(End::behind(last, footer.last_offset))
 }
 
-/// The indices of those of `offsets` that the chain does not have.
+/// The indices of those of `rows` that the chain does not have.
 ///
 /// A file's offsets are below where any later one begins. So an offset can only be in the last file that begins at or below it, and
 /// in those behind that one. They are found backwards, each by the name of the one before it: a listing might leave one out.
-fn missing(files: &dyn WarehouseFiles, id: &ChainId, end: &End, offsets: &[i64]) -> Result<Vec<usize>, SinkError> {
-    let mut there = vec![false; offsets.len()];
-    let lowest = |there: &[bool]| offsets.iter().zip(there).find(|(_, there)| !**there).map(|(offset, _)| *offset);
+fn missing(files: &dyn WarehouseFiles, id: &ChainId, end: &End, rows: &[RowId]) -> Result<Vec<usize>, SinkError> {
+    let mut there = vec![false; rows.len()];
+    let lowest = |there: &[bool]| rows.iter().zip(there).find(|(_, there)| !**there).map(|(row, _)| row.offset);
     // From here on, all that is there has been found.
     let mut found_from = end.next.from;
     let mut file = end.last;
@@ -181,9 +223,9 @@ fn missing(files: &dyn WarehouseFiles, id: &ChainId, end: &End, offsets: &[i64])
             Err(error) if error.kind() == io::ErrorKind::NotFound => break,
             content => content.map_err(|source| id.failed("read", &name, source))?,
         };
-        let (footer, in_file) = parquet_file::offsets(content).map_err(|reason| foreign(id, &name, reason))?;
-        for offset in in_file {
-            if let Ok(index) = offsets.binary_search(&offset) {
+        let (footer, in_file) = parquet_file::rows(content).map_err(|reason| foreign(id, &name, reason))?;
+        for row in in_file {
+            if let Ok(index) = rows.binary_search(&row) {
                 there[index] = true;
             }
         }
@@ -197,6 +239,13 @@ fn missing(files: &dyn WarehouseFiles, id: &ChainId, end: &End, offsets: &[i64])
         };
     }
     Ok(there.iter().enumerate().filter(|(_, there)| !**there).map(|(index, _)| index).collect())
+}
+
+/// As digits; the same in every version, since files are found by it.
+fn hash(topic: &str) -> String {
+    let mut hasher = SipHasher13::new();
+    hasher.write(topic.as_bytes());
+    format!("{:032x}", hasher.finish128().as_u128())
 }
 
 fn foreign(id: &ChainId, name: &str, reason: String) -> SinkError {

@@ -111,7 +111,8 @@ impl WarehouseFiles for LocalFiles {
     fn create(&self, folder: &str, name: &str, content: &[u8]) -> io::Result<bool> {
         let path = self.root.join(folder);
         fs::create_dir_all(&path)?;
-        let temporary = path.join(format!(".{name}.{}{TEMPORARY}", Uuid::new_v4().simple()));
+        // Without the name: a file system may have no room for more than that.
+        let temporary = path.join(format!(".{}{TEMPORARY}", Uuid::new_v4().simple()));
         let written = File::create_new(&temporary).and_then(|mut file| {
             file.write_all(content)?;
             file.sync_all()

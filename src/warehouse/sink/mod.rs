@@ -1,5 +1,6 @@
-//! A sink that writes events as Parquet files, each event once.
+//! A sink that writes events as Parquet files, each record once.
 
+mod arrow_types;
 mod cells;
 mod chain;
 mod error;
@@ -18,7 +19,7 @@ use parking_lot::RwLock;
 use parquet::errors::ParquetError;
 use rustc_hash::FxHashMap;
 
-use self::chain::{ChainId, Chains};
+use self::chain::{ChainId, Chains, RowId};
 use self::error::Misfit;
 pub use self::error::SinkError;
 pub use self::files::{LocalFiles, MemoryFiles, WarehouseFiles};
@@ -42,9 +43,9 @@ const CHUNK_BYTES: usize = 16 * 1024 * 1024;
 /// `event=accounts.UserUpdated/day=2026-11-27/accounts+3+00000000000000004711.parquet`, after the topic, the partition, and the
 /// first offset that no earlier file of the folder reaches. `DuckDB`, Spark and others take the folders for columns.
 ///
-/// **A row is there once, and before its event counts as handled.** A file is written under another name, made durable, and only
-/// then gets its own. An event that is delivered again, in whatever batch and to whatever process, finds its offset in the files
-/// and is left out. So files that events may still be redelivered for have to stay where they are: compact or move those of days
+/// **Each record is a row once, and before its event counts as handled.** A file is written under another name, made durable, and
+/// only then gets its own. A record that is delivered again, in whatever batch and to whatever process, finds its offset and its
+/// event's id in the files and is left out. An event that was published twice is two records, and two rows. So files that events may still be redelivered for have to stay where they are: compact or move those of days
 /// past the topic's retention.
 ///
 /// Rows have the columns that [the module](crate::warehouse) lists, then those of the payload type's schema. Older and newer
@@ -168,20 +169,20 @@ impl Shared {
             return Err(SinkError::Mismatched { events: events.len(), messages: messages.len() });
         }
         let table = self.table::<E>()?;
-        let mut chains: BTreeMap<ChainId, Vec<(i64, usize)>> = BTreeMap::new();
+        let mut chains: BTreeMap<ChainId, Vec<(RowId, usize)>> = BTreeMap::new();
         for (index, message) in messages.iter().enumerate() {
             let folder = format!("{EVENT_FOLDER}={}/{DAY_FOLDER}={}", E::NAME, day(message));
             let id = ChainId { folder, topic: message.topic().into(), partition: message.partition() };
-            chains.entry(id).or_default().push((message.offset(), index));
+            chains.entry(id).or_default().push((rows::id(message), index));
         }
         let mut written = Written::default();
-        for (id, mut rows) in chains {
-            rows.sort_unstable();
-            rows.dedup_by_key(|(offset, _)| *offset);
-            let offsets: Vec<i64> = rows.iter().map(|(offset, _)| *offset).collect();
-            let added = self.chains.add(&*self.files, &id, &offsets, |missing, before| {
-                let chosen = missing.iter().filter_map(|row| rows.get(*row)).map(|(_, index)| *index);
-                let last_offset = missing.last().and_then(|row| offsets.get(*row)).copied().unwrap_or_default();
+        for (id, mut found) in chains {
+            found.sort_unstable();
+            found.dedup_by(|(row, _), (other, _)| row == other);
+            let (rows, indices): (Vec<RowId>, Vec<usize>) = found.into_iter().unzip();
+            let added = self.chains.add(&*self.files, &id, &rows, |missing, before| {
+                let chosen = missing.iter().filter_map(|row| indices.get(*row)).copied();
+                let last_offset = missing.last().and_then(|row| rows.get(*row)).map_or(0, |row| row.offset);
                 let footer = Footer { last_offset, before: before.map(str::to_owned) };
                 self.encode(&table, events, messages, chosen, &footer)
             })?;

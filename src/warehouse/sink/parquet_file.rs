@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray as _;
-use arrow_array::types::Int64Type;
+use arrow_array::types::{Int64Type, TimestampMicrosecondType};
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
@@ -15,6 +15,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{FileMetaData, KeyValue, ParquetMetaDataReader};
 use parquet::file::properties::WriterProperties;
 
+use super::chain::RowId;
 use crate::warehouse::columns;
 
 /// The highest offset of a file's rows.
@@ -76,18 +77,32 @@ pub(super) fn footer(content: &Bytes) -> Result<Footer, String> {
     Footer::of(metadata.file_metadata())
 }
 
-/// The same, and the offsets of its rows.
-pub(super) fn offsets(content: Bytes) -> Result<(Footer, Vec<i64>), String> {
+/// The same, and its rows.
+pub(super) fn rows(content: Bytes) -> Result<(Footer, Vec<RowId>), String> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(content).map_err(|error| error.to_string())?;
     let footer = Footer::of(reader.metadata().file_metadata())?;
-    let column = ProjectionMask::columns(reader.parquet_schema(), [columns::OFFSET]);
-    let batches = reader.with_projection(column).build().map_err(|error| error.to_string())?;
-    let mut offsets = Vec::new();
+    let columns =
+        ProjectionMask::columns(reader.parquet_schema(), [columns::OFFSET, columns::EVENT_ID, columns::TIMESTAMP]);
+    let batches = reader.with_projection(columns).build().map_err(|error| error.to_string())?;
+    let mut rows = Vec::new();
     for batch in batches {
         let batch = batch.map_err(|error| error.to_string())?;
-        let column = batch.columns().first().and_then(|column| column.as_primitive_opt::<Int64Type>());
-        let column = column.ok_or_else(|| format!("it has no column {}", columns::OFFSET))?;
-        offsets.extend_from_slice(column.values());
+        let offsets = of_type(&batch, columns::OFFSET, |column| column.as_primitive_opt::<Int64Type>())?;
+        let ids = of_type(&batch, columns::EVENT_ID, |column| column.as_string_opt::<i32>())?;
+        let times =
+            of_type(&batch, columns::TIMESTAMP, |column| column.as_primitive_opt::<TimestampMicrosecondType>())?;
+        for ((offset, id), time) in offsets.values().iter().zip(ids).zip(times) {
+            rows.push(RowId::new(*offset, id, time));
+        }
     }
-    Ok((footer, offsets))
+    Ok((footer, rows))
+}
+
+/// A column of a type.
+fn of_type<'b, T>(
+    batch: &'b RecordBatch,
+    name: &str,
+    cast: impl FnOnce(&'b ArrayRef) -> Option<&'b T>,
+) -> Result<&'b T, String> {
+    batch.column_by_name(name).and_then(cast).ok_or_else(|| format!("it has no column {name} of the sink's"))
 }

@@ -6,7 +6,9 @@ use arrow_array::builder::{Int32Builder, Int64Builder, StringBuilder, TimestampM
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 
-use super::cells::{self, Cells, UTC};
+use super::arrow_types::{self, UTC};
+use super::cells::Cells;
+use super::chain::RowId;
 use super::error::Misfit;
 use crate::dispatch::Message;
 use crate::envelope::header;
@@ -25,8 +27,13 @@ pub(super) fn schema(table: &Table) -> Result<SchemaRef, ArrowError> {
         };
         Ok(Field::new(column.name, kind, column.nullable))
     });
-    let fields = pipeline.chain(table.columns.iter().map(cells::field)).collect::<Result<Vec<_>, _>>()?;
+    let fields = pipeline.chain(table.columns.iter().map(arrow_types::field)).collect::<Result<Vec<_>, _>>()?;
     Ok(Arc::new(Schema::new(fields)))
+}
+
+/// What the row of a record is known by.
+pub(super) fn id(message: &Message) -> RowId {
+    RowId::new(message.offset(), message.headers().get_str(header::ID), micros(Origin::Timestamp, message))
 }
 
 /// Rows that are being put together.

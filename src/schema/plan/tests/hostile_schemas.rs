@@ -12,6 +12,11 @@ fn parse(schema: &Value) -> Result<Contract, SchemaError> {
     Contract::parse(&schema.to_string())
 }
 
+/// Why there is no plan. One that should not be is not shown either: it would fill the memory.
+fn refused(writer: &Contract, reader: &Contract) -> String {
+    Plan::resolve(writer, reader).map(drop).unwrap_err().to_string()
+}
+
 /// Records that each hold the one before twice: two to the power of their number in all.
 fn doubling(levels: usize, leaf: &Value) -> Contract {
     let mut fields = vec![json!({"name": "f0", "type": {"type": "record", "name": "L0", "fields": leaf}})];
@@ -107,6 +112,48 @@ fn huge_enums_and_records_are_resolved_in_the_time_it_takes_to_read_them() {
     datum.truncate(3);
     assert_eq!(plan.read::<Value>(&datum).unwrap_err().to_string(), "field `f0`: the payload ends within a number");
     assert!(Plan::resolve(&record(&json!([])), &reader).is_err(), "the enum has no default");
+}
+
+#[test]
+fn a_long_name_that_thousands_of_unions_have_is_refused_before_it_is_copied_for_each() {
+    let mut fields = vec![json!({"name": "f", "type": {"type": "enum", "name": "E", "symbols": ["A"]}})];
+    fields.extend((0..2_000).map(|field| json!({"name": format!("f{field}"), "type": ["null", "E"]})));
+    let schema = |length| json!({"type": "record", "name": "R", "namespace": "n".repeat(length), "fields": fields});
+    let error = parse(&schema(300_000)).unwrap_err().to_string();
+    assert_eq!(error, "the Avro schema has a name of 300000 bytes; 1024 are allowed");
+    assert!(Plan::as_written(&contract(&schema(60))).is_ok());
+    // A default may call anything a name.
+    let named =
+        json!([{"name": "v", "type": {"type": "map", "values": "string"}, "default": {"name": "n".repeat(2_000)}}]);
+    assert!(parse(&json!({"type": "record", "name": "R", "fields": named})).is_ok());
+}
+
+#[test]
+fn a_long_default_that_thousands_of_records_have_is_not_written_for_each() {
+    let reader = |length: usize| {
+        let long = json!([{"name": "s", "type": "string", "default": "x".repeat(length)}]);
+        let mut fields =
+            vec![json!({"name": "f", "type": {"type": "record", "name": "L", "fields": long}, "default": {}})];
+        fields.extend((0..5_000).map(|field| json!({"name": format!("f{field}"), "type": "L", "default": {}})));
+        record(&fields.into())
+    };
+    let error = refused(&record(&json!([])), &reader(300_000));
+    assert!(error.ends_with("takes more than 16777216 bytes of names, symbols and defaults"), "{error}");
+    assert!(Plan::resolve(&record(&json!([])), &reader(1_000)).is_ok());
+}
+
+#[test]
+fn enums_of_the_same_name_in_many_namespaces_are_not_compared_each_with_each_without_end() {
+    // Each of the reader's thousands of enums reads the writer's large one.
+    let symbols: Vec<_> = (0..50_000).map(|symbol| format!("S{symbol}")).collect();
+    let field = |name: String, of: Value| json!({"name": name, "type": of});
+    let large = json!({"type": "enum", "name": "E", "symbols": symbols, "default": "S0"});
+    let small = |number: usize| json!({"type": "enum", "name": "E", "namespace": format!("n{number}"), "symbols": ["S0"], "default": "S0"});
+    let mut written = vec![field("f0".to_owned(), large)];
+    written.extend((1..5_000).map(|number| field(format!("f{number}"), "E".into())));
+    let read = (0..5_000).map(|number| field(format!("f{number}"), small(number))).collect::<Vec<_>>();
+    let error = refused(&record(&written.into()), &record(&read.into()));
+    assert!(error.ends_with("takes more than 262144 comparisons"), "{error}");
 }
 
 #[test]

@@ -76,9 +76,9 @@ fn counted(files: &MemoryFiles) -> BTreeMap<(i32, i64), usize> {
     for path in files.paths() {
         let name = path.rsplit('/').next().unwrap();
         let partition = name.split('+').nth(1).unwrap().parse().unwrap();
-        let (_, offsets) = parquet_file::offsets(files.read(&path).unwrap()).unwrap();
-        for offset in offsets {
-            *rows.entry((partition, offset)).or_default() += 1;
+        let (_, found) = parquet_file::rows(files.read(&path).unwrap()).unwrap();
+        for row in found {
+            *rows.entry((partition, row.offset)).or_default() += 1;
         }
     }
     rows
@@ -233,6 +233,103 @@ fn a_file_of_somebody_elses_stops_the_sink_rather_than_letting_it_guess() {
     let error = write(&sink(&files), 0, &[2]).unwrap_err();
     assert!(matches!(error, SinkError::Foreign { .. }), "{error:?}");
     assert!(!error.into_handler_error().is_terminal());
+}
+
+/// Write events with these offsets and ids, all of one day.
+fn write_named(sink: &ParquetSink, named: &[(i64, &str)]) -> Written {
+    let events: Vec<_> = named.iter().map(|(offset, _)| Scored { player: *offset }).collect();
+    let messages: Vec<_> =
+        named.iter().map(|(offset, id)| message(0, *offset, &[(header::TIME, DAYS[0]), (header::ID, id)])).collect();
+    sink.shared.write(&events, &messages).unwrap()
+}
+
+#[test]
+fn events_of_a_topic_that_was_made_anew_are_rows_though_their_offsets_were_there() {
+    let files = Arc::new(MemoryFiles::new());
+    let before = [(0, "a"), (1, "b"), (2, "c"), (3, "d")];
+    assert_eq!(write_named(&sink(&files), &before).rows, 4);
+    let written = write_named(&sink(&files), &[(0, "e"), (1, "f"), (3, "d")]);
+    assert_eq!((written.rows, written.repeats), (2, 1));
+    let anew = [(0, "e"), (1, "f"), (2, "g"), (3, "d"), (4, "h")];
+    let process = sink(&files);
+    assert_eq!(write_named(&process, &anew).rows, 2);
+    for again in [&before[..], &anew] {
+        let written = write_named(&process, again);
+        assert_eq!((written.rows, written.repeats), (0, again.len()));
+    }
+    let times: Vec<_> = counted(&files).into_values().collect();
+    assert_eq!(times, [2, 2, 2, 1, 1]);
+}
+
+#[test]
+fn a_record_without_an_id_is_known_again_by_its_time() {
+    let files = Arc::new(MemoryFiles::new());
+    let write = |millis: i64| {
+        let message = message_at(0, 5, Some(millis), &[(header::TIME, DAYS[0])]);
+        sink(&files).shared.write(&[Scored { player: 5 }], &[message]).unwrap().rows
+    };
+    assert_eq!([write(1_000), write(1_000), write(2_000), write(1_000)], [1, 0, 1, 0]);
+}
+
+#[test]
+fn a_topic_with_the_longest_name_there_is_has_files_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let topics = ["a", "b"].map(|last| "t".repeat(248) + last);
+    for (topic, times) in topics.iter().flat_map(|topic| [(topic, 1), (topic, 2)]) {
+        // Another process each time.
+        let sink = ParquetSink::local(folder.path());
+        let messages = [message_of(topic, i32::MAX, i64::MAX - 1)];
+        let written = sink.shared.write(&[Scored { player: 1 }], &messages).unwrap();
+        assert_eq!((written.rows, written.repeats), if times == 1 { (1, 0) } else { (0, 1) });
+    }
+}
+
+/// Files in a place that takes no such name.
+#[derive(Debug)]
+struct Nowhere(io::ErrorKind);
+
+impl WarehouseFiles for Nowhere {
+    fn list(&self, _: &str) -> io::Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    fn read(&self, _: &str) -> io::Result<Bytes> {
+        Err(self.0.into())
+    }
+
+    fn create(&self, _: &str, _: &str, _: &[u8]) -> io::Result<bool> {
+        Err(self.0.into())
+    }
+}
+
+#[test]
+fn what_can_be_mended_is_waited_for_and_what_never_will_be_is_given_up() {
+    use crate::outcome::ErrorClass::{Terminal, Unavailable};
+    for (kind, class) in [
+        (io::ErrorKind::StorageFull, Unavailable),
+        (io::ErrorKind::PermissionDenied, Unavailable),
+        (io::ErrorKind::ReadOnlyFilesystem, Unavailable),
+        (io::ErrorKind::TimedOut, Unavailable),
+        (io::ErrorKind::InvalidFilename, Terminal),
+        (io::ErrorKind::Unsupported, Terminal),
+    ] {
+        let error = write(&sink(&Arc::new(Nowhere(kind))), 0, &[1]).unwrap_err();
+        assert_eq!(error.into_handler_error().class(), class, "{kind}");
+    }
+}
+
+#[test]
+fn events_wait_for_a_folder_that_may_not_be_written_to_until_it_may_and_are_rows_then() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nobody, not even root, makes a folder within a file.
+    let root = folder.path().join("warehouse");
+    std::fs::write(&root, b"in the way").unwrap();
+    let sink = ParquetSink::local(&root);
+    let error = write(&sink, 0, &[1, 2]).unwrap_err();
+    assert!(matches!(error, SinkError::Files { .. }), "{error:?}");
+    assert_eq!(error.into_handler_error().class(), crate::outcome::ErrorClass::Unavailable);
+    std::fs::remove_file(&root).unwrap();
+    assert_eq!(write(&sink, 0, &[1, 2]).unwrap().rows, 2);
 }
 
 #[tokio::test]

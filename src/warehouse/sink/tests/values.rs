@@ -174,3 +174,28 @@ fn a_day_is_that_of_the_record_whenever_it_comes() {
     assert_eq!(day(&[(header::RECORDED_TIME, "2026-01-02T00:00:00Z")]), "2026-01-02");
     assert_eq!(day(&[(header::TIME, "never")]), "2023-11-14");
 }
+
+#[test]
+fn an_array_of_items_without_a_byte_has_as_many_as_were_written() {
+    let empty = json!({"type": "fixed", "name": "F", "size": 0});
+    let number = json!({"type": "fixed", "name": "N", "size": 0, "logicalType": "decimal", "precision": 1, "scale": 0});
+    let nested =
+        json!({"type": "record", "name": "R", "fields": [{"name": "f", "type": "a.F"}, {"name": "n", "type": "null"}]});
+    for items in [empty.clone(), number] {
+        let array = json!({"type": "array", "items": items});
+        let both = json!([{"name": "first", "type": empty}, {"name": "v", "type": array}, {"name": "after", "type": "int"},
+            {"name": "w", "type": {"type": "array", "items": nested}}]);
+        let both: Vec<_> = both.as_array().unwrap().iter().skip(usize::from(items["name"] == "F")).cloned().collect();
+        let schema = json!({"type": "record", "name": "Everything", "namespace": "a", "fields": both}).to_string();
+        let inner = json!({"f": "", "n": null});
+        let value = json!({"v": ["", "", ""], "after": 7, "w": [inner, inner]});
+        let mut value = value.as_object().unwrap().clone();
+        if items["name"] != "F" {
+            value.insert("first".to_owned(), "".into());
+        }
+        let batch = rows(&schema, &[value.into()], &[message(0, 0, &[])]).unwrap();
+        let list = |name: &str| batch.column_by_name(name).unwrap().as_list::<i32>().value_length(0);
+        assert_eq!((list("v"), list("w")), (3, 2), "{items}");
+        assert_eq!(batch.column_by_name("after").unwrap().as_primitive::<Int32Type>().value(0), 7);
+    }
+}
