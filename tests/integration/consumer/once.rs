@@ -13,14 +13,12 @@ use tidings::consumer::{BuildError, Consumer, ConsumerBuilder, ConsumerOptions};
 use tidings::database::inbox::InboxOptions;
 use tidings::database::sqlx::{self, Row as _};
 use tidings::database::{Database, DatabaseOptions};
-use tidings::dead_letters::{DeadLetters, RedriveOptions, Selection};
 use tidings::dispatch::RetryPolicy;
 use tidings::prelude::*;
 use tidings::schema::Codec;
 use tidings::transport::TopicPartition;
 use tokio::sync::watch;
 
-use crate::reader::read;
 use crate::setting;
 use crate::support::child::{Child, listen, say, told};
 use crate::support::groups::{behind, caught_up, committed};

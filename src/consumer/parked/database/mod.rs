@@ -14,7 +14,7 @@ use super::{ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord, Parked
 use crate::database::pool::{Pool, Row};
 use crate::database::sql::{Dialect, push_list};
 use crate::database::{Database, Error, check_name, may_run_again};
-use crate::transport::TopicPartition;
+use crate::transport::{Record, TopicPartition};
 
 /// How often a transaction is run that lost against another one, or whose connection broke.
 const ATTEMPTS: u32 = 5;
