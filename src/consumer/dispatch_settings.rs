@@ -157,7 +157,7 @@ mod tests {
         }
     }
 
-    fn bound(options: &ConsumerOptions, settings: DispatchSettings) -> BoundRoute {
+    fn bound(options: &ConsumerOptions, settings: &DispatchSettings) -> BoundRoute {
         let bound = bind(Said, options, None, settings.policy).unwrap();
         bound.routes.into_iter().next().unwrap()
     }
@@ -174,7 +174,7 @@ mod tests {
             .rate(4)
             .max_waiting(4)
             .breaker(BreakerPolicy::default().keys(4).pause(ms(4)).max_pause(ms(4)));
-        let route = bound(&options, DispatchSettings::default());
+        let route = bound(&options, &DispatchSettings::default());
         assert_eq!(route.policy.retry, options.retry.max_attempts(1).initial(MS));
         assert_eq!((route.policy.on_exhausted, route.policy.timeout), (OnExhausted::Stop, MS));
         assert_eq!(route.order, DeliveryOrder::Partition);
@@ -190,7 +190,7 @@ mod tests {
             .rate(3)
             .max_waiting(3)
             .breaker(BreakerOverrides::new().keys(3).pause(ms(3)).max_pause(ms(3)));
-        let route = bound(&options, settings);
+        let route = bound(&options, &settings);
         assert_eq!(route.policy.retry, options.retry.max_attempts(1).initial(ms(3)).max(ms(3)));
         assert_eq!((route.policy.on_exhausted, route.policy.timeout), (OnExhausted::ParkKey, ms(3)));
         assert_eq!(route.order, DeliveryOrder::Key);

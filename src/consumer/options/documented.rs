@@ -94,7 +94,7 @@ fn every_option_is_read_from_a_file_and_from_the_environment_by_the_same_name() 
 
 #[test]
 fn every_option_is_said_in_code_by_the_name_it_has_in_a_file() {
-    let text = OPTIONS.iter().map(|(option, _)| format!("{option} = {}\n", other(option))).collect::<String>();
+    let text = OPTIONS.iter().map(|(option, _)| format!("{option} = {}", other(option))).collect::<Vec<_>>().join("\n");
     let seven = Duration::from_millis(7);
     let health = HealthOptions::default()
         .poll_timeout(seven)

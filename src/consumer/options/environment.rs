@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::num::NonZero;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -55,7 +54,7 @@ pub(super) const OPTIONS: &[(&str, Take)] = options! {
     "breaker.keys" => breaker.keys, number;
     "breaker.pause_ms" => breaker.pause, milliseconds;
     "breaker.max_pause_ms" => breaker.max_pause, milliseconds;
-    "tenant_limits_file" => tenant_limits_file, path;
+    "tenant_limits_file" => tenant_limits_file, some;
     "max_parked_per_key" => max_parked_per_key, positive;
     "parked_topic" => parked_topic, some;
     "create_parked_topic" => create_parked_topic, flag;
@@ -147,10 +146,6 @@ fn limit(text: &str) -> Result<Option<NonZero<u32>>, String> {
 
 fn some<T: FromStr>(text: &str) -> Result<Option<T>, String> {
     number(text).map(Some)
-}
-
-fn path(text: &str) -> Result<Option<PathBuf>, String> {
-    Ok(Some(text.into()))
 }
 
 fn flag(text: &str) -> Result<bool, String> {
