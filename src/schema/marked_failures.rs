@@ -58,7 +58,7 @@ fn types(places: Vec<Located<'_>>) -> Vec<Located<'_>> {
 }
 
 /// Whether anything within is marked.
-fn holds_marks<'s>(place: Located<'s>, seen: &mut Vec<*const RecordSchema>) -> bool {
+fn holds_marks(place: Located<'_>, seen: &mut Vec<*const RecordSchema>) -> bool {
     types(vec![place]).into_iter().any(|place| match base(place.schema) {
         Base::Record(record) => {
             let this = std::ptr::from_ref(record);
