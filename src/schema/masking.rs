@@ -1,11 +1,12 @@
 //! Hides what a schema marks as sensitive.
 
 use apache_avro::Schema;
-use apache_avro::schema::{RecordSchema, ResolvedSchema};
+use apache_avro::schema::ResolvedSchema;
 use serde_json::Value;
 
 use super::contract::Contract;
-use super::plan::{Base, DatumError, Located, base, branch_name};
+use super::marked_failures::is_marked;
+use super::plan::{Base, Located, base, branch_name};
 
 /// What is shown in place of a value.
 pub(crate) const MASKED: &str = "***";
@@ -71,80 +72,6 @@ fn hide_branch(at: Located<'_>, variants: &[Schema], value: &mut Value) -> bool 
     }
     // Of another version's union it may stand bare too: whatever any of the branches marks is hidden.
     branches.into_iter().fold(false, |hidden, branch| hide(branch, value) | hidden)
-}
-
-/// A failure to read a payload of `contract`, without what a type may have said of a value that is marked, and without a key within.
-pub(crate) fn hide_failure(contract: &Contract, error: DatumError) -> DatumError {
-    let Ok(names) = ResolvedSchema::new(contract.schema()) else { return error.hidden_below(0) };
-    let mut places = vec![Located::root(contract.schema(), names.get_names())];
-    let mut marked = None;
-    for (index, name) in error.path().enumerate() {
-        let mut parts = Vec::new();
-        for place in types(places) {
-            match base(place.schema) {
-                Base::Record(record) => {
-                    for field in record.fields.iter().filter(|field| field.name == name) {
-                        if is_marked(record.attributes.get("pii")) || is_marked(field.custom_attributes.get("pii")) {
-                            marked = Some(index + 1);
-                        }
-                        parts.push(place.part(&field.schema));
-                    }
-                }
-                Base::Array(part) | Base::Map(part) => parts.push(place.part(part)),
-                _ => {}
-            }
-        }
-        places = parts;
-        if marked.is_some() {
-            break;
-        }
-    }
-    match marked {
-        Some(length) => error.hidden_below(length),
-        // What a type says of a whole may be about a part of it.
-        None if error.is_told_by_type()
-            && types(places).into_iter().any(|place| holds_marks(place, &mut Vec::new())) =>
-        {
-            let length = error.path().count();
-            error.hidden_below(length)
-        }
-        None => error,
-    }
-}
-
-/// The definitions of types, each branch of a union.
-fn types(places: Vec<Located<'_>>) -> Vec<Located<'_>> {
-    let definitions = places.into_iter().filter_map(|place| place.definition().ok());
-    let branches = definitions.flat_map(|place| match base(place.schema) {
-        Base::Union(union) => {
-            union.variants().iter().filter_map(|variant| place.part(variant).definition().ok()).collect()
-        }
-        _ => vec![place],
-    });
-    branches.collect()
-}
-
-/// Whether anything within is marked.
-fn holds_marks<'s>(place: Located<'s>, seen: &mut Vec<*const RecordSchema>) -> bool {
-    types(vec![place]).into_iter().any(|place| match base(place.schema) {
-        Base::Record(record) => {
-            let this = std::ptr::from_ref(record);
-            if seen.contains(&this) {
-                return false;
-            }
-            seen.push(this);
-            is_marked(record.attributes.get("pii"))
-                || record.fields.iter().any(|field| {
-                    is_marked(field.custom_attributes.get("pii")) || holds_marks(place.part(&field.schema), seen)
-                })
-        }
-        Base::Array(part) | Base::Map(part) => holds_marks(place.part(part), seen),
-        _ => false,
-    })
-}
-
-fn is_marked(property: Option<&Value>) -> bool {
-    property == Some(&Value::Bool(true))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod error;
 mod event_schema;
 mod frame;
 mod json_datum;
+mod marked_failures;
 #[cfg(feature = "cli")]
 pub(crate) mod masking;
 mod parsing;

@@ -9,7 +9,7 @@ use super::codec::DecodePlan;
 use super::contract::Contract;
 use super::error::DecodeError;
 use super::frame;
-use super::masking::hide_failure;
+use super::marked_failures::hide_failure;
 use super::plan::{DatumError, Plan};
 use super::registry::SchemaId;
 use crate::event::Event;

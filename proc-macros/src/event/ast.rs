@@ -144,9 +144,10 @@ impl<'a> Event<'a> {
         } else if key == "upcast_from" {
             self.upcast_from = Some(attr::path_to(key, input, "upcast_from = UserUpdatedV1")?);
         } else if key == "debug" {
-            self.debug = match input.peek(Token![=]) {
-                true => attr::choice(key, input, "kind of `Debug`", &[("own", DebugOption::Own)])?.0,
-                false => DebugOption::Masked,
+            self.debug = if input.peek(Token![=]) {
+                attr::choice(key, input, "kind of `Debug`", &[("own", DebugOption::Own)])?.0
+            } else {
+                DebugOption::Masked
             };
         } else if key == "crate" {
             self.krate = attr::path(key, input)?;

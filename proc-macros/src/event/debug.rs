@@ -15,7 +15,6 @@ pub(crate) fn expand(event: &Event<'_>, record: &Record) -> TokenStream {
     let marks = Marks::of(record);
     let ident = &event.input.ident;
     match event.debug {
-        DebugOption::Own => TokenStream::new(),
         DebugOption::Masked => {
             let is_hidden = |name: &str| {
                 let field = record.fields.iter().find(|field| field.name == name);
@@ -39,7 +38,7 @@ pub(crate) fn expand(event: &Event<'_>, record: &Record) -> TokenStream {
                 };
             }
         }
-        DebugOption::Unsaid => TokenStream::new(),
+        DebugOption::Unsaid | DebugOption::Own => TokenStream::new(),
     }
 }
 

@@ -1,0 +1,82 @@
+//! Says nothing of values that a schema marks as sensitive, where they cannot be read.
+
+use apache_avro::schema::{RecordSchema, ResolvedSchema};
+use serde_json::Value;
+
+use super::contract::Contract;
+use super::plan::{Base, DatumError, Located, base};
+
+/// A failure to read a payload of `contract`, without what a type may have said of a value that is marked, and without a key within.
+pub(super) fn hide_failure(contract: &Contract, error: DatumError) -> DatumError {
+    let Ok(names) = ResolvedSchema::new(contract.schema()) else { return error.hidden_below(0) };
+    let mut places = vec![Located::root(contract.schema(), names.get_names())];
+    let mut marked = None;
+    for (index, name) in error.path().enumerate() {
+        let mut parts = Vec::new();
+        for place in types(places) {
+            match base(place.schema) {
+                Base::Record(record) => {
+                    for field in record.fields.iter().filter(|field| field.name == name) {
+                        if is_marked(record.attributes.get("pii")) || is_marked(field.custom_attributes.get("pii")) {
+                            marked = Some(index + 1);
+                        }
+                        parts.push(place.part(&field.schema));
+                    }
+                }
+                Base::Array(part) | Base::Map(part) => parts.push(place.part(part)),
+                _ => {}
+            }
+        }
+        places = parts;
+        if marked.is_some() {
+            break;
+        }
+    }
+    match marked {
+        Some(length) => error.hidden_below(length),
+        // What a type says of a whole may be about a part of it.
+        None if error.is_told_by_type()
+            && types(places).into_iter().any(|place| holds_marks(place, &mut Vec::new())) =>
+        {
+            let length = error.path().count();
+            error.hidden_below(length)
+        }
+        None => error,
+    }
+}
+
+/// The definitions of types, each branch of a union.
+fn types(places: Vec<Located<'_>>) -> Vec<Located<'_>> {
+    let definitions = places.into_iter().filter_map(|place| place.definition().ok());
+    let branches = definitions.flat_map(|place| match base(place.schema) {
+        Base::Union(union) => {
+            union.variants().iter().filter_map(|variant| place.part(variant).definition().ok()).collect()
+        }
+        _ => vec![place],
+    });
+    branches.collect()
+}
+
+/// Whether anything within is marked.
+fn holds_marks(place: Located<'_>, seen: &mut Vec<*const RecordSchema>) -> bool {
+    types(vec![place]).into_iter().any(|place| match base(place.schema) {
+        Base::Record(record) => {
+            let this = std::ptr::from_ref(record);
+            if seen.contains(&this) {
+                return false;
+            }
+            seen.push(this);
+            is_marked(record.attributes.get("pii"))
+                || record.fields.iter().any(|field| {
+                    is_marked(field.custom_attributes.get("pii")) || holds_marks(place.part(&field.schema), seen)
+                })
+        }
+        Base::Array(part) | Base::Map(part) => holds_marks(place.part(part), seen),
+        _ => false,
+    })
+}
+
+/// Whether `"pii": true` is there.
+pub(super) fn is_marked(property: Option<&Value>) -> bool {
+    property == Some(&Value::Bool(true))
+}
