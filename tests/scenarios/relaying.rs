@@ -338,10 +338,11 @@ pub(crate) async fn a_topic_that_takes_nothing_holds_back_its_own_events_only_an
         publish(&stage.database, ["1", "2"][event % 2], &event.to_string()).await;
         stage.until_published(event).await;
     }
+    eventually("they are deleted", async || stage.outbox_rows().await == 120).await;
     let told = status(&stage.database).await.unwrap();
     assert_eq!((told.rows(), told.parked, told.held_topics[0].topic.as_str()), (120, 0, "players"), "{told:?}");
     let health = health(&stage.database, &OutboxLimits::default()).await;
-    assert!(!health.ready && health.reasons[0].contains("players"), "{health:?}");
+    assert!(!health.ready && health.reasons.iter().any(|reason| reason.contains("players")), "{health:?}");
     assert!(health.held_topics[0].reason.contains("does not exist"), "{health:?}");
 
     lacking.created.store(true, Ordering::Relaxed);
