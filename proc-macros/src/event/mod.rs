@@ -74,7 +74,7 @@ mod tests {
     }
 
     /// The expansion of a struct with these options, without spaces.
-    fn debug_of(options: proc_macro2::TokenStream) -> String {
+    fn debug_of(options: &proc_macro2::TokenStream) -> String {
         let expansion = derive(quote! {
             #[event(name = "accounts.Moved", version = "1.0.0", #options)]
             #[event(schema_inline = r#"{"type": "record", "name": "Moved", "namespace": "accounts", "fields": [
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_masked_debug_shows_no_field_that_is_marked_or_holds_one_that_is() {
-        let text = debug_of(quote!(debug));
+        let text = debug_of(&quote!(debug));
         assert!(text.contains(r#".field("user_id",&self.user_id)"#), "{text}");
         for field in ["mail", "home", "former"] {
             assert!(text.contains(&format!(r#".field("{field}",&::core::format_args!("***"))"#)), "{field}: {text}");
@@ -107,8 +107,8 @@ mod tests {
 
     #[test]
     fn without_a_word_about_debug_there_must_be_none_where_something_is_marked() {
-        assert!(debug_of(quote!()).contains("assert_hidden"));
-        let own = debug_of(quote!(debug = "own"));
+        assert!(debug_of(&quote!()).contains("assert_hidden"));
+        let own = debug_of(&quote!(debug = "own"));
         assert!(!own.contains("assert_hidden") && !own.contains("debug_struct"), "{own}");
     }
 

@@ -59,7 +59,8 @@ impl<T: ConsumerTransport> Engine<T> {
     /// other partitions go on.
     fn has_room(&self, slot: usize) -> bool {
         let most = self.parts.options.max_buffered_bytes;
-        let share = most / self.slots.len().max(1);
+        // However little there is, a partition may hold an event.
+        let share = (most / self.slots.len().max(1)).max(1);
         let held = self.partitions[slot].as_ref().map_or(0, |partition| partition.buffered_bytes);
         held < share || (held < most / 2 && self.buffered_bytes < most / 2)
     }

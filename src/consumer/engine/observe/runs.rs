@@ -60,6 +60,10 @@ impl Observed {
     ) {
         let Some(Some(run)) = self.runs.runs.get_mut(run) else { return };
         (run.offset, run.since, run.told) = (record.offset, now, false);
+        // Events that are ordered by their partition have keys of their own.
+        if run.key != record.key {
+            run.key.clone_from(&record.key);
+        }
         if let Some(route) = route {
             (run.running, run.timeout) = (route.handler, route.policy.timeout);
         }

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::rig::{EVENT, Rig, TOPIC, key_of, options};
 use crate::consumer::health::{HealthOptions, StreamCount};
 use crate::consumer::options::ConsumerOptions;
-use crate::dispatch::Policy;
+use crate::dispatch::{DeliveryOrder, Policy};
 use crate::envelope::header;
 use crate::outcome::{HandlerError, Outcome};
 use crate::transport::Headers;
@@ -136,6 +136,27 @@ async fn a_handler_that_holds_its_partition_for_long_is_named_with_its_key_and_m
     release.notify_one();
     rig.until("it is ready again", |rig| rig.health().ready).await;
     assert_eq!(rig.health().partitions[1].lag_messages, Some(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_behind_others_of_its_partition_is_named_with_its_own_key() {
+    let (_, policy) = hanging();
+    let options = watched().order(DeliveryOrder::Partition);
+    let rig = Rig::start_with(options, policy, None, |delivery| async move {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if key_of(&delivery) == "8" {
+            std::future::pending::<()>().await;
+        }
+        Outcome::Done
+    });
+    for key in ["7", "7", "8"] {
+        rig.publish(0, key);
+    }
+    rig.until("two are done", |rig| rig.handled.lock().len() == 2).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let oldest = rig.health().partitions[0].oldest_unfinished.clone().unwrap();
+    let waits_for = oldest.waits_for.unwrap();
+    assert!(oldest.offset == 2 && waits_for.contains("key 8"), "{waits_for}");
 }
 
 /// One thread beside the test's: what blocks it blocks nothing else. In real time.

@@ -100,6 +100,15 @@ async fn a_stuck_key_with_many_successors_leaves_room_for_the_other_partitions()
     rig.until("the other partition goes on", |rig| rig.stats().handled == 5_000).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_budget_of_less_than_a_byte_for_each_partition_still_lets_events_through() {
+    let rig = Rig::start(options().max_buffered_bytes(1), |_| async { Outcome::Done });
+    for partition in [0, 1, 0, 1] {
+        rig.publish(partition, "42");
+    }
+    rig.until("all are handled", |rig| rig.stats().handled == 4).await;
+}
+
 /// Whether nothing keeps what was fetched together in memory once `keys` of it wait, behind an event that runs.
 async fn wait_in_memory_of_their_own(rig: Rig, keys: &[&str], wait: impl Fn(&Rig) -> bool) {
     rig.publish(1, "first");
