@@ -301,7 +301,7 @@ async fn an_event_that_is_on_the_topic_twice_is_a_row_for_each_record_and_the_do
             headers.push(("ce_id", Some(id.as_bytes())));
         }
         // As a producer does that was not told of its first attempt.
-        for _ in 0..1 + player % 3 {
+        for _ in 0..=player % 3 {
             scene.write(Some(player.to_string().as_bytes()), Some(&framed.bytes[..]), &headers).await;
         }
         if player == 0 {
