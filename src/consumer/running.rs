@@ -186,6 +186,7 @@ impl Consumer {
                 counters: Arc::clone(&controls.counters),
                 shutdown: self.handle.shutdown(),
                 commands: Arc::clone(&controls.commands),
+                pauses: Arc::default(),
                 tenants: controls.tenants.clone(),
                 observer: None,
             };

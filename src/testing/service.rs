@@ -158,6 +158,7 @@ fn parts(
         counters: Arc::clone(&controls.counters),
         shutdown: Arc::clone(&watched.shutdown),
         commands: Arc::clone(&controls.commands),
+        pauses: Arc::default(),
         tenants: controls.tenants.clone(),
         observer: Some(Arc::clone(watched) as Arc<dyn Observer>),
     }

@@ -83,7 +83,7 @@ impl<T: ConsumerTransport> Engine<T> {
             }
             if self.waits_for_dead_letter(slot, &key) {
                 while let Some((work, _)) = events.pop_front_if(|(_, outcome)| matches!(outcome, Outcome::Done)) {
-                    self.complete(slot, &key, work);
+                    let _ = self.complete(slot, &key, work);
                 }
             }
             return self.take_along(slot, &key, events);

@@ -121,7 +121,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let Some(mut work) = queue.waiting.pop_front() else { return };
         let link = self.link(&mut work, (plan, index));
         let first = First::Waiting(link, self.places.shared().wait());
-        self.hand_over(slot, key, work, first, (plan, index));
+        let _ = self.hand_over(slot, key, work, first, (plan, index));
     }
 
     /// Hand `work` to a task that has its place.
@@ -252,7 +252,7 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// The event that `key` was at is done, and its task has gone on to the next one.
     pub(super) fn settle_link(&mut self, slot: usize, key: &KeyId, work: Work, task: Task, run: usize) {
-        self.settle(slot, key, work, Outcome::Done);
+        let _ = self.settle(slot, key, work, Outcome::Done);
         let now = self.now;
         let Some(partition) = self.partitions[slot].as_mut() else { return };
         let plan = partition.plan;

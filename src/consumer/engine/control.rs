@@ -14,11 +14,11 @@ impl<T: ConsumerTransport> Engine<T> {
         for command in commands {
             match command {
                 Command::Pause(selection) => {
-                    self.pauses.pause(selection);
+                    self.parts.pauses.lock().pause(selection);
                     self.apply_pauses();
                 }
                 Command::Resume(selection) => {
-                    self.pauses.resume(selection);
+                    self.parts.pauses.lock().resume(selection);
                     self.apply_pauses();
                 }
                 Command::Seek { partition, offset, done } => {
@@ -35,8 +35,11 @@ impl<T: ConsumerTransport> Engine<T> {
 
     /// Mark the partitions that are paused.
     pub(super) fn apply_pauses(&mut self) {
-        for partition in self.partitions.iter_mut().flatten() {
-            partition.paused = self.pauses.hold(&partition.name);
+        {
+            let pauses = self.parts.pauses.lock();
+            for partition in self.partitions.iter_mut().flatten() {
+                partition.paused = pauses.hold(&partition.name);
+            }
         }
         self.clear_gates();
     }

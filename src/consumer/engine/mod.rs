@@ -30,6 +30,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
+use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio::runtime::Handle;
 
@@ -90,6 +91,8 @@ pub(crate) struct Parts {
     pub(crate) shutdown: Arc<AtomicBool>,
     /// What others ask of the engine.
     pub(crate) commands: Arc<Commands>,
+    /// What is paused, also by an engine that is started in place of one that failed.
+    pub(crate) pauses: Arc<Mutex<Pauses>>,
     /// Whose turn it is, where events belong to tenants.
     pub(crate) tenants: Option<TenantParts>,
     /// Watches and disturbs: the test kit. None in production.
@@ -149,7 +152,6 @@ pub(crate) struct Engine<T> {
     next_batch: u64,
     hasher: RandomState,
     parking: Parking,
-    pauses: Pauses,
     /// The time this turn began.
     now: Duration,
     records: Vec<Record>,
@@ -232,7 +234,6 @@ impl<T: ConsumerTransport> Engine<T> {
             next_batch: 0,
             hasher: RandomState::default(),
             parking: Parking::default(),
-            pauses: Pauses::default(),
             now,
             records: Vec::new(),
             reports: Vec::new(),

@@ -83,19 +83,20 @@ impl<T: ConsumerTransport> Engine<T> {
         });
         let record = ParkedRecord::new(work.record(), id.key.clone(), cause);
         let parked_before = work.parked;
-        // So noted, a fork that is released is handled: by then somebody has looked.
+        // So noted, a fork that is released is handled: by then somebody has looked. Not before it is parked: where that takes
+        // long, the next delivery would find the note and be handled though nobody has.
         let remembering = self.plan_of(slot).filter(|_| is_fork).map(|plan| plan.remembering(work.route));
         let passing = pass_over(self.parts.passed_over.clone(), remembering.unwrap_or_default(), work.record().clone());
         let written = async move {
-            passing.await.map_err(|error| ParkError::new("keep", error))?;
             store.park(Arc::clone(&id.group), record).await?;
+            passing.await.map_err(|error| ParkError::new("keep", error))?;
             if parked_before {
                 // It was released and has failed again: what was asked for is done. What is asked for since is not.
                 store.answer(id, ParkRequest::Release, None).await?;
             }
             Ok(())
         };
-        self.give_up_by(slot, key, work, async move { Finished::Parked(written.await) })
+        self.spawn(slot, key, work, None, async move { Finished::Parked(written.await) })
     }
 
     pub(super) fn settle_parked(

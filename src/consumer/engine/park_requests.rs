@@ -185,7 +185,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let key = KeyId::Key(RecordKey::own(key));
         // What is under way is finished first.
         if !partition.keys.contains_key(&key) {
-            self.fetch_parked(slot, &key);
+            let _ = self.fetch_parked(slot, &key);
         }
     }
 

@@ -73,7 +73,7 @@ impl<T: ConsumerTransport> Engine<T> {
                     partition.ready.push_back(key);
                 }
                 KeyState::Resting => {
-                    self.fetch_parked(slot, &key);
+                    let _ = self.fetch_parked(slot, &key);
                 }
                 other => queue.state = other,
             }
@@ -98,7 +98,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let asked = partition.parked(&key).is_some_and(|parked| parked.request.is_some());
         let idle = partition.keys.get(&key).is_none_or(|queue| queue.waiting.is_empty());
         if asked && idle && !partition.draining {
-            self.fetch_parked(slot, &key);
+            let _ = self.fetch_parked(slot, &key);
         } else {
             partition.rest(key);
         }

@@ -1,6 +1,6 @@
 //! Running handlers.
 
-use std::future::{Future, ready};
+use std::future::Future;
 use std::mem;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::consumer::attempt::panic_text;
 use crate::consumer::chain::Begun;
 use crate::consumer::completions::{Completion, Duty, Finished, Report, RouteId};
 use crate::consumer::key::{KeyId, KeyState, Task, Way, Work, WorkRoute};
+use crate::consumer::parked::ParkError;
 use crate::consumer::places::Place;
 use crate::consumer::plan::BoundHandle;
 use crate::outcome::{ErrorClass, HandlerError};
@@ -31,6 +32,7 @@ struct NamePanic(String);
 
 /// Whether a key may go on to its next event.
 #[derive(Debug, PartialEq, Eq)]
+#[must_use = "a key that is free goes on"]
 pub(super) enum Step {
     Free,
     Held,
@@ -89,6 +91,11 @@ impl<T: ConsumerTransport> Engine<T> {
             Finished::Parked(result) => self.settle_parked(slot, &key, work, result),
             Finished::Unparked(result) => self.settle_unparked(slot, &key, work, result),
             Finished::Named(name) => self.settle_name(slot, &key, work, name),
+            Finished::Vanished
+                if work.failure.as_ref().is_some_and(|failure| matches!(failure.way, Way::Park | Way::Unpark)) =>
+            {
+                self.try_store_again(slot, &key, work, &ParkError::new("keep", TaskVanished))
+            }
             Finished::Vanished if work.failure.is_some() => {
                 let topic = Arc::clone(&self.parts.plan.dead_letter_topic);
                 self.settle_dead_letter(slot, &key, work, Err(ProduceError::Purged { topic }))
@@ -239,28 +246,6 @@ impl<T: ConsumerTransport> Engine<T> {
     pub(super) fn duty(&self, slot: usize, key: KeyId) -> Option<Duty> {
         let epoch = self.partitions[slot].as_ref()?.epoch;
         Some(Duty::new(&self.completions, slot, epoch, key))
-    }
-
-    /// Give an event up: here if that is done at once, so that it costs no task, else beside this thread.
-    pub(super) fn give_up_by(
-        &mut self,
-        slot: usize,
-        key: &KeyId,
-        work: Work,
-        future: impl Future<Output = Finished> + Send + 'static,
-    ) -> Step {
-        let caught = AssertUnwindSafe(future).catch_unwind();
-        let mut giving_up = caught.map(|finished| finished.unwrap_or(Finished::Vanished)).boxed();
-        // A released one is not alone: its key's others are fetched already.
-        if work.parked {
-            return self.spawn(slot, key, work, None, giving_up);
-        }
-        match giving_up.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Finished::DeadLetter(result)) => self.settle_dead_letter(slot, key, work, result),
-            Poll::Ready(Finished::Parked(result)) => self.settle_parked(slot, key, work, result),
-            Poll::Ready(finished) => self.spawn(slot, key, work, None, ready(finished)),
-            Poll::Pending => self.spawn(slot, key, work, None, giving_up),
-        }
     }
 
     /// Do something for an event beside this thread. `place` is the handler's place it takes, if it takes one.

@@ -201,7 +201,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let remembering = self.plan_of(slot).map(|plan| plan.remembering(work.route)).unwrap_or_default();
         let passing = pass_over(self.parts.passed_over.clone(), remembering, work.record().clone());
         let producer = Arc::clone(&self.parts.producer);
-        self.give_up_by(slot, key, work, async move {
+        self.spawn(slot, key, work, None, async move {
             match passing.await {
                 Ok(()) => Finished::DeadLetter(producer.send(letter).await),
                 Err(error) => Finished::NotPassedOver(error),

@@ -203,7 +203,9 @@ impl<T: ConsumerTransport> Engine<T> {
                 };
                 partition.lined_up -= 1;
                 if let Some(work) = partition.keys.get_mut(&key).and_then(|queue| queue.waiting.pop_front()) {
-                    self.reject(slot, &key, work, route);
+                    if self.reject(slot, &key, work, route) == Step::Free {
+                        self.go_on(slot, key);
+                    }
                 }
             }
         }

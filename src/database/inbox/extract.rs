@@ -37,8 +37,8 @@ struct Repeat;
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "another event has the sequence {sequence} of its stream in epoch {epoch}: the stream has forked; look at both, and redrive \
-     the one that is missing"
+    "another event has the sequence {sequence} of its stream in epoch {epoch}: the stream has forked; look at both, then \
+     release or skip its parked key (without a key it is a dead letter, which can be redriven)"
 )]
 struct Fork {
     epoch: u32,

@@ -40,6 +40,21 @@ async fn a_paused_partition_begins_nothing_until_it_is_resumed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_paused_stays_so_when_the_engine_is_started_again() {
+    let mut rig = Rig::start(options(), |_| async { Outcome::Done });
+    rig.commands.send(Command::Pause(selection(Some(0))));
+    rig.until("the command is taken", |rig| rig.commands.is_idle()).await;
+    rig.start_again();
+    rig.publish(0, "1");
+    rig.publish(1, "2");
+    rig.until("the other partition goes on", |rig| rig.stats().handled == 1).await;
+    tokio::time::sleep(Duration::from_mins(10)).await;
+    assert_eq!(rig.handled.lock().as_slice(), [("2".to_owned(), 0)]);
+    rig.commands.send(Command::Resume(selection(None)));
+    rig.until("it goes on", |rig| rig.stats().handled == 2).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn seeking_back_handles_again_what_is_behind_and_commits_the_place() {
     let rig = Rig::start(options(), |_| async { Outcome::Done });
     for number in 0..10 {

@@ -552,6 +552,19 @@ async fn a_fork_is_parked_whatever_becomes_of_other_events_and_handled_when_it_i
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_fork_that_cannot_be_parked_yet_is_not_noted_either() {
+    let rig = Rig::start(options(), |_| async { HandlerError::new(ErrorClass::Forked, "its place is taken").into() });
+    rig.parked.fail_next(usize::MAX);
+    rig.publish(0, "42");
+    tokio::time::sleep(Duration::from_mins(10)).await;
+    assert_eq!(rig.stats().parked, 0);
+    assert!(rig.passed.noted.lock().is_empty(), "another delivery would be handled though nobody has looked");
+    rig.parked.fail_next(0);
+    until_committed(&rig, 1).await;
+    assert_eq!((parked(&rig, "42").await, rig.passed.noted.lock().len()), (vec![0], 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fork_without_a_key_is_dead_lettered() {
     let forked = || Outcome::from(HandlerError::new(ErrorClass::Forked, "another event has its place"));
     let rig = Rig::start(options(), move |_| async move { forked() });

@@ -125,6 +125,8 @@ pub(super) struct Rig {
     shutdown: Arc<AtomicBool>,
     wake: crate::transport::Wake,
     pub(super) task: JoinHandle<Result<(), StopReason>>,
+    /// What another engine is made of, and where it runs.
+    others: (Handle, Parts),
 }
 
 pub(super) fn options() -> ConsumerOptions {
@@ -308,16 +310,45 @@ impl Rig {
             counters: Arc::clone(&counters),
             shutdown: Arc::clone(&shutdown),
             commands: Arc::clone(&commands),
+            pauses: Arc::default(),
             tenants: has_tenants.then(|| TenantParts {
                 of: Arc::new(|envelope| envelope.header("tenant").map(Into::into)),
                 book: Arc::clone(&book),
             }),
             observer: None,
         };
-        let engine = Engine::new(transport, parts).unwrap();
+        let engine = Engine::new(transport, parts.clone()).unwrap();
         broker.assign(TOPIC, &[0, 1]);
         let task = engine_runtime.spawn(turn_in_task(engine, bell));
-        Self { broker, letters, passed, parked, commands, handled, book, counters, clock, limits, shutdown, wake, task }
+        let others = (engine_runtime.clone(), parts);
+        Self {
+            broker,
+            letters,
+            passed,
+            parked,
+            commands,
+            handled,
+            book,
+            counters,
+            clock,
+            limits,
+            shutdown,
+            wake,
+            task,
+            others,
+        }
+    }
+
+    /// Start another engine in place of this one, as supervision does when one has failed.
+    pub(super) fn start_again(&mut self) {
+        self.task.abort();
+        let (runtime, parts) = &self.others;
+        let transport = MemoryConsumer::new(&self.broker);
+        let bell = transport.bell();
+        self.wake = transport.wake();
+        let engine = Engine::new(transport, parts.clone()).unwrap();
+        self.broker.assign(TOPIC, &[0, 1]);
+        self.task = runtime.spawn(turn_in_task(engine, bell));
     }
 
     /// Append an event of `key` to a partition.

@@ -227,6 +227,19 @@ async fn what_waits_beyond_the_bound_is_rejected_of_the_tenant_that_has_too_much
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_goes_on_behind_an_event_that_was_rejected() {
+    let begun = Begun::default();
+    let policy = Policy::INHERIT.concurrency(1).max_waiting(5).on_exhausted(OnExhausted::DeadLetter);
+    let rig = Rig::start_for(TenantLimits::new(), options(), policy, slow(&begun));
+    for _ in 0..2 {
+        publish(&rig, "noisy", 100);
+    }
+    rig.until("all is done", |rig| rig.stats().handled + rig.stats().dead_lettered == 200).await;
+    publish(&rig, "noisy", 100);
+    rig.until("what came later, too", |rig| rig.stats().handled + rig.stats().dead_lettered == 300).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn new_limits_apply_at_once_and_what_runs_goes_on() {
     let begun = Begun::default();
     let rig = Rig::start_for(
