@@ -202,10 +202,11 @@ impl<T: ConsumerTransport> Engine<T> {
                     continue;
                 };
                 partition.lined_up -= 1;
-                if let Some(work) = partition.keys.get_mut(&key).and_then(|queue| queue.waiting.pop_front()) {
-                    if self.reject(slot, &key, work, route) == Step::Free {
-                        self.go_on(slot, key);
-                    }
+                let work = partition.keys.get_mut(&key).and_then(|queue| queue.waiting.pop_front());
+                if let Some(work) = work
+                    && self.reject(slot, &key, work, route) == Step::Free
+                {
+                    self.go_on(slot, key);
                 }
             }
         }
