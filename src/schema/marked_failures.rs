@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::contract::Contract;
 use super::plan::{Base, DatumError, Located, base};
 
-/// A failure to read a payload of `contract`, without what a type may have said of a value that is marked, and without a key within.
+/// A failure to read a payload of `contract`, without a reason that may show some of a value that is marked, and without a key within.
 pub(super) fn hide_failure(contract: &Contract, error: DatumError) -> DatumError {
     let Ok(names) = ResolvedSchema::new(contract.schema()) else { return error.hidden_below(0) };
     let mut places = vec![Located::root(contract.schema(), names.get_names())];
@@ -34,8 +34,8 @@ pub(super) fn hide_failure(contract: &Contract, error: DatumError) -> DatumError
     }
     match marked {
         Some(length) => error.hidden_below(length),
-        // What a type says of a whole may be about a part of it.
-        None if error.is_told_by_type()
+        // What is said of a whole may be about a part of it.
+        None if error.may_show_value()
             && types(places).into_iter().any(|place| holds_marks(place, &mut Vec::new())) =>
         {
             let length = error.path().count();

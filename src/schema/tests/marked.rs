@@ -1,0 +1,132 @@
+//! What a schema marks as sensitive is in no error and in no `Debug`.
+
+use serde::{Deserializer, Serializer};
+
+use super::*;
+
+const SECRET: &str = "zoe@mail.example";
+
+/// A type that says what it is not given, each in its own way.
+#[derive(Debug, Clone, PartialEq)]
+struct Mail(&'static str);
+
+impl Serialize for Mail {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            "refused" => Err(serde::ser::Error::custom(format!("{SECRET} is no address"))),
+            text => serializer.serialize_str(text),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Mail {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::{Error, Unexpected};
+        let text = String::deserialize(deserializer)?;
+        Err(match &*text {
+            "value" => D::Error::invalid_value(Unexpected::Other(SECRET), &"an address"),
+            "type" => D::Error::invalid_type(Unexpected::Other(SECRET), &"an address"),
+            "expected" => D::Error::invalid_value(Unexpected::Str(&text), &format!("not {SECRET}").as_str()),
+            "length" => D::Error::invalid_length(1, &SECRET),
+            _ => D::Error::custom(SECRET),
+        })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Contact {
+    mail: Mail,
+}
+
+macro_rules! event {
+    ($ident:ident, $schema:literal) => {
+        impl Event for $ident {
+            const NAME: &'static str = stringify!($ident);
+            const VERSION: &'static str = "1.0.0";
+            const SCHEMA: &'static str = $schema;
+            const ENTITY: &'static str = "Player";
+
+            fn key(&self) -> Cow<'_, str> {
+                "".into()
+            }
+        }
+    };
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Marked {
+    mail: Mail,
+}
+
+event!(Marked, r#"{"type":"record","name":"Marked","fields":[{"name":"mail","type":"string","pii":true}]}"#);
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Within {
+    contact: Contact,
+}
+
+event!(
+    Within,
+    r#"{"type":"record","name":"Within","fields":[{"name":"contact","type":
+        {"type":"record","name":"Contact","fields":[{"name":"mail","type":"string","pii":true}]}}]}"#
+);
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Open {
+    mail: Mail,
+}
+
+event!(
+    Open,
+    r#"{"type":"record","name":"Open","fields":[
+        {"name":"mail","type":"string"},{"name":"note","type":["null","string"],"default":null,"pii":true}]}"#
+);
+
+async fn decode_failure<E: Event>(value: serde_json::Value) -> String {
+    let codec = Codec::new(Arc::new(LocalRegistry::new()));
+    let payload = codec.frame("players", codec.encode_json(E::SCHEMA, &value).unwrap()).await.unwrap();
+    let Err(error) = codec.decode::<E>(Some(&payload.bytes)).await else { panic!("it is read") };
+    format!("{error} {error:?}")
+}
+
+#[tokio::test]
+async fn whatever_a_type_says_of_a_marked_value_is_not_told() {
+    for way in ["value", "type", "expected", "length", "custom"] {
+        let told = decode_failure::<Marked>(json!({"mail": way})).await;
+        assert!(told.contains("field `mail`") && told.contains("marks it") && !told.contains(SECRET), "{told}");
+        let told = decode_failure::<Within>(json!({"contact": {"mail": way}})).await;
+        assert!(told.contains("field `contact.mail`") && !told.contains(SECRET), "{told}");
+        let told = decode_failure::<Open>(json!({"mail": way})).await;
+        assert!(told.contains("field `mail`") && told.contains(SECRET), "{told}");
+    }
+}
+
+async fn unknown_symbol(mark: bool) -> String {
+    let schema = |symbols: &serde_json::Value| {
+        let status =
+            json!({"name": "status", "type": {"type": "enum", "name": "Status", "symbols": symbols}, "pii": mark});
+        json!({"type": "record", "name": "Tested", "fields": [status]}).to_string()
+    };
+    let codec = Codec::new(Arc::new(LocalRegistry::new()));
+    let datum = codec.encode_json(&schema(&json!(["A", "HIV"])), &json!({"status": "HIV"})).unwrap();
+    let payload = codec.frame("health", datum).await.unwrap();
+    codec.decode_json_as(&schema(&json!(["A"])), Some(&payload.bytes)).await.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn a_marked_symbol_that_the_reader_does_not_know_is_not_named() {
+    let told = unknown_symbol(true).await;
+    assert!(told.contains("field `status`: the symbol is unknown to the type") && !told.contains("HIV"), "{told}");
+    assert!(unknown_symbol(false).await.contains("the symbol HIV is unknown to the type"));
+}
+
+#[tokio::test]
+async fn the_numbers_of_a_broken_payload_are_not_told_of_a_marked_field() {
+    let codec = Codec::new(Arc::new(LocalRegistry::new()));
+    let datum = codec.encode_json(Marked::SCHEMA, &json!({"mail": ""})).unwrap();
+    let mut payload = codec.frame("players", datum).await.unwrap().bytes.to_vec();
+    // A length of 42.
+    payload[5] = 84;
+    let told = codec.decode_json(Some(&payload)).await.unwrap_err().to_string();
+    assert!(told.contains("field `mail`: it says it is longer than what is left") && !told.contains("42"), "{told}");
+}
