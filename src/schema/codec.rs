@@ -3,7 +3,6 @@
 use std::any::TypeId;
 use std::sync::Arc;
 
-use apache_avro::error::Details;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
@@ -17,6 +16,7 @@ use super::json_datum;
 use super::payload::{JsonPayload, PayloadView, Written, unreadable};
 use super::plan::{Mismatch, Plan};
 use super::registry::{LocalRegistry, Registration, RegistryError, SchemaId, SchemaRegistry};
+use super::unwritable::unwritable;
 use crate::event::Event;
 use crate::transport::Record;
 
@@ -177,7 +177,7 @@ impl Codec {
         let schema = EventSchema::of::<E>().map_err(|source| EncodeError::Schema { event: E::NAME.into(), source })?;
         let bytes = schema.write(event).map_err(|error| EncodeError::Payload {
             event: E::NAME.into(),
-            reason: unwritable(error.into_details()),
+            reason: unwritable(schema.contract(), error.into_details()),
         })?;
         Ok(EncodedDatum { bytes, contract: Arc::clone(schema.contract()) })
     }
@@ -380,21 +380,4 @@ fn shared(plan: Result<Plan, Mismatch>) -> DecodePlan {
 
 fn usable(id: SchemaId, writer: &Writer) -> Result<&WriterSchema, DecodeError> {
     writer.as_ref().as_ref().map_err(|source| DecodeError::Writer { id, source: Arc::clone(source) })
-}
-
-/// Which field does not fit, and why; the library's own message would print the whole schema.
-fn unwritable(details: Details) -> String {
-    let hint = " (a newtype needs #[serde(transparent)] to be written as what it holds)";
-    match details {
-        Details::SerializeRecordFieldWithSchema { field_name, error, .. } => {
-            let hint = if error.contains("`newtype struct`") { hint } else { "" };
-            format!("field `{field_name}`: {error}{hint}")
-        }
-        Details::SerializeValueWithSchema { value_type, value, .. } => format!("a value of type {value_type}: {value}"),
-        Details::GetField(name) | Details::FieldName(name) => format!("field `{name}`: the schema has no such field"),
-        Details::MissingDefaultForSkippedField { field_name, .. } => {
-            format!("field `{field_name}`: it is missing, and has no default")
-        }
-        other => other.to_string(),
-    }
 }

@@ -82,10 +82,27 @@ event!(
         {"name":"mail","type":"string"},{"name":"note","type":["null","string"],"default":null,"pii":true}]}"#
 );
 
+/// Refuses to be written as a whole, which tells of no field.
+#[derive(Debug, Deserialize)]
+struct Whole {}
+
+impl Serialize for Whole {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom(SECRET))
+    }
+}
+
+event!(Whole, r#"{"type":"record","name":"Whole","fields":[{"name":"mail","type":"string","pii":true}]}"#);
+
 async fn decode_failure<E: Event>(value: serde_json::Value) -> String {
     let codec = Codec::new(Arc::new(LocalRegistry::new()));
     let payload = codec.frame("players", codec.encode_json(E::SCHEMA, &value).unwrap()).await.unwrap();
     let Err(error) = codec.decode::<E>(Some(&payload.bytes)).await else { panic!("it is read") };
+    format!("{error} {error:?}")
+}
+
+fn encode_failure<E: Event>(event: &E) -> String {
+    let error = Codec::local().encode(event).unwrap_err();
     format!("{error} {error:?}")
 }
 
@@ -129,4 +146,30 @@ async fn the_numbers_of_a_broken_payload_are_not_told_of_a_marked_field() {
     payload[5] = 84;
     let told = codec.decode_json(Some(&payload)).await.unwrap_err().to_string();
     assert!(told.contains("field `mail`: it says it is longer than what is left") && !told.contains("42"), "{told}");
+}
+
+#[test]
+fn why_a_marked_value_cannot_be_written_is_not_told() {
+    let mail = || Mail("refused");
+    for (told, field) in [
+        (encode_failure(&Marked { mail: mail() }), "field `mail`"),
+        (encode_failure(&Within { contact: Contact { mail: mail() } }), "field `contact`"),
+        (encode_failure(&Whole {}), "the payload does not fit"),
+    ] {
+        assert!(told.contains(field) && told.contains("\\\"pii\\\"") && !told.contains(SECRET), "{told}");
+    }
+    let told = encode_failure(&Open { mail: mail() });
+    assert!(told.contains("field `mail`") && told.contains(SECRET), "{told}");
+}
+
+#[test]
+fn a_marked_symbol_that_is_no_symbol_is_not_named() {
+    let told = |mark: bool| {
+        let status =
+            json!({"name": "status", "type": {"type": "enum", "name": "Status", "symbols": ["A"]}, "pii": mark});
+        let schema = json!({"type": "record", "name": "Tested", "fields": [status]}).to_string();
+        Codec::local().encode_json(&schema, &json!({"status": "HIV"})).unwrap_err().to_string()
+    };
+    assert!(told(true).ends_with("field `status`: it is not one of A"), "{}", told(true));
+    assert!(told(false).ends_with("field `status`: `HIV` is not one of A"), "{}", told(false));
 }
