@@ -173,3 +173,17 @@ fn a_marked_symbol_that_is_no_symbol_is_not_named() {
     assert!(told(true).ends_with("field `status`: it is not one of A"), "{}", told(true));
     assert!(told(false).ends_with("field `status`: `HIV` is not one of A"), "{}", told(false));
 }
+
+#[tokio::test]
+async fn payloads_show_how_long_they_are_and_not_what_they_say() {
+    let codec = Codec::new(Arc::new(LocalRegistry::new()));
+    let datum = codec.encode_json(Marked::SCHEMA, &json!({"mail": "abc"})).unwrap();
+    let shown = format!("{datum:?}");
+    assert!(shown.contains("datum_bytes: 4") && shown.contains("Marked") && !shown.contains("97"), "{shown}");
+    let framed = codec.frame("players", datum).await.unwrap();
+    let shown = format!("{framed:?}");
+    assert!(shown.contains("payload_bytes: 9") && !shown.contains("abc"), "{shown}");
+    let payload = codec.decode_json(Some(&framed.bytes)).await.unwrap();
+    let shown = format!("{payload:?}");
+    assert!(shown.contains("Marked") && shown.contains("value_bytes: 14") && !shown.contains("abc"), "{shown}");
+}
