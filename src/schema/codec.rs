@@ -1,9 +1,9 @@
 //! Encodes and decodes payloads.
 
 use std::any::TypeId;
+use std::fmt;
 use std::sync::Arc;
 
-use apache_avro::error::Details;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
@@ -17,6 +17,7 @@ use super::json_datum;
 use super::payload::{JsonPayload, PayloadView, Written, unreadable};
 use super::plan::{Mismatch, Plan};
 use super::registry::{LocalRegistry, Registration, RegistryError, SchemaId, SchemaRegistry};
+use super::unwritable::unwritable;
 use crate::event::Event;
 use crate::transport::Record;
 
@@ -86,7 +87,7 @@ impl std::hash::Hash for Published {
 }
 
 /// An encoded payload whose schema has no id yet.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct EncodedDatum {
     /// Five bytes of room for the frame, then the Avro datum.
     bytes: Vec<u8>,
@@ -94,7 +95,7 @@ pub struct EncodedDatum {
 }
 
 /// A payload as it travels: `0x00`, the schema's id, the Avro datum.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct FramedPayload {
     /// The bytes.
     pub bytes: Bytes,
@@ -118,6 +119,22 @@ impl EncodedDatum {
     /// The Avro datum, without a frame.
     pub fn datum(&self) -> &[u8] {
         self.bytes.get(FRAME_BYTES..).unwrap_or_default()
+    }
+}
+
+// Payloads are people's data: they do not belong in logs.
+impl fmt::Debug for EncodedDatum {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("EncodedDatum");
+        shown.field("contract", &self.contract).field("datum_bytes", &self.datum().len()).finish()
+    }
+}
+
+impl fmt::Debug for FramedPayload {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("FramedPayload");
+        shown.field("payload_bytes", &self.bytes.len());
+        shown.field("schema_id", &self.schema_id).field("data_schema", &self.data_schema).finish()
     }
 }
 
@@ -177,7 +194,7 @@ impl Codec {
         let schema = EventSchema::of::<E>().map_err(|source| EncodeError::Schema { event: E::NAME.into(), source })?;
         let bytes = schema.write(event).map_err(|error| EncodeError::Payload {
             event: E::NAME.into(),
-            reason: unwritable(error.into_details()),
+            reason: unwritable(schema.contract(), error.into_details()),
         })?;
         Ok(EncodedDatum { bytes, contract: Arc::clone(schema.contract()) })
     }
@@ -380,21 +397,4 @@ fn shared(plan: Result<Plan, Mismatch>) -> DecodePlan {
 
 fn usable(id: SchemaId, writer: &Writer) -> Result<&WriterSchema, DecodeError> {
     writer.as_ref().as_ref().map_err(|source| DecodeError::Writer { id, source: Arc::clone(source) })
-}
-
-/// Which field does not fit, and why; the library's own message would print the whole schema.
-fn unwritable(details: Details) -> String {
-    let hint = " (a newtype needs #[serde(transparent)] to be written as what it holds)";
-    match details {
-        Details::SerializeRecordFieldWithSchema { field_name, error, .. } => {
-            let hint = if error.contains("`newtype struct`") { hint } else { "" };
-            format!("field `{field_name}`: {error}{hint}")
-        }
-        Details::SerializeValueWithSchema { value_type, value, .. } => format!("a value of type {value_type}: {value}"),
-        Details::GetField(name) | Details::FieldName(name) => format!("field `{name}`: the schema has no such field"),
-        Details::MissingDefaultForSkippedField { field_name, .. } => {
-            format!("field `{field_name}`: it is missing, and has no default")
-        }
-        other => other.to_string(),
-    }
 }

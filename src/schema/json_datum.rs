@@ -7,6 +7,7 @@ use apache_avro::schema::{RecordSchema, UnionSchema};
 use serde_json::Value;
 
 use super::contract::describe;
+use super::marked_failures::is_marked;
 use super::plan::{Base, Located, Number, base, has_branch_name};
 
 /// How deep types may nest; the defaults of a recursive schema could otherwise never end.
@@ -82,15 +83,27 @@ pub(crate) struct JsonMismatch {
     /// Field names, the innermost first.
     path: Vec<String>,
     reason: String,
+    /// The reason without the value, where `reason` shows it.
+    without_value: Option<String>,
 }
 
 impl JsonMismatch {
     fn new(reason: impl Into<String>) -> Self {
-        Self { path: Vec::new(), reason: reason.into() }
+        Self { path: Vec::new(), reason: reason.into(), without_value: None }
     }
 
     fn within(mut self, field: impl Into<String>) -> Self {
         self.path.push(field.into());
+        self
+    }
+
+    /// The same failure seen from a field that is marked as sensitive, or is in a record that is: neither a value is shown nor a key
+    /// within.
+    fn hidden_where(mut self, marked: bool) -> Self {
+        if marked {
+            self.path.clear();
+            self.reason = self.without_value.take().unwrap_or(self.reason);
+        }
         self
     }
 }
@@ -199,7 +212,9 @@ fn write_record(
         let value = value.ok_or_else(|| {
             JsonMismatch::new(format!("it is missing; it wants {}", describe(&field.schema))).within(&field.name)
         })?;
-        write(at.part(&field.schema), value, datum, left).map_err(|error| error.within(&field.name))?;
+        let marked = is_marked(record.attributes.get("pii")) || is_marked(field.custom_attributes.get("pii"));
+        write(at.part(&field.schema), value, datum, left)
+            .map_err(|error| error.hidden_where(marked).within(&field.name))?;
     }
     Ok(())
 }
@@ -249,10 +264,13 @@ fn write_union(
 fn unknown_symbol(symbol: &str, symbols: &[String]) -> JsonMismatch {
     let named = symbols.iter().take(SYMBOLS_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
     let more = symbols.len().saturating_sub(SYMBOLS_NAMED);
-    JsonMismatch::new(match more {
-        0 => format!("`{symbol}` is not one of {named}"),
-        _ => format!("`{symbol}` is not one of {named} and {more} more"),
-    })
+    let reason = match more {
+        0 => format!("is not one of {named}"),
+        _ => format!("is not one of {named} and {more} more"),
+    };
+    let mut mismatch = JsonMismatch::new(format!("`{symbol}` {reason}"));
+    mismatch.without_value = Some(format!("it {reason}"));
+    mismatch
 }
 
 fn float(value: &Value) -> Option<f64> {

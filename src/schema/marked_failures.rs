@@ -1,4 +1,4 @@
-//! Says nothing of values that a schema marks as sensitive, where they cannot be read.
+//! Says nothing of values that a schema marks as sensitive, where they cannot be read or written.
 
 use apache_avro::schema::{RecordSchema, ResolvedSchema};
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::contract::Contract;
 use super::plan::{Base, DatumError, Located, base};
 
-/// A failure to read a payload of `contract`, without what a type may have said of a value that is marked, and without a key within.
+/// A failure to read a payload of `contract`, without a reason that may show some of a value that is marked, and without a key within.
 pub(super) fn hide_failure(contract: &Contract, error: DatumError) -> DatumError {
     let Ok(names) = ResolvedSchema::new(contract.schema()) else { return error.hidden_below(0) };
     let mut places = vec![Located::root(contract.schema(), names.get_names())];
@@ -34,9 +34,9 @@ pub(super) fn hide_failure(contract: &Contract, error: DatumError) -> DatumError
     }
     match marked {
         Some(length) => error.hidden_below(length),
-        // What a type says of a whole may be about a part of it.
-        None if error.is_told_by_type()
-            && types(places).into_iter().any(|place| holds_marks(place, &mut Vec::new())) =>
+        // What is said of a whole may be about a part of it.
+        None if error.may_show_value()
+            && types(places).into_iter().any(|place| marks_within(place, &mut Vec::new())) =>
         {
             let length = error.path().count();
             error.hidden_below(length)
@@ -57,8 +57,27 @@ fn types(places: Vec<Located<'_>>) -> Vec<Located<'_>> {
     branches.collect()
 }
 
+/// Whether anything in payloads of `contract` is marked.
+pub(super) fn holds_marks(contract: &Contract) -> bool {
+    match ResolvedSchema::new(contract.schema()) {
+        Ok(names) => marks_within(Located::root(contract.schema(), names.get_names()), &mut Vec::new()),
+        Err(_) => true,
+    }
+}
+
+/// Whether this field of the payload itself is marked, or anything within it.
+pub(super) fn is_marked_below(contract: &Contract, field: &str) -> bool {
+    let Ok(names) = ResolvedSchema::new(contract.schema()) else { return true };
+    let root = Located::root(contract.schema(), names.get_names());
+    let Base::Record(record) = base(root.schema) else { return true };
+    let Some(field) = record.fields.iter().find(|candidate| candidate.name == field) else { return true };
+    is_marked(record.attributes.get("pii"))
+        || is_marked(field.custom_attributes.get("pii"))
+        || marks_within(root.part(&field.schema), &mut Vec::new())
+}
+
 /// Whether anything within is marked.
-fn holds_marks(place: Located<'_>, seen: &mut Vec<*const RecordSchema>) -> bool {
+fn marks_within(place: Located<'_>, seen: &mut Vec<*const RecordSchema>) -> bool {
     types(vec![place]).into_iter().any(|place| match base(place.schema) {
         Base::Record(record) => {
             let this = std::ptr::from_ref(record);
@@ -68,10 +87,10 @@ fn holds_marks(place: Located<'_>, seen: &mut Vec<*const RecordSchema>) -> bool 
             seen.push(this);
             is_marked(record.attributes.get("pii"))
                 || record.fields.iter().any(|field| {
-                    is_marked(field.custom_attributes.get("pii")) || holds_marks(place.part(&field.schema), seen)
+                    is_marked(field.custom_attributes.get("pii")) || marks_within(place.part(&field.schema), seen)
                 })
         }
-        Base::Array(part) | Base::Map(part) => holds_marks(place.part(part), seen),
+        Base::Array(part) | Base::Map(part) => marks_within(place.part(part), seen),
         _ => false,
     })
 }

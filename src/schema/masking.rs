@@ -16,7 +16,7 @@ const MAX_DEPTH: usize = 128;
 
 /// Replace the values of `payload` that `contract` marks with `"pii": true`; whether there were any.
 ///
-/// The payload may be of another version of the schema: what has the name of a marked field is hidden.
+/// The payload may be of another version of the schema: what has the name of a marked field is hidden, or one it had before.
 pub(crate) fn mask(contract: &Contract, payload: &mut Value) -> bool {
     match ResolvedSchema::new(contract.schema()) {
         Ok(names) => hide(Located::root(contract.schema(), names.get_names()), payload),
@@ -40,9 +40,11 @@ fn hide(at: Located<'_>, value: &mut Value) -> bool {
         (Base::Record(record), Value::Object(fields)) => {
             let mut hidden = false;
             for field in &record.fields {
-                if let Some(value) = fields.get_mut(&field.name) {
-                    let marked = is_marked(field.custom_attributes.get("pii"));
-                    hidden |= if marked { hide_all(value) } else { hide(at.part(&field.schema), value) };
+                let marked = is_marked(field.custom_attributes.get("pii"));
+                for name in std::iter::once(&field.name).chain(&field.aliases) {
+                    if let Some(value) = fields.get_mut(name) {
+                        hidden |= if marked { hide_all(value) } else { hide(at.part(&field.schema), value) };
+                    }
                 }
             }
             hidden
@@ -62,16 +64,35 @@ fn hide(at: Located<'_>, value: &mut Value) -> bool {
 /// Of null and one other type the value stands bare, of other unions it is `{"type": value}`.
 fn hide_branch(at: Located<'_>, variants: &[Schema], value: &mut Value) -> bool {
     let branches: Vec<_> = variants.iter().filter_map(|variant| at.part(variant).definition().ok()).collect();
-    let named = value.as_object().filter(|object| object.len() == 1).and_then(|object| object.keys().next().cloned());
-    if let Some(name) = named
-        && let Some(branch) = branches.iter().find(|branch| branch_name(branch.schema) == name)
-        && branches.len() > 2
-        && let Some(inner) = value.get_mut(&name)
+    let mut hidden = false;
+    let mut is_branch = false;
+    if let Value::Object(object) = &mut *value
+        && object.len() == 1
     {
-        return hide(*branch, inner);
+        for (name, inner) in object.iter_mut() {
+            for branch in branches.iter().filter(|branch| is_called(branch.schema, name)) {
+                is_branch = true;
+                hidden |= hide(*branch, inner);
+            }
+        }
+    }
+    if is_branch && branches.len() > 2 {
+        return hidden;
     }
     // Of another version's union it may stand bare too: whatever any of the branches marks is hidden.
-    branches.into_iter().fold(false, |hidden, branch| hide(branch, value) | hidden)
+    branches.into_iter().fold(hidden, |hidden, branch| hide(branch, value) | hidden)
+}
+
+/// Whether a union calls a type so, or did by a name it had before.
+fn is_called(schema: &Schema, name: &str) -> bool {
+    branch_name(schema) == name || former_names(schema).any(|former| former == name)
+}
+
+/// The full names that a record had before.
+pub(crate) fn former_names(schema: &Schema) -> impl Iterator<Item = String> {
+    let Base::Record(record) = base(schema) else { return None.into_iter().flatten() };
+    let aliases = record.aliases.iter().flatten();
+    Some(aliases.map(|alias| alias.fullname(record.name.namespace()))).into_iter().flatten()
 }
 
 #[cfg(test)]
@@ -126,5 +147,32 @@ mod tests {
             {"name": "name", "type": "string", "pii": true}, {"name": "next", "type": ["null", "Link"], "default": null}]}}]);
         let value = json!({"chain": {"name": "a", "next": {"name": "b", "next": null}}});
         assert_eq!(masked(&fields, value).0, json!({"chain": {"name": "***", "next": {"name": "***", "next": null}}}));
+    }
+
+    #[test]
+    fn what_a_field_was_called_before_is_hidden_too() {
+        let fields = json!([{"name": "email", "aliases": ["mail", "e_mail"], "type": "string", "pii": true},
+            {"name": "home", "aliases": ["house"], "type": {"type": "record", "name": "Home", "fields": [
+                {"name": "street", "aliases": ["road"], "type": "string", "pii": true}]}}]);
+        let value = json!({"mail": "a", "e_mail": "b", "house": {"road": "c", "city": "d"}, "other": 1});
+        let hidden = json!({"mail": "***", "e_mail": "***", "house": {"road": "***", "city": "d"}, "other": 1});
+        assert_eq!(masked(&fields, value), (hidden, true));
+    }
+
+    #[test]
+    fn a_branch_is_hidden_under_the_name_it_had_before() {
+        let branch = |name: &str| {
+            json!({"type": "record", "name": name, "namespace": "b", "aliases": ["Old", "a.Older"], "fields": [
+                {"name": "street", "type": "string", "pii": true}]})
+        };
+        for others in [json!(["null"]), json!(["null", "string"])] {
+            let mut union = others.clone();
+            union.as_array_mut().unwrap().push(branch("Home"));
+            let fields = json!([{"name": "home", "type": union}]);
+            for name in ["b.Home", "b.Old", "a.Older"] {
+                let value = |street: &str| json!({"home": {name: {"street": street}}});
+                assert_eq!(masked(&fields, value("x")), (value("***"), true), "{others} {name}");
+            }
+        }
     }
 }

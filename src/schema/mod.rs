@@ -15,6 +15,7 @@ mod parsing;
 mod payload;
 mod plan;
 mod registry;
+mod unwritable;
 
 pub use codec::{Codec, EncodedDatum, FramedPayload};
 pub use contract::SchemaError;

@@ -126,7 +126,7 @@ async fn no_log_has_what_is_marked_whatever_becomes_of_the_event() {
         "the removal van is away",
         "nobody moves today",
         "tomorrow perhaps",
-        "the type does not take its value, which is not shown",
+        "the type does not take it; the value is not shown",
     ] {
         assert!(logged.contains(said), "{said} is not in {logged}");
     }

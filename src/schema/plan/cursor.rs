@@ -120,11 +120,15 @@ impl<'d> Cursor<'d> {
     #[cold]
     fn lying_length(&self, length: i64) -> DatumError {
         let left = self.rest.len();
-        DatumError::new(if length < 0 {
-            format!("its length is negative ({length})")
+        // Where the bytes are not what they are read as, the length is made of a value.
+        if length < 0 {
+            DatumError::of_value(format!("its length is negative ({length})"), "its length is negative")
         } else {
-            format!("it says it is {length} bytes long, and {left} bytes are left")
-        })
+            DatumError::of_value(
+                format!("it says it is {length} bytes long, and {left} bytes are left"),
+                format!("it says it is longer than what is left, {left} bytes"),
+            )
+        }
     }
 
     #[inline]
@@ -139,10 +143,12 @@ impl<'d> Cursor<'d> {
     /// The branch of a union or the symbol of an enum.
     pub(crate) fn index(&mut self, what: &str, count: usize) -> Result<usize, DatumError> {
         let index = self.long()?;
-        usize::try_from(index)
-            .ok()
-            .filter(|&index| index < count)
-            .ok_or_else(|| DatumError::new(format!("{what} {index} does not exist: the schema has {count}")))
+        usize::try_from(index).ok().filter(|&index| index < count).ok_or_else(|| {
+            DatumError::of_value(
+                format!("{what} {index} does not exist: the schema has {count}"),
+                format!("the {what} does not exist: the schema has {count}"),
+            )
+        })
     }
 
     /// The number of items in the next block of an array or map, 0 at its end.
@@ -157,10 +163,11 @@ impl<'d> Cursor<'d> {
         if weightless {
             self.spend(count)?;
         } else if count > self.rest.len() {
-            return Err(DatumError::new(format!(
-                "it says it has {count} more items, and {} bytes are left",
-                self.rest.len()
-            )));
+            let left = self.rest.len();
+            return Err(DatumError::of_value(
+                format!("it says it has {count} more items, and {left} bytes are left"),
+                format!("it says it has more items than bytes are left, {left}"),
+            ));
         }
         Ok(count)
     }

@@ -11,13 +11,28 @@ struct Failure {
     /// Field names, the innermost first.
     path: Vec<Box<str>>,
     reason: String,
-    /// Whether the reason is what the type said, which may hold the value.
-    told_by_type: bool,
+    /// The reason without the value, where `reason` may show some of it.
+    without_value: Option<String>,
 }
 
 impl DatumError {
+    /// For a reason that shows nothing of the value.
     pub(crate) fn new(reason: impl Into<String>) -> Self {
-        Self(Box::new(Failure { path: Vec::new(), reason: reason.into(), told_by_type: false }))
+        Self(Box::new(Failure { path: Vec::new(), reason: reason.into(), without_value: None }))
+    }
+
+    /// For a reason that may show some of the value, and what is said where it must not.
+    #[cold]
+    pub(crate) fn of_value(reason: impl Into<String>, without_value: impl Into<String>) -> Self {
+        let mut error = Self::new(reason);
+        error.0.without_value = Some(without_value.into());
+        error
+    }
+
+    /// The branch that was written cannot be read. Which one it was is told by the value.
+    #[cold]
+    pub(crate) fn unreadable_branch(reason: &str) -> Self {
+        Self::of_value(reason, "the branch that was written cannot be read as the reader's type")
     }
 
     /// Field names, keys and `[index]`, the outermost first.
@@ -25,17 +40,16 @@ impl DatumError {
         self.0.path.iter().rev().map(|name| &**name)
     }
 
-    /// Whether the reason is what the type said, which may hold the value.
-    pub(crate) fn is_told_by_type(&self) -> bool {
-        self.0.told_by_type
+    /// Whether the reason may show some of the value.
+    pub(crate) fn may_show_value(&self) -> bool {
+        self.0.without_value.is_some()
     }
 
     /// The same failure at the outermost `length` names of its path, and no reason that shows a value.
     pub(crate) fn hidden_below(mut self, length: usize) -> Self {
         self.0.path.drain(..self.0.path.len().saturating_sub(length));
-        if self.0.told_by_type {
-            "the type does not take its value, which is not shown: the schema marks it as \"pii\""
-                .clone_into(&mut self.0.reason);
+        if let Some(reason) = self.0.without_value.take() {
+            self.0.reason = format!("{reason}; the value is not shown: the schema marks it as \"pii\"");
         }
         self
     }
@@ -68,9 +82,7 @@ impl std::error::Error for DatumError {}
 
 impl serde::de::Error for DatumError {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        let mut error = Self::new(message.to_string());
-        error.0.told_by_type = true;
-        error
+        Self::of_value(message.to_string(), "the type does not take it")
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -82,11 +94,18 @@ impl serde::de::Error for DatumError {
     }
 
     fn invalid_type(found: serde::de::Unexpected<'_>, expected: &dyn serde::de::Expected) -> Self {
-        Self::new(format!("it is {}, and the type wants {expected}", kind(&found)))
+        // What is expected is in the type's own words, too.
+        Self::of_value(
+            format!("it is {}, and the type wants {expected}", shown(&found)),
+            format!("it is {}, and the type wants another", kind(&found)),
+        )
     }
 
     fn invalid_value(found: serde::de::Unexpected<'_>, expected: &dyn serde::de::Expected) -> Self {
-        Self::new(format!("it is {} that the type does not take; it wants {expected}", kind(&found)))
+        Self::of_value(
+            format!("it is {} that the type does not take; it wants {expected}", shown(&found)),
+            format!("it is {} that the type does not take", kind(&found)),
+        )
     }
 }
 
@@ -100,6 +119,16 @@ fn kind(found: &serde::de::Unexpected<'_>) -> String {
         Unexpected::Char(_) | Unexpected::Str(_) => "a string".into(),
         Unexpected::Bytes(_) => "bytes".into(),
         Unexpected::Unit => "null".into(),
+        Unexpected::Other(_) => "something else".into(),
+        // Of a kind without a value.
         other => other.to_string(),
+    }
+}
+
+/// The same, in the type's own words where it has some: those may be the value.
+fn shown(found: &serde::de::Unexpected<'_>) -> String {
+    match found {
+        serde::de::Unexpected::Other(_) => found.to_string(),
+        found => kind(found),
     }
 }

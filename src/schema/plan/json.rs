@@ -35,7 +35,7 @@ impl Plan {
             }
             Node::Union { branches, nullable, .. } => {
                 let branch = &branches[cursor.index("branch", branches.len())?];
-                let value = branch.value.as_ref().map_err(|reason| DatumError::new(&**reason))?;
+                let value = branch.value.as_ref().map_err(|reason| DatumError::unreadable_branch(reason))?;
                 in_union(&branch.name, *nullable, self.json(*value, cursor)?)
             }
             Node::Branch { name, nullable, value, .. } => in_union(name, *nullable, self.json(*value, cursor)?),

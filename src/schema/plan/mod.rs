@@ -200,7 +200,8 @@ fn symbol<'s>(symbols: &'s [Symbol], cursor: &mut Cursor<'_>) -> Result<&'s str,
     match &symbols[cursor.index("symbol", symbols.len())?] {
         Symbol::Known(symbol) => Ok(symbol),
         Symbol::Unknown(symbol) => {
-            Err(DatumError::new(format!("the symbol {symbol} is unknown to the type, and its enum has no default")))
+            let reason = "is unknown to the type, and its enum has no default";
+            Err(DatumError::of_value(format!("the symbol {symbol} {reason}"), format!("the symbol {reason}")))
         }
     }
 }

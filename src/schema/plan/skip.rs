@@ -63,7 +63,7 @@ impl Plan {
                 let branch = &branches[cursor.index("branch", branches.len())?];
                 match &branch.value {
                     Ok(value) => Ok((branch.read_as, *value)),
-                    Err(reason) => Err(DatumError::new(&**reason)),
+                    Err(reason) => Err(DatumError::unreadable_branch(reason)),
                 }
             }
             Node::Branch { index, value, .. } => Ok((Some(*index), *value)),

@@ -1,6 +1,7 @@
 //! The codec, with a registry that counts what it is asked.
 
 mod json;
+mod marked;
 mod registry;
 
 use std::borrow::Cow;

@@ -173,7 +173,10 @@ impl Values {
             Self::TimeMicros(values) => values.append_value(cursor.long()?),
             Self::Micros { times, values } => {
                 let time = cursor.long()?;
-                let micros = time.checked_mul(*times).ok_or_else(|| Misfit(format!("{time} ms are out of range")))?;
+                // The value is not for logs.
+                let out_of_range =
+                    || Misfit("its time is out of range: in microseconds it does not fit 64 bits".into());
+                let micros = time.checked_mul(*times).ok_or_else(out_of_range)?;
                 values.append_value(micros);
             }
             Self::Nanos(values) => values.append_value(cursor.long()?),
@@ -372,6 +375,15 @@ mod tests {
         ] {
             assert_eq!(decimal(bytes, 9).unwrap(), number, "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn a_time_that_is_out_of_range_is_refused_and_not_shown() {
+        let mut times = Values::of(&ColumnType::Timestamp { unit: TimeUnit::Millis, utc: true }).unwrap();
+        // The largest number of 64 bits.
+        let datum = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+        let Misfit(reason) = times.read(&mut Cursor::new(&datum)).unwrap_err();
+        assert!(reason.contains("out of range") && !reason.contains(&i64::MAX.to_string()), "{reason}");
     }
 
     #[test]
