@@ -276,6 +276,47 @@ fn events_of_a_topic_that_was_made_anew_are_rows_though_their_offsets_were_there
     assert_eq!(times, [2, 2, 2, 1, 1]);
 }
 
+/// Files that count how often they are read.
+#[derive(Debug, Default)]
+struct Counting {
+    files: MemoryFiles,
+    reads: Mutex<usize>,
+}
+
+impl WarehouseFiles for Counting {
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        self.files.list(folder)
+    }
+
+    fn read(&self, path: &str) -> io::Result<Bytes> {
+        *self.reads.lock() += 1;
+        self.files.read(path)
+    }
+
+    fn create(&self, folder: &str, name: &str, content: &[u8]) -> io::Result<bool> {
+        self.files.create(folder, name, content)
+    }
+}
+
+#[test]
+fn a_topic_that_was_made_anew_does_not_have_all_files_read_for_each_of_its_batches() {
+    const BATCHES: usize = 20;
+    let files = Arc::new(Counting::default());
+    for life in ["old", "new"] {
+        let process = sink(&files);
+        for batch in 0..BATCHES {
+            let id = format!("{life}-{batch}");
+            let named: Vec<_> = (0..3).map(|row| ((batch * 3 + row) as i64, id.as_str())).collect();
+            assert_eq!(write_named(&process, &named).rows, 3);
+        }
+    }
+    // The end, all of the old ones once, and for each batch the one before it and the old one with its offsets.
+    let reads = *files.reads.lock();
+    assert!(reads <= 1 + 3 * BATCHES, "{reads}");
+    let times: Vec<_> = counted(&files.files).into_values().collect();
+    assert_eq!(times, [2; 3 * BATCHES]);
+}
+
 #[test]
 fn a_record_without_an_id_is_known_again_by_its_time() {
     let files = Arc::new(MemoryFiles::new());
