@@ -21,8 +21,6 @@ pub use codec::{Codec, EncodedDatum, FramedPayload};
 pub use contract::SchemaError;
 pub use error::{DecodeError, EncodeError};
 pub use payload::{JsonPayload, PayloadView};
-#[cfg(feature = "cli")]
-pub(crate) use plan::Plan;
 #[cfg(any(feature = "parquet", feature = "cli"))]
 pub(crate) use plan::branch_name;
 #[cfg(feature = "parquet")]

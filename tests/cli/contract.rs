@@ -1,6 +1,12 @@
 //! `tidings contract`.
 
+use std::collections::BTreeSet;
+
+use chrono::DateTime;
 use serde_json::{Value, json};
+use tidings::Stream;
+use tidings::envelope::Envelope;
+use uuid::Uuid;
 
 use crate::command::{Tidings, tidings};
 
@@ -47,6 +53,62 @@ fn a_handler_is_an_operation_that_receives() {
     assert_eq!(document["channels"]["accounts"]["bindings"]["kafka"]["partitions"], 12);
     assert_eq!(document["servers"]["kafka"]["host"], "broker.example:9092");
     assert!(document["components"]["schemas"]["headers"]["properties"].get("ce_type").is_some());
+}
+
+#[test]
+fn the_headers_of_a_contract_are_all_that_an_envelope_writes() {
+    let finished = contract(["asyncapi", "routes.json"]).run().succeeded();
+    let document: Value = serde_json::from_str(&finished.stdout).unwrap();
+    let headers = &document["components"]["schemas"]["headers"];
+    let envelope = Envelope {
+        id: Uuid::nil(),
+        source: "accounts".into(),
+        event: "accounts.Renamed".into(),
+        schema_version: "1.2.0".into(),
+        time: DateTime::UNIX_EPOCH,
+        recorded_time: DateTime::UNIX_EPOCH,
+        stream: Stream::new("Account", "42"),
+        sequence: Some(1),
+        stream_epoch: 1,
+        key: "42".to_owned(),
+        correlation_id: "c".to_owned(),
+        causation_id: Some("d".to_owned()),
+        data_schema: "urn:avro:1".to_owned(),
+        traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned(),
+        tracestate: Some("vendor=1".to_owned()),
+    };
+    let names = |envelope: &Envelope| -> BTreeSet<String> {
+        envelope.to_headers().iter().map(|header| String::from_utf8(header.name.to_vec()).unwrap()).collect()
+    };
+    let described: BTreeSet<String> = headers["properties"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(described, names(&envelope));
+    // What an event has to have is in each.
+    let least = Envelope { sequence: None, stream_epoch: 0, causation_id: None, tracestate: None, ..envelope };
+    let required: BTreeSet<String> =
+        headers["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect();
+    assert!(required.is_subset(&names(&least)), "{required:?}");
+}
+
+#[test]
+fn handlers_of_the_same_name_are_operations_of_their_own() {
+    let mut routes: Value = serde_json::from_str(&routes()).unwrap();
+    let mut other = routes[0].clone();
+    other["group"] = "leaderboards.Seasons".into();
+    let mut of_another_event = other.clone();
+    of_another_event["event"] = "accounts.Deleted".into();
+    routes.as_array_mut().unwrap().extend([other, of_another_event]);
+    let finished = contract(["asyncapi", "routes.json"]).file("routes.json", &routes.to_string()).run().succeeded();
+    let document: Value = serde_json::from_str(&finished.stdout).unwrap();
+    let operations: Vec<_> = document["operations"].as_object().unwrap().keys().collect();
+    assert_eq!(
+        operations,
+        [
+            "Audit.on_deleted",
+            "leaderboards.Boards.Boards.on_renamed",
+            "leaderboards.Seasons.Boards.on_renamed.accounts.Deleted",
+            "leaderboards.Seasons.Boards.on_renamed.accounts.Renamed",
+        ]
+    );
 }
 
 #[test]

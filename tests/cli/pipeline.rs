@@ -65,6 +65,66 @@ fn flink_is_warned_of_fields_that_fail_its_job() {
 }
 
 #[test]
+fn flink_is_warned_of_older_versions_of_the_event_and_of_others_that_fail_its_job() {
+    let version = |number: &str, reason: &str| {
+        DELETED
+            .replace(r#""namespace""#, &format!(r#""tidings.version": "{number}", "namespace""#))
+            .replace(r#"["null", "string"], "default": null"#, reason)
+    };
+    let moved = |schema: String| schema.replace("UserDeleted", "UserMoved");
+    let finished = tidings(["pipeline", "export", "--to", "flink"])
+        .file("schemas/accounts/UserDeleted.avsc", &version("2.1.0", r#""string""#))
+        .file("schemas/accounts/released/UserDeleted/1.0.0.avsc", &version("1.0.0", r#""int""#))
+        // A value of a union fails as well, though not each.
+        .file("schemas/accounts/released/UserDeleted/1.1.0.avsc", &version("1.1.0", r#"["null", "int"]"#))
+        .file("schemas/accounts/released/UserDeleted/2.0.0.avsc", &version("2.0.0", r#""string""#))
+        .file("schemas/accounts/UserMoved.avsc", &moved(version("2.0.0", r#""string""#)))
+        .file("schemas/accounts/released/UserMoved/1.0.0.avsc", &moved(version("1.0.0", r#""long""#)))
+        .run()
+        .succeeded();
+    for (event, others) in [
+        (
+            "accounts.UserDeleted",
+            ["accounts.UserDeleted 1.0.0", "accounts.UserDeleted 1.1.0", "accounts.UserMoved 1.0.0"],
+        ),
+        (
+            "accounts.UserMoved",
+            ["accounts.UserDeleted 1.0.0", "accounts.UserDeleted 1.1.0", "accounts.UserMoved 1.0.0"],
+        ),
+    ] {
+        for other in others {
+            let warning = format!("a job that reads {event} fails at the first {other} on its topic: field `reason`: ");
+            assert!(
+                finished.stderr.contains(&warning) && finished.stdout.contains(&format!("-- WARNING: {warning}")),
+                "{warning}: {finished:#?}"
+            );
+        }
+    }
+    assert_eq!(finished.stdout.matches("WARNING").count(), 6, "{finished:#?}");
+}
+
+#[test]
+fn flink_is_warned_of_an_older_version_whose_numbers_it_would_take_for_others() {
+    let version = |unit: &str| {
+        DELETED.replace(
+            r#"["null", "string"], "default": null"#,
+            &format!(r#"{{"type": "long", "logicalType": "timestamp-{unit}"}}"#),
+        )
+    };
+    let export = |released: &str| {
+        tidings(["pipeline", "export", "--to", "flink"])
+            .file("schemas/accounts/UserDeleted.avsc", &version("millis"))
+            .file("schemas/accounts/released/UserDeleted/1.0.0.avsc", &version(released))
+            .run()
+            .succeeded()
+    };
+    let warning =
+        "WARNING: a job that reads accounts.UserDeleted misreads accounts.UserDeleted 1.0.0: field `reason`: ";
+    assert!(export("micros").stdout.contains(warning));
+    assert!(!export("millis").stdout.contains("WARNING"));
+}
+
+#[test]
 fn connectors_of_both_kinds_are_json_that_connect_takes() {
     for (tool, file) in [("connect-s3", "connect-s3.json"), ("connect-iceberg", "connect-iceberg.json")] {
         let finished = export(tool, ["UserDeleted", "--location", "events-bucket"]).run().succeeded();

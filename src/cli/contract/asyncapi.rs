@@ -36,7 +36,8 @@ pub(super) fn document(services: &Services, service: &str, arguments: &ContractA
                 .insert(operation_key(&format!("publish.{}", event.name)), published(service, event, &message));
         }
     }
-    for handler in services.handlers_of(service) {
+    let handlers: Vec<&RouteListing> = services.handlers_of(service).collect();
+    for handler in &handlers {
         let message = message_key(&handler.event, &handler.payload_version);
         // A service may handle its own events: they are its own all the same.
         if !parts.messages.contains_key(&message) {
@@ -45,8 +46,7 @@ pub(super) fn document(services: &Services, service: &str, arguments: &ContractA
             parts.message(&message, &handler.event, &handler.payload_version, &handler.payload_schema, doc, role);
         }
         parts.channel(services, &handler.source, &message);
-        let key = operation_key(&format!("{}.{}", handler.dispatcher, handler.handler));
-        parts.operations.insert(key, handled(handler, &message));
+        parts.operations.insert(handler_key(handler, &handlers), handled(handler, &message));
     }
     let mut document = json!({
         "asyncapi": "3.1.0",
@@ -159,13 +159,17 @@ fn headers() -> Value {
             (header::TYPE): text("The event's name, as accounts.UserUpdated."),
             (header::SCHEMA_VERSION): text("The payload's version, a semantic version."),
             (header::TIME): {"type": "string", "format": "date-time", "description": "When it happened."},
+            (header::RECORDED_TIME): {"type": "string", "format": "date-time", "description": "When it was recorded."},
             (header::SUBJECT): text("The stream, as Account/42."),
             (header::SEQUENCE): text("The position in the stream, of 20 digits."),
+            (header::STREAM_EPOCH): text("How often the stream's numbers began anew; absent while 0."),
             (header::PARTITION_KEY): text("The key."),
             (header::CORRELATION_ID): text("What the event belongs to."),
             (header::CAUSATION_ID): text("The event that caused it."),
             (header::DATA_SCHEMA): {"type": "string", "format": "uri-reference", "description": "The payload's schema."},
             (header::CONTENT_TYPE): {"type": "string", "const": "application/avro"},
+            (header::TRACEPARENT): text("The W3C trace context of the publishing span."),
+            (header::TRACESTATE): text("The vendors' part of the trace context."),
         },
     })
 }
@@ -177,6 +181,22 @@ fn message_key(event: &str, version: &str) -> String {
 
 fn operation_key(name: &str) -> String {
     plain(name)
+}
+
+/// The operation of one of `handlers`: its dispatcher and itself, and more where others have that in common, whichever comes first.
+fn handler_key(handler: &RouteListing, handlers: &[&RouteListing]) -> String {
+    let short = |of: &RouteListing| operation_key(&format!("{}.{}", of.dispatcher, of.handler));
+    let with_group = |of: &RouteListing| operation_key(&format!("{}.{}.{}", of.group, of.dispatcher, of.handler));
+    let is_alone =
+        |key: &dyn Fn(&RouteListing) -> String| handlers.iter().filter(|other| key(other) == key(handler)).count() == 1;
+    if is_alone(&short) {
+        short(handler)
+    } else if is_alone(&with_group) {
+        with_group(handler)
+    } else {
+        // Dispatchers of one name in one group, from two modules: a method handles one event.
+        operation_key(&format!("{}.{}.{}.{}", handler.group, handler.dispatcher, handler.handler, handler.event))
+    }
 }
 
 fn plain(name: &str) -> String {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::ExportArguments;
 use crate::cli::error::CliError;
-use crate::cli::schema::history;
+use crate::cli::schema::history::{self, Release};
 use crate::cli::schemas;
 use crate::cli::settings::Settings;
 use crate::warehouse::table::Table;
@@ -31,6 +31,8 @@ pub(super) struct ExportedEvent {
     pub(super) table: Table,
     /// The schema, as JSON.
     pub(super) schema: String,
+    /// Its earlier versions, which may be on the topic as well.
+    pub(super) released: Vec<Release>,
 }
 
 impl Exported {
@@ -38,12 +40,10 @@ impl Exported {
         let folder = schemas::folder(settings, &arguments.schemas);
         let mut events: Vec<ExportedEvent> = Vec::new();
         for history in history::read(&folder, &arguments.events)? {
+            let mut released = history.releases;
             // What is worked on, else what was released last: the versions of one major version can be read as it.
             let schema = history.working.map(|working| working.text);
-            let Some(schema) = schema.or_else(|| history.releases.into_iter().next_back().map(|release| release.text))
-            else {
-                continue;
-            };
+            let Some(schema) = schema.or_else(|| released.pop().map(|release| release.text)) else { continue };
             let table = Table::of(&history.event, &schema).map_err(|error| CliError::unusable(&error))?;
             let name = table_name(&history.event);
             if let Some(other) = events.iter().find(|other| other.name.eq_ignore_ascii_case(&name)) {
@@ -53,7 +53,8 @@ impl Exported {
                 return Err(CliError::usage(message));
             }
             let topic = arguments.topic.clone().unwrap_or_else(|| history.source.clone());
-            events.push(ExportedEvent { event: history.event, source: history.source, topic, name, table, schema });
+            let (event, source) = (history.event, history.source);
+            events.push(ExportedEvent { event, source, topic, name, table, schema, released });
         }
         let brokers = settings.kafka(&arguments.kafka)?.brokers().to_owned();
         let registry = settings.registry_url(&arguments.registry).unwrap_or_else(|| "http://localhost:8081".to_owned());

@@ -6,8 +6,9 @@ use super::events::{Exported, ExportedEvent};
 use super::sql::{backquoted, comment, header_of, list, literal, renamed};
 use crate::cli::error::CliError;
 use crate::cli::printer::Printer;
+use crate::cli::schema::history::Release;
 use crate::envelope::header;
-use crate::schema::Plan;
+use crate::schema::compatibility::breaks;
 use crate::schema::contract::Contract;
 use crate::warehouse::columns::{COLUMNS, Origin, PipelineColumn, PipelineType};
 use crate::warehouse::table::{Column, ColumnType, MAX_DIGITS, TimeUnit};
@@ -18,7 +19,7 @@ Tables for Flink SQL: for each event one that reads its topic (…_kafka), and a
 A topic has several events, and Flink's avro-confluent reads all of a table's records with one schema. The one given here has every
 field optional: what records of other events lack is null, and the view takes the event's own by the header ce_type. A record of
 another event whose field of the same name has a type that cannot be read as this one's fails the job: Flink has no setting that
-passes over it. Such fields are named below where there are any.
+passes over it. An earlier version of the event itself fails it in the same way. Such fields are named below where there are any.
 
 Times are read as the payload's numbers, because avro-confluent takes microseconds for milliseconds; the view makes TIMESTAMP_LTZ(3)
 of those at the top, which drops what is below a millisecond. Flink delivers records again from its last checkpoint: write to a sink
@@ -40,10 +41,11 @@ const METADATA: [(&str, &str, &str); 5] = [
 pub(super) fn tables(exported: &Exported, printer: &Printer) -> Result<(), CliError> {
     printer.data(&comment(HEAD))?;
     for event in &exported.events {
-        let schema = optional(event)?;
+        let logical = optional(event)?;
+        let mut schema = logical.clone();
+        plain_times(&mut schema);
         let mut text = format!("\n{}", comment(&format!("The event {}.", event.event)));
-        for (other, reason) in conflicts(event, &schema, exported)? {
-            let warning = format!("a job that reads {} fails at the first {other} on its topic: {reason}", event.event);
+        for warning in warnings(event, &schema, &logical, exported)? {
             printer.warning(&warning);
             text += &comment(&format!("WARNING: {warning}"));
         }
@@ -99,7 +101,6 @@ fn optional(event: &ExportedEvent) -> Result<Value, CliError> {
     let shown = &event.event;
     let mut schema: Value = serde_json::from_str(&event.schema)
         .map_err(|error| CliError::usage(format!("the schema of {shown} is not JSON")).caused_by(&error))?;
-    plain_times(&mut schema);
     let columns = event.table.columns.iter().map(|column| is_expressible(&column.kind));
     if let Some(Value::Array(fields)) = schema.get_mut("fields") {
         let kept = std::mem::take(fields).into_iter().zip(columns).filter(|(_, kept)| *kept);
@@ -153,24 +154,46 @@ fn plain_times(schema: &mut Value) {
     }
 }
 
-/// The other events on the topic that cannot be read with `schema`, and why.
-fn conflicts(event: &ExportedEvent, schema: &Value, exported: &Exported) -> Result<Vec<(String, String)>, CliError> {
-    let reader = Contract::parse(&schema.to_string())?;
-    let mut conflicts = Vec::new();
+/// Which other events and earlier versions on the topic cannot be read with `schema`, or are not what they are taken for, as
+/// `logical` has it.
+fn warnings(
+    event: &ExportedEvent,
+    schema: &Value,
+    logical: &Value,
+    exported: &Exported,
+) -> Result<Vec<String>, CliError> {
+    let fails = |other: &str, reason: String| {
+        format!("a job that reads {} fails at the first {other} on its topic: {reason}", event.event)
+    };
+    let mut warnings = Vec::new();
     for other in exported.by_topic().get(event.topic.as_str()).into_iter().flatten() {
-        if other.event == event.event {
+        let is_own = other.event == event.event;
+        if !is_own && let Some(reason) = conflict(&other.schema, schema)? {
+            warnings.push(fails(&other.event, reason));
             continue;
         }
-        let mut writer: Value = serde_json::from_str(&other.schema).unwrap_or_default();
-        // Flink's reader does not mind what records are called.
-        if let (Some(name), Some(own)) = (writer.get_mut("name"), schema.get("name")) {
-            *name = own.clone();
-        }
-        if let Err(mismatch) = Plan::resolve(&Contract::parse(&writer.to_string())?, &reader) {
-            conflicts.push((other.event.clone(), mismatch.to_string()));
+        for Release { version, text, .. } in &other.released {
+            let release = format!("{} {version}", other.event);
+            if let Some(reason) = conflict(text, schema)? {
+                warnings.push(fails(&release, reason));
+            } else if is_own && let Some(reason) = conflict(text, logical)? {
+                // Others' rows are not in the view.
+                warnings.push(format!("a job that reads {} misreads {release}: {reason}", event.event));
+            }
         }
     }
-    Ok(conflicts)
+    Ok(warnings)
+}
+
+/// Why some record written with `writer` cannot be read with `reader`.
+fn conflict(writer: &str, reader: &Value) -> Result<Option<String>, CliError> {
+    let mut writer: Value = serde_json::from_str(writer).unwrap_or_default();
+    // Flink's reader does not mind what records are called.
+    if let (Some(name), Some(own)) = (writer.get_mut("name"), reader.get("name")) {
+        *name = own.clone();
+    }
+    let found = breaks(&writer.to_string(), &reader.to_string())?;
+    Ok(found.first().map(ToString::to_string))
 }
 
 /// A name that no field of the payload has.

@@ -29,6 +29,9 @@ const TOPIC_BYTES: usize = 150;
 /// How many chains are remembered. One that is forgotten is read again.
 const REMEMBERED: usize = 4_096;
 
+/// Of how many files of a chain it is remembered which offsets they have. Of others it is read again.
+const REMEMBERED_FILES: usize = 4_096;
+
 /// What tells a row from others of its chain. Its offset does, until the topic is deleted and made anew: the same offsets are
 /// other events then.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,7 +68,7 @@ pub(super) struct ChainId {
 }
 
 /// A file's name in a chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Link {
     /// The first offset that no earlier file reaches.
     from: i64,
@@ -74,12 +77,23 @@ struct Link {
 }
 
 /// Where a chain ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 struct End {
     /// What the next file is called.
     next: Link,
     /// The last one.
     last: Option<Link>,
+    /// What was read of files on the way back from it. No file changes once it has its name.
+    spans: FxHashMap<Link, Span>,
+}
+
+/// Which offsets a file's rows have, and what is before it. A batch that has none of them need not read it again: those of a topic
+/// that was made anew are all below where its files begin.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    first: i64,
+    last: i64,
+    before: Option<Link>,
 }
 
 /// What is known of the chains, by this process. Others may have gone on: then a name is taken.
@@ -110,11 +124,11 @@ impl Chains {
         let mut known = known.lock();
         for _ in 0..ATTEMPTS {
             // What goes wrong below leaves it to be read again.
-            let end = match known.take() {
+            let mut end = match known.take() {
                 Some(end) => end,
                 None => read_end(files, id)?,
             };
-            let missing = missing(files, id, &end, rows)?;
+            let missing = missing(files, id, &mut end, rows)?;
             let Some(highest) = missing.last().and_then(|index| rows.get(*index)).map(|row| row.offset) else {
                 *known = Some(end);
                 return Ok(Added { rows: 0, files: 0 });
@@ -126,7 +140,7 @@ impl Chains {
             let created = files.create(&id.folder, &name, &content);
             if created.map_err(|source| id.failed("written", &name, source))? {
                 fault_point::reach("after file");
-                *known = Some(End::behind(end.next, highest));
+                *known = Some(End::behind(end.next, highest, end.spans));
                 return Ok(Added { rows: missing.len(), files: 1 });
             }
         }
@@ -183,13 +197,13 @@ impl ChainId {
 
 impl End {
     /// The end of a chain whose last file is `last`, with `highest` as its highest offset.
-    fn behind(last: Link, highest: i64) -> Self {
+    fn behind(last: Link, highest: i64, spans: FxHashMap<Link, Span>) -> Self {
         let next = if highest >= last.from {
             Link { from: highest.saturating_add(1), again: 0 }
         } else {
             Link { from: last.from, again: last.again.saturating_add(1) }
         };
-        Self { next, last: Some(last) }
+        Self { next, last: Some(last), spans }
     }
 }
 
@@ -198,25 +212,30 @@ fn read_end(files: &dyn WarehouseFiles, id: &ChainId) -> Result<End, SinkError> 
     let listed = files.list(&id.folder);
     let names = listed.map_err(|source| SinkError::Files { doing: "listed", path: id.folder.clone(), source })?;
     let Some(last) = names.iter().filter_map(|name| id.link(name)).max() else {
-        return Ok(End { next: Link { from: 0, again: 0 }, last: None });
+        return Ok(End { next: Link { from: 0, again: 0 }, last: None, spans: FxHashMap::default() });
     };
     let name = id.name(last);
     let content = files.read(&id.path(&name)).map_err(|source| id.failed("read", &name, source))?;
     let footer = parquet_file::footer(&content).map_err(|reason| foreign(id, &name, reason))?;
-    Ok(End::behind(last, footer.last_offset))
+    Ok(End::behind(last, footer.last_offset, FxHashMap::default()))
 }
 
 /// The indices of those of `rows` that the chain does not have.
 ///
 /// A file's offsets are below where any later one begins. So an offset can only be in the last file that begins at or below it, and
 /// in those behind that one. They are found backwards, each by the name of the one before it: a listing might leave one out.
-fn missing(files: &dyn WarehouseFiles, id: &ChainId, end: &End, rows: &[RowId]) -> Result<Vec<usize>, SinkError> {
+fn missing(files: &dyn WarehouseFiles, id: &ChainId, end: &mut End, rows: &[RowId]) -> Result<Vec<usize>, SinkError> {
     let mut there = vec![false; rows.len()];
     let lowest = |there: &[bool]| rows.iter().zip(there).find(|(_, there)| !**there).map(|(row, _)| row.offset);
     // From here on, all that is there has been found.
     let mut found_from = end.next.from;
     let mut file = end.last;
     while let Some(link) = file.filter(|_| lowest(&there).is_some_and(|lowest| lowest < found_from)) {
+        found_from = link.from;
+        if let Some(span) = end.spans.get(&link).filter(|span| !span.has_any_of(rows)) {
+            file = span.before;
+            continue;
+        }
         let name = id.name(link);
         let content = match files.read(&id.path(&name)) {
             // Somebody has taken it away, and what was before it.
@@ -224,21 +243,38 @@ fn missing(files: &dyn WarehouseFiles, id: &ChainId, end: &End, rows: &[RowId]) 
             content => content.map_err(|source| id.failed("read", &name, source))?,
         };
         let (footer, in_file) = parquet_file::rows(content).map_err(|reason| foreign(id, &name, reason))?;
-        for row in in_file {
-            if let Ok(index) = rows.binary_search(&row) {
+        for row in &in_file {
+            if let Ok(index) = rows.binary_search(row) {
                 there[index] = true;
             }
         }
-        found_from = link.from;
-        file = match footer.before {
+        let before = match footer.before {
             Some(before) => match id.link(&before) {
                 Some(earlier) if earlier < link => Some(earlier),
                 _ => return Err(foreign(id, &name, format!("it says that it follows {before}"))),
             },
             None => None,
         };
+        if end.spans.len() < REMEMBERED_FILES {
+            end.spans.insert(link, Span::of(&in_file, before));
+        }
+        file = before;
     }
     Ok(there.iter().enumerate().filter(|(_, there)| !**there).map(|(index, _)| index).collect())
+}
+
+impl Span {
+    /// Of a file with these rows; it has at least one.
+    fn of(rows: &[RowId], before: Option<Link>) -> Self {
+        let offsets = || rows.iter().map(|row| row.offset);
+        Self { first: offsets().min().unwrap_or(i64::MIN), last: offsets().max().unwrap_or(i64::MAX), before }
+    }
+
+    /// Whether one of `rows`, which ascend, may be in the file.
+    fn has_any_of(&self, rows: &[RowId]) -> bool {
+        let from = rows.partition_point(|row| row.offset < self.first);
+        rows.get(from).is_some_and(|row| row.offset <= self.last)
+    }
 }
 
 /// As digits; the same in every version, since files are found by it.

@@ -43,8 +43,9 @@ pub enum SinkError {
         /// Which value, and why.
         reason: String,
     },
-    /// The files cannot be reached: a disk that is full, a folder that may not be written to. Waits until they can; given up at
-    /// once where that will not be, because the place takes no such name or has no hard links.
+    /// The files cannot be reached: a disk that is full, a folder that may not be written to, a file system without hard links,
+    /// which answers that they are not permitted. Waits until they can, whatever the reason: the place is at fault, and would be
+    /// for every event.
     #[error("{path} cannot be {doing}")]
     Files {
         /// What was being done to it.
@@ -98,17 +99,11 @@ impl SinkError {
     pub(super) fn into_handler_error(self) -> HandlerError {
         let class = match &self {
             Self::Encode { .. } | Self::Value { .. } => ErrorClass::Terminal,
-            Self::Files { source, .. } if is_final(source.kind()) => ErrorClass::Terminal,
             Self::Parquet { .. } | Self::Interrupted(_) => ErrorClass::Retryable,
             _ => ErrorClass::Unavailable,
         };
         HandlerError::new(class, self)
     }
-}
-
-/// Whether the same call would fail in this way for ever.
-const fn is_final(kind: io::ErrorKind) -> bool {
-    matches!(kind, io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
 }
 
 /// A value that has no place in its column.

@@ -118,7 +118,7 @@ impl WarehouseFiles for LocalFiles {
             file.sync_all()
         });
         fault_point::reach("before naming");
-        let linked = written.and_then(|()| fs::hard_link(&temporary, path.join(name)));
+        let linked = written.and_then(|()| fs::hard_link(&temporary, path.join(name)).map_err(unlinked));
         // Left behind, it does no harm, and goes when it is old.
         let _ = fs::remove_file(&temporary);
         match linked {
@@ -126,9 +126,15 @@ impl WarehouseFiles for LocalFiles {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
             Err(error) => return Err(error),
         }
+        // Where this fails the rows are there, and nobody is told: whoever comes next finds them, and syncs before it relies on them.
         self.sync(folder)?;
         Ok(true)
     }
+}
+
+/// A file system without hard links says "not permitted" of a folder that may be written to.
+fn unlinked(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("it could not be given its name, by a hard link: {error}"))
 }
 
 #[allow(clippy::disallowed_methods, reason = "the file system's times are the system's")]

@@ -3,7 +3,7 @@
 -- A topic has several events, and Flink's avro-confluent reads all of a table's records with one schema. The one given here has every
 -- field optional: what records of other events lack is null, and the view takes the event's own by the header ce_type. A record of
 -- another event whose field of the same name has a type that cannot be read as this one's fails the job: Flink has no setting that
--- passes over it. Such fields are named below where there are any.
+-- passes over it. An earlier version of the event itself fails it in the same way. Such fields are named below where there are any.
 --
 -- Times are read as the payload's numbers, because avro-confluent takes microseconds for milliseconds; the view makes TIMESTAMP_LTZ(3)
 -- of those at the top, which drops what is below a millisecond. Flink delivers records again from its last checkpoint: write to a sink

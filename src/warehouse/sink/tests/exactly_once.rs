@@ -14,9 +14,9 @@ use crate::envelope::header;
 enum Fault {
     None,
     /// The file is not made.
-    Before,
-    /// It is made, and nobody is told.
-    After,
+    Before(io::ErrorKind),
+    /// It is made, and nobody is told, as when the folder cannot be synced behind it.
+    After(io::ErrorKind),
     /// A listing leaves out the file in this place, as one that runs beside a writer may.
     Unlisted(usize),
 }
@@ -49,15 +49,28 @@ impl WarehouseFiles for Faulty {
     fn create(&self, folder: &str, name: &str, content: &[u8]) -> io::Result<bool> {
         let fault = *self.fault.lock();
         match fault {
-            Some(Fault::Before) => Err(io::ErrorKind::StorageFull.into()),
-            Some(Fault::After) => {
+            Some(Fault::Before(kind)) => Err(kind.into()),
+            Some(Fault::After(kind)) => {
                 self.files.create(folder, name, content)?;
-                Err(io::ErrorKind::TimedOut.into())
+                Err(kind.into())
             }
             _ => self.files.create(folder, name, content),
         }
     }
 }
+
+/// How a folder may fail: what passes, what somebody has to mend, and what no call will ever do there.
+const KINDS: [io::ErrorKind; 9] = [
+    io::ErrorKind::AlreadyExists,
+    io::ErrorKind::InvalidFilename,
+    io::ErrorKind::InvalidInput,
+    io::ErrorKind::NotFound,
+    io::ErrorKind::PermissionDenied,
+    io::ErrorKind::ReadOnlyFilesystem,
+    io::ErrorKind::StorageFull,
+    io::ErrorKind::TimedOut,
+    io::ErrorKind::Unsupported,
+];
 
 const DAYS: [&str; 2] = ["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"];
 
@@ -94,8 +107,8 @@ type Step = (usize, i32, BTreeSet<i64>, Fault);
 fn step() -> impl Strategy<Value = Step> {
     let fault = prop_oneof![
         4 => Just(Fault::None),
-        1 => Just(Fault::Before),
-        1 => Just(Fault::After),
+        1 => prop::sample::select(&KINDS[..]).prop_map(Fault::Before),
+        1 => prop::sample::select(&KINDS[..]).prop_map(Fault::After),
         1 => (0_usize..8).prop_map(Fault::Unlisted),
     ];
     // Runs, as a partition is read, and any set at all, as with parked keys.
@@ -125,10 +138,12 @@ proptest! {
             *files.fault.lock() = Some(fault);
             let written = write(&sinks[process], partition, &offsets);
             *files.fault.lock() = None;
-            if written.is_ok() {
-                done.extend(offsets.iter().map(|offset| (partition, *offset)));
-            } else {
-                prop_assert!(matches!(fault, Fault::Before | Fault::After), "{written:?}");
+            match written {
+                Ok(_) => done.extend(offsets.iter().map(|offset| (partition, *offset))),
+                Err(error) => {
+                    prop_assert!(matches!(fault, Fault::Before(_) | Fault::After(_)), "{error:?}");
+                    prop_assert_eq!(error.into_handler_error().class(), crate::outcome::ErrorClass::Unavailable);
+                }
             }
             let rows = counted(&files.files);
             prop_assert!(rows.values().all(|times| *times == 1), "{rows:?}");
@@ -261,6 +276,47 @@ fn events_of_a_topic_that_was_made_anew_are_rows_though_their_offsets_were_there
     assert_eq!(times, [2, 2, 2, 1, 1]);
 }
 
+/// Files that count how often they are read.
+#[derive(Debug, Default)]
+struct Counting {
+    files: MemoryFiles,
+    reads: Mutex<usize>,
+}
+
+impl WarehouseFiles for Counting {
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        self.files.list(folder)
+    }
+
+    fn read(&self, path: &str) -> io::Result<Bytes> {
+        *self.reads.lock() += 1;
+        self.files.read(path)
+    }
+
+    fn create(&self, folder: &str, name: &str, content: &[u8]) -> io::Result<bool> {
+        self.files.create(folder, name, content)
+    }
+}
+
+#[test]
+fn a_topic_that_was_made_anew_does_not_have_all_files_read_for_each_of_its_batches() {
+    const BATCHES: usize = 20;
+    let files = Arc::new(Counting::default());
+    for life in ["old", "new"] {
+        let process = sink(&files);
+        for batch in 0..BATCHES {
+            let id = format!("{life}-{batch}");
+            let named: Vec<_> = (0..3).map(|row| ((batch * 3 + row) as i64, id.as_str())).collect();
+            assert_eq!(write_named(&process, &named).rows, 3);
+        }
+    }
+    // The end, all of the old ones once, and for each batch the one before it and the old one with its offsets.
+    let reads = *files.reads.lock();
+    assert!(reads <= 1 + 3 * BATCHES, "{reads}");
+    let times: Vec<_> = counted(&files.files).into_values().collect();
+    assert_eq!(times, [2; 3 * BATCHES]);
+}
+
 #[test]
 fn a_record_without_an_id_is_known_again_by_its_time() {
     let files = Arc::new(MemoryFiles::new());
@@ -284,37 +340,30 @@ fn a_topic_with_the_longest_name_there_is_has_files_of_its_own() {
     }
 }
 
-/// Files in a place that takes no such name.
-#[derive(Debug)]
-struct Nowhere(io::ErrorKind);
-
-impl WarehouseFiles for Nowhere {
-    fn list(&self, _: &str) -> io::Result<Vec<String>> {
-        Ok(Vec::new())
-    }
-
-    fn read(&self, _: &str) -> io::Result<Bytes> {
-        Err(self.0.into())
-    }
-
-    fn create(&self, _: &str, _: &str, _: &[u8]) -> io::Result<bool> {
-        Err(self.0.into())
+#[test]
+fn whatever_is_wrong_with_the_folder_no_event_is_given_up_for_it() {
+    for fault in KINDS.into_iter().flat_map(|kind| [Fault::Before(kind), Fault::After(kind)]) {
+        let files = Arc::new(Faulty::default());
+        *files.fault.lock() = Some(fault);
+        let error = write(&sink(&files), 0, &[1]).unwrap_err();
+        assert!(matches!(error, SinkError::Files { .. }), "{fault:?}: {error:?}");
+        assert_eq!(error.into_handler_error().class(), crate::outcome::ErrorClass::Unavailable, "{fault:?}");
     }
 }
 
 #[test]
-fn what_can_be_mended_is_waited_for_and_what_never_will_be_is_given_up() {
-    use crate::outcome::ErrorClass::{Terminal, Unavailable};
-    for (kind, class) in [
-        (io::ErrorKind::StorageFull, Unavailable),
-        (io::ErrorKind::PermissionDenied, Unavailable),
-        (io::ErrorKind::ReadOnlyFilesystem, Unavailable),
-        (io::ErrorKind::TimedOut, Unavailable),
-        (io::ErrorKind::InvalidFilename, Terminal),
-        (io::ErrorKind::Unsupported, Terminal),
-    ] {
-        let error = write(&sink(&Arc::new(Nowhere(kind))), 0, &[1]).unwrap_err();
-        assert_eq!(error.into_handler_error().class(), class, "{kind}");
+fn a_file_that_was_named_before_the_folder_failed_is_known_again_by_every_process() {
+    for kind in KINDS {
+        let files = Arc::new(Faulty::default());
+        let process = sink(&files);
+        *files.fault.lock() = Some(Fault::After(kind));
+        write(&process, 0, &[0, 1, 2]).unwrap_err();
+        *files.fault.lock() = None;
+        for process in [&process, &sink(&files)] {
+            let written = write(process, 0, &[0, 1, 2]).unwrap();
+            assert_eq!((written.rows, written.repeats), (0, 3), "{kind}");
+        }
+        assert_eq!(counted(&files.files).len(), 3, "{kind}");
     }
 }
 
