@@ -117,6 +117,7 @@ mod milliseconds;
 pub mod outbox;
 mod outcome;
 pub mod payload;
+mod positive;
 pub mod prelude;
 #[cfg(feature = "publisher")]
 pub mod publisher;

@@ -138,6 +138,10 @@ impl Partition {
             return;
         };
         queue.state = KeyState::Ready;
+        if let Some(work) = queue.waiting.front_mut() {
+            // Others of its tenant may start meanwhile.
+            work.place = None;
+        }
         self.ready.push_back(key.clone());
     }
 

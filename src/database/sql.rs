@@ -90,7 +90,7 @@ impl Dialect {
     }
 
     /// The value that an insert had for `column`, behind [`on_duplicate`](Self::on_duplicate).
-    #[cfg(feature = "store")]
+    #[cfg(any(feature = "consumer", feature = "store"))]
     pub(crate) fn inserted(self, column: &str) -> String {
         match self {
             // MariaDB knows no other way.

@@ -15,6 +15,7 @@ use super::{BreakerOverrides, DeliveryOrder, Limits};
 #[non_exhaustive]
 pub struct RetryPolicy {
     /// Attempts in all, the first included. Default: 10.
+    #[serde(deserialize_with = "crate::positive::deserialize")]
     pub max_attempts: u32,
     /// The bound of the first pause. Default: 100 ms. In a file: `initial_ms`.
     #[serde(rename = "initial_ms", deserialize_with = "crate::milliseconds::deserialize")]

@@ -154,6 +154,7 @@ macro_rules! parked_scenarios {
                 events_of_a_key_are_read_in_the_order_of_their_offsets_however_they_were_parked,
                 the_first_events_of_a_key_are_read_within_so_many_bytes,
                 an_event_parked_again_replaces_itself_and_is_counted_once,
+                an_event_parked_again_without_a_cause_keeps_the_one_it_had,
                 an_event_is_removed_once_however_often_that_is_asked,
                 a_discarded_key_is_gone_with_its_request,
                 a_key_is_forgotten_once_it_has_no_events,

@@ -190,6 +190,45 @@ pub(crate) async fn an_event_parked_again_replaces_itself_and_is_counted_once(st
     assert_eq!((read.len(), read[0].payload.as_deref()), (2, Some(&b"again"[..])));
 }
 
+pub(crate) async fn an_event_parked_again_without_a_cause_keeps_the_one_it_had(stage: &ParkedStage) {
+    let of = |class: &str| ParkCause {
+        handler: Some("Board::on_posted".to_owned()),
+        class: class.to_owned(),
+        error: "it's away".to_owned(),
+        attempts: 3,
+        first_failure: time("2026-01-31T09:00:00Z"),
+        parked_at: time("2026-01-31T09:01:00Z"),
+    };
+    let causes = async |key: &[u8]| {
+        let records = stage.store.records(stage.id(0, key), 9).await.unwrap();
+        records.into_iter().map(|record| record.cause).collect::<Vec<_>>()
+    };
+    let group = || Arc::clone(&stage.group);
+    for key in [b"42", b"43"] {
+        let failed = ParkedRecord { cause: Some(of("retryable")), ..event(0, key, 5) };
+        stage.store.park(group(), failed).await.unwrap();
+        stage.park(0, key, 6).await;
+    }
+    // By another process, which knows only that the key is parked.
+    let again = ParkedRecord { payload: Some(Bytes::from_static(b"again")), timestamp_ms: None, ..event(0, b"42", 5) };
+    for _ in 0..2 {
+        stage.elsewhere.park(group(), again.clone()).await.unwrap();
+        stage.elsewhere.park(group(), event(0, b"42", 6)).await.unwrap();
+    }
+    assert_eq!(causes(b"42").await, [Some(of("retryable")), None]);
+    let read = stage.store.records(stage.id(0, b"42"), 9).await.unwrap();
+    assert_eq!((read.len(), read[0].payload.as_deref(), read[0].timestamp_ms), (2, Some(&b"again"[..]), None));
+    assert_eq!(stage.keys(&[]).await[0].records, 2);
+    // One that failed again has another.
+    let failed = ParkedRecord { cause: Some(of("timeout")), ..event(0, b"42", 5) };
+    stage.store.park(group(), failed).await.unwrap();
+    assert_eq!(causes(b"42").await, [Some(of("timeout")), None]);
+    // What was removed has left nothing; what else is parked has what it had.
+    stage.store.remove(stage.id(0, b"42"), 5).await.unwrap();
+    stage.park(0, b"42", 5).await;
+    assert_eq!((causes(b"42").await, causes(b"43").await), (vec![None, None], vec![Some(of("retryable")), None]));
+}
+
 pub(crate) async fn an_event_is_removed_once_however_often_that_is_asked(stage: &ParkedStage) {
     for offset in 1..=3 {
         stage.park(0, b"42", offset).await;

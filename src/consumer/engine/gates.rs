@@ -97,8 +97,8 @@ impl<T: ConsumerTransport> Engine<T> {
         queue.waiting.pop_front()
     }
 
-    /// Let keys wait at no gate whose partition has gone, or may start nothing for now: they would use up what the gate lets
-    /// through, and how many may wait there.
+    /// Let keys wait at no gate, and for no tenant's turn, whose partition has gone, or may start nothing for now: they would use up
+    /// what the gate lets through, and how many may wait there.
     pub(super) fn clear_gates(&mut self) {
         let partitions = &mut self.partitions;
         for RouteState { gate, .. } in self.routes.iter_mut().flatten() {
@@ -112,6 +112,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 stays
             });
         }
+        self.clear_lanes();
     }
 
     /// An attempt at the handler of `route` has ended; `told` says whether with an outcome.

@@ -123,6 +123,21 @@ impl<T: ConsumerTransport> Engine<T> {
         }
     }
 
+    /// Let keys wait for no turn whose partition has gone, or may start nothing for now.
+    pub(super) fn clear_lanes(&mut self) {
+        let (partitions, Some(turns)) = (&mut self.partitions, &mut self.turns) else { return };
+        turns.tenants.retain(|slot, epoch, key| {
+            let partition = partitions.get_mut(slot).and_then(Option::as_mut);
+            let Some(partition) = partition.filter(|partition| partition.epoch == epoch) else { return false };
+            let stays = partition.is_open();
+            if !stays {
+                partition.lined_up -= 1;
+                partition.ready.push_back(key.clone());
+            }
+            stays
+        });
+    }
+
     fn shut(&mut self, lane: LaneId) {
         if let Some(turns) = &mut self.turns {
             turns.shut[lane] = true;

@@ -93,6 +93,29 @@ fn every_option_is_read_from_a_file_and_from_the_environment_by_the_same_name() 
 }
 
 #[test]
+fn zero_is_refused_in_a_file_where_it_is_refused_in_a_variable() {
+    let mut refused = Vec::new();
+    for (option, _) in OPTIONS.iter().filter(|(option, _)| other(option) == "7") {
+        let variables = [(variable(option).into(), "0".into())];
+        let in_variable = ConsumerOptions::default().with_variables(variables).is_err();
+        assert_eq!(toml::from_str::<ConsumerOptions>(&format!("{option} = 0")).is_err(), in_variable, "{option}");
+        if in_variable {
+            refused.push(*option);
+        }
+    }
+    let at_least_one = [
+        "max_in_flight",
+        "max_buffered_bytes",
+        "commit_count",
+        "retry.max_attempts",
+        "concurrency",
+        "rate",
+        "max_parked_per_key",
+    ];
+    assert_eq!(refused, at_least_one);
+}
+
+#[test]
 fn every_option_is_said_in_code_by_the_name_it_has_in_a_file() {
     let text = OPTIONS.iter().map(|(option, _)| format!("{option} = {}", other(option))).collect::<Vec<_>>().join("\n");
     let seven = Duration::from_millis(7);

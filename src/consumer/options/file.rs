@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use super::ConsumerOptions;
 use crate::consumer::text_file::Format;
 
-/// A consumer's options cannot be read. No value is in its text, since it may be a password.
+/// A consumer's options cannot be read. Its text names options, and shows a word that is none of those its option may be, as in
+/// `order = "keys"`. It shows no other value, whatever is wrong: no number, no text, and nothing of the client's properties, where
+/// passwords are.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptionsError {
@@ -112,6 +114,8 @@ mod tests {
                 "concurrency = 0\n",
                 "o.toml, line 1, column 15: expected a nonzero u32, and this integer is none",
             ),
+            ("o.toml", "max_in_flight = 0\n", "o.toml, line 1, column 17: it is at least 1"),
+            ("o.json", "{\"retry\": {\"max_attempts\": 0}}", "o.json, line 1, column 29: it is at least 1"),
             ("o.toml", "rate = -1\n", "o.toml, line 1, column 8: expected a nonzero u32, and this integer is none"),
             ("o.toml", "order = \"keys\"\n", "o.toml, line 1, column 9: unknown variant `keys`, expected one of `key`"),
             ("o.toml", "timeout_ms = \"5s\"\n", "o.toml, line 1, column 14: expected u64, and this string is none"),
@@ -127,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn no_error_shows_a_value() {
+    fn no_error_shows_what_may_be_a_password() {
         for content in [
             "[kafka.properties]\n\"sasl.password\" = 5318008\n",
             "[kafka.properties]\n\"sasl.password\" = [\"5318008\"]\n",

@@ -25,10 +25,13 @@ use crate::transport::kafka::{KafkaOptions, StartFrom};
 pub struct ConsumerOptions {
     pub(crate) service: String,
     pub(crate) kafka: KafkaOptions,
+    #[serde(deserialize_with = "crate::positive::deserialize")]
     pub(crate) max_in_flight: usize,
+    #[serde(deserialize_with = "crate::positive::deserialize")]
     pub(crate) max_buffered_bytes: usize,
     #[serde(rename = "commit_interval_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) commit_interval: Duration,
+    #[serde(deserialize_with = "crate::positive::deserialize")]
     pub(crate) commit_count: usize,
     pub(crate) commit_metadata_bytes: usize,
     pub(crate) start_from: StartFrom,
@@ -46,6 +49,7 @@ pub struct ConsumerOptions {
     pub(crate) max_waiting: Option<u32>,
     pub(crate) breaker: BreakerPolicy,
     pub(crate) tenant_limits_file: Option<PathBuf>,
+    #[serde(deserialize_with = "crate::positive::deserialize")]
     pub(crate) max_parked_per_key: u64,
     pub(crate) max_restarts: u32,
     #[serde(rename = "restart_window_ms", deserialize_with = "crate::milliseconds::deserialize")]
@@ -258,12 +262,8 @@ impl ConsumerOptions {
         }
     }
 
-    /// As the setters would have it: a file may say 0.
+    /// As the setters would have it: a policy's fields are open, so code may say 0.
     pub(crate) fn bounded(mut self) -> Self {
-        self.max_in_flight = self.max_in_flight.max(1);
-        self.max_buffered_bytes = self.max_buffered_bytes.max(1);
-        self.commit_count = self.commit_count.max(1);
-        self.max_parked_per_key = self.max_parked_per_key.max(1);
         self.retry.max_attempts = self.retry.max_attempts.max(1);
         self
     }

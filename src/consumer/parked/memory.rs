@@ -120,10 +120,14 @@ impl ParkedStore for MemoryParkedStore {
 
     fn park(&self, group: Arc<str>, record: ParkedRecord) -> BoxFuture<'static, Result<(), ParkError>> {
         // In memory of its own: it may be kept for long, and what was read with it.
-        let record = record.detached();
+        let mut record = record.detached();
         self.call("keep", |state| {
             let key = (group, record.partition.clone(), record.key.clone());
-            state.keys.entry(key).or_default().records.insert(record.offset, record);
+            let records = &mut state.keys.entry(key).or_default().records;
+            if record.cause.is_none() {
+                record.cause = records.get(&record.offset).and_then(|replaced| replaced.cause.clone());
+            }
+            records.insert(record.offset, record);
         })
     }
 

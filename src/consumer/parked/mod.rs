@@ -142,7 +142,9 @@ pub trait ParkedStore: Send + Sync + fmt::Debug + 'static {
         partitions: Vec<TopicPartition>,
     ) -> BoxFuture<'static, Result<Vec<ParkedKey>, ParkError>>;
 
-    /// Keep an event, behind those of its key with lower offsets. One of the same offset is replaced.
+    /// Keep an event, behind those of its key with lower offsets. One of the same offset is replaced; a record without a cause keeps
+    /// the cause of the one that it replaces. For an event that is delivered again, after a crash say, comes behind its own key: whoever
+    /// parks it then does not know why it was parked.
     fn park(&self, group: Arc<str>, record: ParkedRecord) -> BoxFuture<'static, Result<(), ParkError>>;
 
     /// The first `limit` events of a key, from the lowest offset on.

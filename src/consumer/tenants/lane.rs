@@ -36,6 +36,11 @@ impl Lane {
         self.turns.pop();
     }
 
+    /// Strike those off that `keeps` is not true of.
+    pub(super) fn retain(&mut self, keeps: impl Fn(TenantId) -> bool) {
+        self.turns.retain(|Reverse(turn)| keeps(turn.tenant));
+    }
+
     pub(super) fn clear(&mut self) {
         self.turns.clear();
     }
@@ -84,6 +89,15 @@ impl TenantQueue {
         }
     }
 
+    /// Keep the keys that `keeps` is true of, in their order.
+    pub(super) fn retain(&mut self, mut keeps: impl FnMut(usize, u64, &KeyId) -> bool) {
+        self.partitions.retain_mut(|(slot, keys)| {
+            keys.retain(|(epoch, key)| keeps(*slot, *epoch, key));
+            !keys.is_empty()
+        });
+        self.keys = self.partitions.iter().map(|(_, keys)| keys.len()).sum();
+    }
+
     /// Take the key away that came last to the partition that has most.
     pub(super) fn pop_newest(&mut self) -> Option<WaitingKey> {
         let most = (0..self.partitions.len()).max_by_key(|index| self.partitions[*index].1.len())?;
@@ -110,6 +124,11 @@ mod tests {
         }
         let newest = queue.pop_newest().unwrap();
         assert_eq!((newest.slot, newest.key), (0, KeyId::Alone(3)));
+        for offset in [8, 9] {
+            queue.push(WaitingKey { slot: 2, epoch: 7, key: KeyId::Alone(offset) });
+        }
+        queue.retain(|slot, epoch, key| (slot, epoch) != (2, 7) && *key != KeyId::Alone(77));
+        assert_eq!(queue.len(), 4);
         let mut order = Vec::new();
         while let Some(WaitingKey { slot, key: KeyId::Alone(offset), .. }) = queue.first() {
             queue.pop();

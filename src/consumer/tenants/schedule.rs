@@ -19,6 +19,7 @@ use super::book::{Held, Place, TenantCell};
 use super::lane::{Lane, TenantQueue, Turn};
 use super::limits::{Applied, TenantLimits};
 use crate::consumer::gate::WaitingKey;
+use crate::consumer::key::KeyId;
 use crate::consumer::rate::Rate;
 use crate::envelope::EnvelopeView;
 use crate::transport::Headers;
@@ -86,8 +87,11 @@ impl Tenant {
     }
 
     fn is_idle(&self, now: Duration) -> bool {
-        // One that is out of rate is remembered, or it would have it back by being forgotten.
-        self.queues.is_empty() && self.cell.is_idle() && self.rate.as_ref().is_none_or(|rate| rate.is_unused(now))
+        // One that is out of rate is remembered, or it would have it back by being forgotten; so is one that is still to be woken.
+        !self.is_held_back
+            && self.queues.is_empty()
+            && self.cell.is_idle()
+            && self.rate.as_ref().is_none_or(|rate| rate.is_unused(now))
     }
 }
 
@@ -280,6 +284,22 @@ impl Tenants {
     pub(crate) fn pop_beyond(&mut self, lane: LaneId, id: TenantId, most: usize) -> Option<WaitingKey> {
         // At least one stays, and the lane's entry with it.
         self.tenant(id).queue(lane).filter(|queue| queue.len() > most.max(1))?.pop_newest()
+    }
+
+    /// Let those keys wait no longer that `keeps` is not true of.
+    pub(crate) fn retain(&mut self, mut keeps: impl FnMut(usize, u64, &KeyId) -> bool) {
+        for tenant in self.known.iter_mut().flatten() {
+            tenant.queues.retain(|queue| {
+                queue.retain(&mut keeps);
+                queue.len() > 0
+            });
+        }
+        for (index, lane) in self.lanes.iter_mut().enumerate() {
+            lane.retain(|id| {
+                let queues = self.known[id.0].iter().flat_map(|tenant| &tenant.queues);
+                queues.into_iter().any(|queue| queue.lane == index)
+            });
+        }
     }
 
     /// The tenant begins an attempt.

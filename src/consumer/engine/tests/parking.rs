@@ -308,6 +308,27 @@ async fn an_event_delivered_again_after_it_was_parked_replaces_itself() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_delivered_again_after_it_was_parked_keeps_why_it_was() {
+    let rig = start(options().commit_interval(Duration::from_hours(1)), &Broken::at(&[0]));
+    for _ in 0..2 {
+        rig.publish(0, "bad");
+    }
+    rig.until("all are parked", |rig| rig.stats().parked == 2).await;
+    let causes = async || {
+        let records = rig.parked.records(id(0, "bad"), 9).await.unwrap();
+        records.into_iter().map(|record| record.cause).collect::<Vec<_>>()
+    };
+    let before = causes().await;
+    assert!(before[0].is_some() && before[1].is_none(), "{before:?}");
+    // Its key is parked by now: it comes behind the others, and no handler is asked again.
+    rig.broker.lose(TOPIC, &[0]);
+    rig.until("it is gone", |rig| rig.stats().assigned == 1).await;
+    rig.broker.assign(TOPIC, &[0]);
+    rig.until("all are parked again", |rig| rig.stats().parked == 4).await;
+    assert_eq!(causes().await, before);
+}
+
+#[tokio::test(start_paused = true)]
 async fn events_delivered_again_do_not_count_towards_the_bound_of_a_key() {
     let rig = start(options().max_parked_per_key(4).commit_interval(Duration::from_hours(1)), &Broken::at(&[0]));
     for _ in 0..3 {

@@ -15,8 +15,9 @@ use tokio::time::Instant;
 use super::rig::{Rig, key_of, options};
 use crate::consumer::commands::{Command, Selection};
 use crate::consumer::tenants::{LimitsFile, TenantLimit, TenantLimits};
-use crate::dispatch::{BatchPolicy, DeliveryOrder, OnExhausted, Policy};
-use crate::outcome::Outcome;
+use crate::dispatch::{BatchPolicy, DeliveryOrder, OnExhausted, Policy, failed as all_failed};
+use crate::outcome::{HandlerError, Outcome};
+use crate::transport::TopicPartition;
 
 const STEP: Duration = Duration::from_millis(10);
 
@@ -224,6 +225,95 @@ async fn what_waits_beyond_the_bound_is_rejected_of_the_tenant_that_has_too_much
         letter.headers.get_str(crate::consumer::dead_letter_header::CLASS) == Some("rejected")
             && letter.headers.get_str("tenant") == Some("noisy")
     }));
+}
+
+/// Sixty keys of partition 0, and twenty of partition 1, wait at a handler that takes ten a second and lets a hundred of a tenant
+/// wait, until `go` makes those of partition 0 stop waiting. Then there is room for sixty more of partition 1.
+async fn keys_that_stop_waiting(go: impl AsyncFnOnce(&Rig)) -> Rig {
+    let policy = Policy::INHERIT.rate(10).max_waiting(100).on_exhausted(OnExhausted::DeadLetter);
+    let rig = Rig::start_for(TenantLimits::new(), options(), policy, |_| async { Outcome::Done });
+    let publish = |partition, name: &str, keys: std::ops::Range<i32>| {
+        for key in keys {
+            rig.publish_for("a", partition, &format!("{name}-{key}"));
+        }
+    };
+    publish(1, "here", 0..20);
+    publish(0, "gone", 0..60);
+    let all_wait = |rig: &Rig| rig.tenant("a").is_some_and(|stats| stats.waiting + stats.handled == 80);
+    rig.until("some are handled, and the others wait", |rig| rig.stats().handled > 0 && all_wait(rig)).await;
+    go(&rig).await;
+    publish(1, "here", 20..80);
+    let of_here = |rig: &Rig| rig.handled.lock().iter().filter(|(key, _)| key.starts_with("here")).count();
+    rig.until("the others are handled", |rig| of_here(rig) + rig.letters.written.lock().len() == 80).await;
+    assert_eq!(rig.stats().dead_lettered, 0);
+    rig
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_of_a_revoked_partition_use_up_no_room_of_their_tenants_to_wait() {
+    keys_that_stop_waiting(async |rig| {
+        rig.broker.revoke("accounts", &[0]);
+        rig.until("it is given back", |rig| rig.stats().assigned == 1).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_of_a_lost_partition_use_up_no_room_of_their_tenants_to_wait() {
+    keys_that_stop_waiting(async |rig| {
+        rig.broker.lose("accounts", &[0]);
+        rig.until("it is gone", |rig| rig.stats().assigned == 1).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_from_before_a_seek_use_up_no_room_of_their_tenants_to_wait() {
+    keys_that_stop_waiting(async |rig| {
+        let (done, answer) = tokio::sync::oneshot::channel();
+        let partition = TopicPartition { topic: "accounts".into(), partition: 0 };
+        rig.commands.send(Command::Seek { partition, offset: 100, done });
+        assert!(answer.await.unwrap());
+    })
+    .await;
+}
+
+fn first_partition() -> Selection {
+    Selection { topic: Some("accounts".into()), partition: Some(0) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_of_a_paused_partition_use_up_no_room_of_their_tenants_to_wait_and_go_on_when_it_does() {
+    let rig = keys_that_stop_waiting(async |rig| {
+        rig.commands.send(Command::Pause(first_partition()));
+        rig.until("the command is taken", |rig| rig.commands.is_idle()).await;
+    })
+    .await;
+    rig.commands.send(Command::Resume(first_partition()));
+    rig.until("all are handled", |rig| rig.stats().handled == 140).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_waits_in_a_paused_partition_keeps_no_place_of_its_tenant() {
+    let tenants = limits([("capped", limit().max_in_flight(1))]);
+    // What comes together fails, and goes alone from then on: not before the rate lets it, a second later.
+    let handler = |deliveries: Vec<crate::Delivery>| {
+        let failed = || all_failed(HandlerError::from("not together"), deliveries.len());
+        std::future::ready(if deliveries.len() > 1 { failed() } else { vec![Outcome::Done] })
+    };
+    let batch = BatchPolicy::new(5, STEP);
+    let rig = Rig::start_batches_for(Some(tenants), options(), Policy::INHERIT.rate(1), batch, handler);
+    rig.publish_for("capped", 0, "first");
+    rig.publish_for("free", 0, "other");
+    let waits_alone = |rig: &Rig| rig.stats().retried == 2 && rig.tenant("capped").unwrap().in_flight == 1;
+    rig.until("it waits for the handler, in its tenant's place", waits_alone).await;
+    rig.commands.send(Command::Pause(first_partition()));
+    rig.publish_for("capped", 1, "second");
+    rig.until("the other partition's is handled", |rig| rig.handled_of("second") == [0]).await;
+    assert_eq!(rig.handled_of("first"), [0; 0]);
+    rig.commands.send(Command::Resume(first_partition()));
+    rig.until("all are handled", |rig| rig.stats().handled == 3).await;
+    assert_eq!(rig.tenant("capped").unwrap().in_flight, 0);
 }
 
 #[tokio::test(start_paused = true)]

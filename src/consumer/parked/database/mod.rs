@@ -9,7 +9,9 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
-use self::rows::{KEY, bytes, columns, event, fewer, matches, narrow, own_key, read_event, values};
+use self::rows::{
+    CAUSE_COLUMNS, EVENT_COLUMNS, KEY, bytes, columns, event, fewer, matches, narrow, own_key, read_event, values,
+};
 use super::{ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord, ParkedStore, within};
 use crate::database::pool::{Pool, Row};
 use crate::database::sql::{Dialect, push_list};
@@ -108,6 +110,11 @@ impl DatabaseParkedStore {
         let offset = record.offset;
         let event = event(dialect, &record);
         let insert = dialect.on_duplicate();
+        // One without a cause keeps that of the row it replaces.
+        let replaced =
+            if record.cause.is_some() { [EVENT_COLUMNS, CAUSE_COLUMNS].concat() } else { EVENT_COLUMNS.to_vec() };
+        let replaced = replaced.iter().map(|column| format!("{column} = {}", dialect.inserted(column)));
+        let replaced = replaced.collect::<Vec<_>>().join(", ");
         let statements = vec![
             // This locks the key's row: nobody else changes its events meanwhile.
             format!(
@@ -119,9 +126,11 @@ impl DatabaseParkedStore {
                  (SELECT 1 FROM tidings_parked_record WHERE {key} AND record_offset = {offset})"
             ),
             format!(
-                "REPLACE INTO tidings_parked_record ({columns}{}, record_offset, timestamp_ms, headers, payload, handler, \
-                 error_class, error, attempts, first_failure, parked_at) VALUES ({values}{}, {offset}, {event})",
+                "INSERT INTO tidings_parked_record ({columns}{}, record_offset, {}, {}) VALUES ({values}{}, {offset}, {event}) \
+                 {insert} {replaced}",
                 own_key(dialect, ", record_key"),
+                EVENT_COLUMNS.join(", "),
+                CAUSE_COLUMNS.join(", "),
                 own_key(dialect, &format!(", {}", bytes(dialect, &id.key)))
             ),
         ];

@@ -89,6 +89,13 @@ pub(super) fn fewer(gone: usize) -> String {
 }
 
 /// The event's own columns.
+pub(super) const EVENT_COLUMNS: &[&str] = &["timestamp_ms", "headers", "payload"];
+
+/// Those of why it is parked.
+pub(super) const CAUSE_COLUMNS: &[&str] =
+    &["handler", "error_class", "error", "attempts", "first_failure", "parked_at"];
+
+/// What stands in them, the event's own first.
 pub(super) fn event(dialect: Dialect, record: &ParkedRecord) -> String {
     let mut sql = record.timestamp_ms.map_or_else(|| "NULL".to_owned(), |time| time.to_string());
     sql.push(',');

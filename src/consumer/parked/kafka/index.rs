@@ -84,8 +84,18 @@ impl Index {
 
     /// The first events of a key: their own offsets, and their records' in the parked topic. `None` when it is not parked.
     pub(super) fn events(&self, key: &ParkedKeyId, limit: usize) -> Option<Vec<(i64, i64)>> {
-        let parked = self.groups.get(&key.group)?.get(&(key.partition.clone(), key.key.clone()))?;
+        let parked = self.parked(key)?;
         Some(parked.events.iter().take(limit).map(|(offset, position)| (*offset, *position)).collect())
+    }
+
+    /// The same of one event.
+    pub(super) fn event(&self, key: &ParkedKeyId, offset: i64) -> Option<Vec<(i64, i64)>> {
+        let position = self.parked(key)?.events.get(&offset)?;
+        Some(vec![(offset, *position)])
+    }
+
+    fn parked(&self, key: &ParkedKeyId) -> Option<&Parked> {
+        self.groups.get(&key.group)?.get(&(key.partition.clone(), key.key.clone()))
     }
 
     /// The record at `position` is not there any more: somebody else removed it, or wrote nonsense over it.

@@ -26,7 +26,7 @@ use self::reading::{Answer, Question, Reading, Unread};
 use self::stored::Subject;
 use self::topic::largest_record;
 pub use self::topic::{ParkedTopicError, ensure_parked_topic, parked_topic};
-use super::{ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord, ParkedStore};
+use super::{ParkCause, ParkError, ParkRequest, ParkedKey, ParkedKeyId, ParkedRecord, ParkedStore};
 use crate::transport::kafka::{KafkaError, KafkaOptions, KafkaProducer, ProducerOptions};
 use crate::transport::{OutgoingRecord, Producer, TopicPartition};
 
@@ -159,6 +159,12 @@ impl KafkaParkedStore {
         self.ask(operation, &key.group, |answer| Question::Offsets { key: of_key, answer }).await
     }
 
+    /// Why an event is parked, if it is.
+    async fn cause(&self, key: ParkedKeyId, offset: i64) -> Result<Option<ParkCause>, ParkError> {
+        let group = Arc::clone(&key.group);
+        self.ask("keep", &group, |answer| Question::Cause { key, offset, answer }).await
+    }
+
     /// What is asked of a key.
     async fn asked(&self, operation: &'static str, key: &ParkedKeyId) -> Result<Option<ParkRequest>, ParkError> {
         let (group, partitions) = (Arc::clone(&key.group), vec![key.partition.clone()]);
@@ -214,11 +220,15 @@ impl ParkedStore for KafkaParkedStore {
         .boxed()
     }
 
-    fn park(&self, group: Arc<str>, record: ParkedRecord) -> BoxFuture<'static, Result<(), ParkError>> {
+    fn park(&self, group: Arc<str>, mut record: ParkedRecord) -> BoxFuture<'static, Result<(), ParkError>> {
         let store = self.clone();
         async move {
             let topic = store.topic(&group);
             let key = ParkedKeyId { group, partition: record.partition.clone(), key: record.key.clone() };
+            if record.cause.is_none() {
+                // Compaction takes the record away that it replaces, so the new one says why, too.
+                record.cause = store.cause(key.clone(), record.offset).await?;
+            }
             store.write("keep", vec![stored::write_event(&topic, key, &record)]).await
         }
         .boxed()

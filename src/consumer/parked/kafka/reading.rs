@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::first::First;
 use super::index::Index;
 use super::stored::{Subject, read_event};
-use crate::consumer::parked::{ParkedKey, ParkedKeyId, ParkedRecord};
+use crate::consumer::parked::{ParkCause, ParkedKey, ParkedKeyId, ParkedRecord};
 use crate::transport::kafka::KafkaOptions;
 use crate::transport::kafka::reader::{Fetched, KafkaReader, ReadError};
 use crate::transport::{Record, TopicPartition};
@@ -44,6 +44,12 @@ pub(super) enum Question {
     Offsets {
         key: ParkedKeyId,
         answer: Answer<Option<Vec<i64>>>,
+    },
+    /// Why an event is parked.
+    Cause {
+        key: ParkedKeyId,
+        offset: i64,
+        answer: Answer<Option<ParkCause>>,
     },
     Records {
         key: ParkedKeyId,
@@ -212,18 +218,28 @@ impl Reading {
                 let events = self.tail.as_ref().and_then(|tail| tail.index.events(&key, usize::MAX));
                 let _ = answer.send(Ok(events.map(|events| events.into_iter().map(|(offset, _)| offset).collect())));
             }
+            Question::Cause { key, offset, answer } => {
+                let events = |index: &Index| index.event(&key, offset);
+                let records = self.records(&key, events, usize::MAX).await;
+                let _ = answer.send(records.map(|records| records.into_iter().find_map(|record| record.cause)));
+            }
             Question::Records { key, limit, bytes, answer } => {
-                let records = self.records(&key, limit, bytes).await;
+                let records = self.records(&key, |index| index.events(&key, limit), bytes).await;
                 let _ = answer.send(records);
             }
         }
     }
 
-    /// The first events of a key, read again.
-    async fn records(&mut self, key: &ParkedKeyId, limit: usize, bytes: usize) -> Result<Vec<ParkedRecord>, Unread> {
+    /// The first of the events of a key that `wanted` names, read again.
+    async fn records(
+        &mut self,
+        key: &ParkedKeyId,
+        wanted: impl Fn(&Index) -> Option<Vec<(i64, i64)>>,
+        bytes: usize,
+    ) -> Result<Vec<ParkedRecord>, Unread> {
         let mut catches = 0;
         loop {
-            let events = self.tail.as_ref().and_then(|tail| tail.index.events(key, limit)).unwrap_or_default();
+            let events = self.tail.as_ref().and_then(|tail| wanted(&tail.index)).unwrap_or_default();
             match self.read_again(key, &events, bytes).await {
                 Ok(Ok(records)) => return Ok(records),
                 // Compaction takes a record away once a later one stands for it: that one is read now.
@@ -353,6 +369,7 @@ impl Question {
         match self {
             Self::Keys { answer, .. } => drop(answer.send(Err(error.clone()))),
             Self::Offsets { answer, .. } => drop(answer.send(Err(error.clone()))),
+            Self::Cause { answer, .. } => drop(answer.send(Err(error.clone()))),
             Self::Records { answer, .. } => drop(answer.send(Err(error.clone()))),
         }
     }
