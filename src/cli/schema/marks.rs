@@ -82,7 +82,7 @@ fn check<'t>(object: &BTreeMap<String, &'t RawValue>, marks: &mut Vec<Mark<'t>>)
     marks.extend(none.map(|value| Mark { value, in_type: false }));
 }
 
-fn object<'t>(raw: &'t RawValue) -> Option<BTreeMap<String, &'t RawValue>> {
+fn object(raw: &RawValue) -> Option<BTreeMap<String, &RawValue>> {
     serde_json::from_str(raw.get()).ok()
 }
 
