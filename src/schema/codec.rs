@@ -125,8 +125,9 @@ impl EncodedDatum {
 // Payloads are people's data: they do not belong in logs.
 impl fmt::Debug for EncodedDatum {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let datum_bytes = self.bytes.len().saturating_sub(FRAME_BYTES);
         let mut shown = formatter.debug_struct("EncodedDatum");
-        shown.field("contract", &self.contract).field("datum_bytes", &self.datum().len()).finish()
+        shown.field("contract", &self.contract).field("datum_bytes", &datum_bytes).finish()
     }
 }
 

@@ -60,6 +60,22 @@ error: accounts.Renamed 1.1.0 cannot read what accounts.Renamed 1.0.0 writes: fi
 }
 
 #[test]
+fn a_mark_that_would_hide_nothing_is_refused_and_says_where_it_belongs() {
+    let field = |name: &str, of: &str, mark: &str| {
+        format!(",\n    {{\"name\": \"{name}\", \"type\": [\"null\", {of}], \"default\": null{mark}}}")
+    };
+    let marked = schema("1.1.0", &field("mail", "\"string\"", ", \"pii\": true"));
+    assert_eq!(check(&marked).code, Some(0));
+    let text = refused(check(&schema("1.1.0", &field("mail", "\"string\"", ", \"pii\": \"true\""))));
+    assert!(text.stdout.contains("marks nothing: \"pii\" is neither true nor false"), "{}", text.stdout);
+    assert!(text.stdout.contains("Renamed.avsc:8:"), "{}", text.stdout);
+    let of = "{\"type\": \"array\", \"items\": {\"type\": \"string\", \"pii\": true}}";
+    let within = refused(check(&schema("1.1.0", &field("mails", of, ""))));
+    assert!(within.stdout.contains("marks nothing: \"pii\" is in a type"), "{}", within.stdout);
+    assert!(within.stdout.contains("help: \"pii\": true beside the field's \"name\""), "{}", within.stdout);
+}
+
+#[test]
 fn a_version_rises_by_the_kind_of_change() {
     for (version, fields, ok, said) in [
         ("1.0.0", "", true, "ok      accounts.Renamed 1.0.0: no change since 1.0.0"),

@@ -57,6 +57,18 @@ async fn a_field_that_is_marked_later_is_hidden_in_older_events_too() {
 }
 
 #[tokio::test]
+async fn what_was_renamed_since_is_hidden_in_older_events_too() {
+    let topic = fresh_topic("masking-renamed", 1).await;
+    published(&topic, &SCHEMA.replace(", \"pii\": true", ""));
+    let now = SCHEMA
+        .replace("\"name\": \"Moved\"", "\"name\": \"Relocated\", \"aliases\": [\"Moved\"]")
+        .replace("\"name\": \"mail\"", "\"name\": \"email\", \"aliases\": [\"mail\"]");
+    let tail = on_servers(["tail", &topic]).args(TAIL);
+    let lines = tail.file("schemas/players/Relocated.avsc", &now).run().succeeded().json_lines();
+    assert_eq!(lines[0]["payload"], json!({"user_id": 42, "mail": "***", "home": {"city": "Łódź", "street": "***"}}));
+}
+
+#[tokio::test]
 async fn dead_letters_are_shown_masked() {
     let letters = fresh_topic("masking-letters", 1).await;
     // Any record of a dead-letter topic is a letter.

@@ -64,7 +64,12 @@ impl<'a> Reader<'a> {
         let Some(kind) = object.get("type") else {
             return Err(self.fault(raw, "this has no \"type\""));
         };
-        let Ok(kind_name) = serde_json::from_str::<String>(kind.get()) else {
+        let kind_name = serde_json::from_str::<String>(kind.get());
+        if object.contains_key("pii") && !matches!(kind_name.as_deref(), Ok("record" | "error")) {
+            let message = "\"pii\" marks nothing in a type\nhelp: \"pii\": true beside the field's \"name\"";
+            return Err(self.fault(raw, message));
+        }
+        let Ok(kind_name) = kind_name else {
             // `{"type": {"type": ..}}` and `{"type": [..]}` wrap the type they hold.
             return self.shape(kind, namespace, depth + 1);
         };
@@ -137,6 +142,7 @@ impl<'a> Reader<'a> {
         depth: usize,
     ) -> Result<Record, Fault> {
         let (full_name, namespace) = self.define(raw, object, namespace)?;
+        self.check_mark(raw, object)?;
         let list = object.get("fields").and_then(|list| serde_json::from_str::<Vec<&'a RawValue>>(list.get()).ok());
         let Some(list) = list else {
             return Err(self.fault(raw, "a record needs \"fields\", a list"));
@@ -151,6 +157,7 @@ impl<'a> Reader<'a> {
                     return Err(self.fault(entry, message));
                 }
             };
+            self.check_mark(entry, &object)?;
             if fields.iter().any(|field| field.name == name) {
                 return Err(self.fault(entry, &format!("there is more than one field {name:?}")));
             }
@@ -161,6 +168,17 @@ impl<'a> Reader<'a> {
         }
         let (doc, properties) = (text_of(object, "doc"), properties(object));
         Ok(Record { full_name, doc, fields, properties, place: self.place(raw) })
+    }
+
+    /// What is no mark would hide nothing, and nobody would know.
+    fn check_mark(&self, raw: &RawValue, object: &Object<'_>) -> Result<(), Fault> {
+        match object.get("pii").map(|mark| mark.get()) {
+            None | Some("true" | "false") => Ok(()),
+            Some(other) => {
+                let message = format!("\"pii\": {} marks nothing\nhelp: \"pii\": true", shorten(other));
+                Err(self.fault(raw, &message))
+            }
+        }
     }
 
     /// Note a named type; its full name, and the namespace inside of it.
@@ -237,9 +255,13 @@ fn properties(object: &Object<'_>) -> Properties {
     others.filter_map(|key| Some((key.clone(), value_of(object, key)?))).collect()
 }
 
-/// A fault as one line of a message.
+/// A fault as part of a message, the help after the place.
 pub(crate) fn describe(label: &str, fault: &Fault) -> String {
-    format!("{}\n{}", fault.message, quote(label, &fault.place))
+    let place = quote(label, &fault.place);
+    match fault.message.split_once("\nhelp: ") {
+        Some((message, help)) => format!("{message}\n{place}\nhelp: {help}"),
+        None => format!("{}\n{place}", fault.message),
+    }
 }
 
 #[cfg(test)]
@@ -299,6 +321,32 @@ mod tests {
         assert!(fault(r#"{"type": "record", "name": "a.B"}"#).message.contains("\"fields\""));
         assert!(fault(r#"{"type": "record", "fields": []}"#).message.contains("\"name\""));
         assert!(fault(r#"{"type": "record", "name": "a.B-", "fields": []}"#).message.contains("not an Avro name"));
+    }
+
+    #[test]
+    fn a_mark_is_true_or_false_and_in_a_field_or_a_record() {
+        let with = |record: &str, field: &str, of: &str| {
+            let text = format!(
+                "{{\"type\": \"record\", \"name\": \"B\"{record}, \"fields\": [{{\"name\": \"a\"{field}, \"type\": {of}}}]}}"
+            );
+            parse(&text)
+        };
+        let marked = "{\"type\": \"string\", \"pii\": true}";
+        for mark in ["", ", \"pii\": true", ", \"pii\": false"] {
+            assert!(with(mark, mark, "\"string\"").is_ok(), "{mark}");
+        }
+        for mark in [", \"pii\": \"true\"", ", \"pii\": 1", ", \"pii\": null"] {
+            for record in [with(mark, "", "\"string\""), with("", mark, "\"string\"")] {
+                let fault = record.unwrap_err();
+                assert!(fault.message.contains("marks nothing\nhelp: \"pii\": true"), "{fault:?}");
+            }
+        }
+        let list = format!("{{\"type\": \"array\", \"items\": {marked}}}");
+        for of in [marked, &format!("[\"null\", {marked}]"), &list, &format!("{{\"type\": {list}}}")] {
+            let fault = with("", "", of).unwrap_err();
+            assert!(fault.message.starts_with("\"pii\" marks nothing in a type"), "{fault:?}");
+            assert_eq!(fault.place.quoted, marked);
+        }
     }
 
     #[test]

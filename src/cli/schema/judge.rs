@@ -3,6 +3,7 @@
 use semver::Version;
 
 use super::history::{EventHistory, Revision};
+use super::marks;
 use crate::cli::error::CliError;
 use crate::schema::compatibility::{Break, Change, CompatibilityMode, Direction, breaks, least_version};
 
@@ -78,7 +79,7 @@ pub(super) fn judge(
             version: Some(release.version.clone()),
         })
         .collect();
-    let mut findings = Vec::new();
+    let mut findings = marks::misplaced(event, working);
     for other in others {
         match known_already(&other, &earlier, working)? {
             Known::Yes => {}

@@ -6,6 +6,7 @@ mod export;
 pub(super) mod history;
 mod judge;
 mod ls;
+mod marks;
 mod register;
 mod registered;
 mod release;

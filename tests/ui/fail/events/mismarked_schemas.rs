@@ -1,0 +1,3 @@
+tidings::events!("schemas/mismarked");
+
+fn main() {}
