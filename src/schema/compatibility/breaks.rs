@@ -59,7 +59,7 @@ pub enum Rule {
         /// Why.
         reason: String,
     },
-    /// It nests too deep, or names what is not defined.
+    /// It nests too deep, names what is not defined, or takes more than a plan for reading it may take.
     Structure {
         /// Which.
         reason: String,
@@ -122,7 +122,7 @@ impl Break {
             }
             (Rule::Name { read, .. }, Direction::Forward) => format!("keep the name {read}"),
             (Rule::Default { .. }, _) => format!("correct the default of {field}"),
-            (Rule::Structure { .. }, _) => "make the schema flatter, and define what it names".to_owned(),
+            (Rule::Structure { .. }, _) => "make the schema smaller and flatter, and define what it names".to_owned(),
         }
     }
 }
@@ -133,6 +133,21 @@ impl fmt::Display for Break {
             write!(formatter, "field `{}`: ", self.field)?;
         }
         self.rule.fmt(formatter)
+    }
+}
+
+impl Rule {
+    /// About how many bytes it keeps of what a schema can have any number of.
+    pub(super) fn size(&self) -> usize {
+        let total = |names: &[String]| names.iter().map(String::len).sum();
+        match self {
+            Self::NoDefault { unread } => total(unread),
+            Self::Symbols { unknown, .. } => total(unknown),
+            Self::Default { reason } | Self::Structure { reason } => reason.len(),
+            Self::Type { written, read } | Self::Branch { written, read } | Self::Name { written, read } => {
+                written.len() + read.len()
+            }
+        }
     }
 }
 
@@ -160,7 +175,8 @@ impl fmt::Display for Rule {
     }
 }
 
-/// What of the payloads written with `writer` a reader of `reader` cannot read; nothing where it can read all of them.
+/// What of the payloads written with `writer` a reader of `reader` cannot read; nothing where it can read all of them. Of more than a
+/// hundred breaks it is a hundred.
 ///
 /// # Errors
 /// One of the two is no schema of a record.

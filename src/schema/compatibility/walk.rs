@@ -8,13 +8,16 @@ use rustc_hash::FxHashSet;
 
 use super::breaks::Rule;
 use crate::schema::contract::{Contract, describe};
-use crate::schema::json_datum::{self, Budget};
 use crate::schema::plan::{
-    Base, Located, base, branch_name, promotes, same_decimal, same_enum_name, same_fixed_name, same_unit, sources,
+    Base, Bounds, Located, Plan, base, branch_name, promotes, same_decimal, same_enum_name, same_fixed_name, same_unit,
+    sources,
 };
 
 /// How deep the types of a schema may nest; a decode plan ends there too.
 const MAX_DEPTH: usize = 128;
+
+/// How many breaks are told. Who has as many knows enough, and each is looked for in the text of its schema.
+const MAX_FOUND: usize = 100;
 
 /// A step from a type into one of its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +31,13 @@ pub(super) enum Step {
 /// The way from the record to a part of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Path(pub(super) Vec<Step>);
+
+impl Path {
+    /// About how many bytes it keeps.
+    fn size(&self) -> usize {
+        self.0.iter().map(|step| if let Step::Field(name) = step { name.len() } else { 0 }).sum()
+    }
+}
 
 impl fmt::Display for Path {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,6 +62,13 @@ pub(super) struct Found {
     pub(super) rule: Rule,
 }
 
+impl Found {
+    /// What is wrong with the two as a whole.
+    fn of_all(reason: String) -> Self {
+        Self { written: Path::default(), read: Path::default(), rule: Rule::Structure { reason } }
+    }
+}
+
 /// Whether there is a plan for reading the one as the other. Where there is one, some values may be unreadable all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
@@ -64,6 +81,8 @@ use Verdict::{Readable, Unreadable};
 #[derive(Default)]
 pub(super) struct Walk {
     found: Vec<Found>,
+    /// What the walk may still take: as much as a plan, though it goes on where that ends at the first break.
+    bounds: Bounds,
     written: Path,
     read: Path,
     /// Pairs of records seen before, by address: recursive types come back to them.
@@ -85,11 +104,25 @@ impl Walk {
                 walk.note(Rule::Structure { reason: error.to_string() });
             }
         }
+        if let Some(exceeded) = walk.bounds.exceeded() {
+            // A branch may have been left out for it: then what was found is not what is wrong.
+            return vec![Found::of_all(exceeded.to_string())];
+        }
+        if walk.found.is_empty()
+            && let Err(mismatch) = Plan::resolve(writer, reader)
+        {
+            // What a plan passes over counts against its bounds, too.
+            walk.found.push(Found::of_all(mismatch.to_string()));
+        }
         walk.found
     }
 
     fn note(&mut self, rule: Rule) -> Verdict {
-        self.found.push(Found { written: self.written.clone(), read: self.read.clone(), rule });
+        let kept = self.written.size() + self.read.size() + rule.size();
+        // What is left out here stands behind others; and where bytes ran out, all of it is dropped.
+        if self.found.len() < MAX_FOUND && self.bounds.take_bytes(kept).is_ok() {
+            self.found.push(Found { written: self.written.clone(), read: self.read.clone(), rule });
+        }
         Unreadable
     }
 
@@ -108,6 +141,9 @@ impl Walk {
     }
 
     fn compare(&mut self, writer: Located<'_>, reader: Located<'_>) -> Verdict {
+        if self.bounds.step(1).is_err() {
+            return Unreadable;
+        }
         if writer.depth() > MAX_DEPTH {
             return self.note(Rule::Structure { reason: format!("its type nests deeper than {MAX_DEPTH} levels") });
         }
@@ -183,13 +219,15 @@ impl Walk {
         reader: Located<'_>,
         read: &RecordSchema,
     ) -> Verdict {
-        let mut verdict = Readable;
         let sources = sources(written, read);
-        let unread = || {
-            let fields = written.fields.iter().enumerate();
-            let unread = fields.filter(|(index, _)| !sources.contains(&Some(*index)));
-            unread.map(|(_, field)| field.name.clone()).collect::<Vec<_>>()
-        };
+        let taken: FxHashSet<usize> = sources.iter().flatten().copied().collect();
+        let fields = written.fields.iter().enumerate();
+        let unread = fields.filter(|(index, _)| !taken.contains(index)).map(|(_, field)| field.name.clone());
+        let unread: Vec<String> = unread.collect();
+        if self.bounds.step(read.fields.len() + unread.len()).is_err() {
+            return Unreadable;
+        }
+        let mut verdict = Readable;
         for (field, source) in read.fields.iter().zip(&sources) {
             let step = Step::Field(field.name.clone());
             let found = match source {
@@ -200,16 +238,14 @@ impl Walk {
                     })
                 }
                 None => {
-                    let misfit = field.default.as_ref().map(|default| {
-                        let mut budget = Budget::of_payload();
-                        json_datum::write(reader.part(&field.schema), default, &mut Vec::new(), &mut budget)
-                            .map_err(|error| error.to_string())
-                    });
+                    let default = field.default.as_ref();
+                    let default = default.map(|default| self.bounds.default(reader.part(&field.schema), default));
                     self.read.0.push(step);
-                    let found = match misfit {
-                        Some(Ok(())) => Readable,
-                        Some(Err(reason)) => self.note(Rule::Default { reason }),
-                        None => self.note(Rule::NoDefault { unread: unread() }),
+                    let found = match default {
+                        Some(Ok(_)) => Readable,
+                        Some(Err(misfit)) => self.note(Rule::Default { reason: misfit.to_string() }),
+                        None if self.found.len() < MAX_FOUND => self.note(Rule::NoDefault { unread: unread.clone() }),
+                        None => Unreadable,
                     };
                     self.read.0.pop();
                     found
@@ -255,6 +291,9 @@ impl Walk {
 
     /// No union as written: the first of the reader's branches that takes it, one of the same type before others.
     fn within_union(&mut self, writer: Located<'_>, reader: Located<'_>, union: &UnionSchema) -> Verdict {
+        if self.bounds.step(union.variants().len()).is_err() {
+            return Unreadable;
+        }
         let Ok(writer) = writer.definition() else { return self.mismatch(writer.schema, reader.schema) };
         let name = branch_name(writer.schema);
         let mut candidates = Vec::with_capacity(union.variants().len());
@@ -290,6 +329,9 @@ impl Walk {
     fn symbols(&mut self, written: &EnumSchema, read: &EnumSchema) -> Verdict {
         if !same_enum_name(written, read) {
             return self.renamed(written.name.name(), read.name.name());
+        }
+        if self.bounds.step_symbols(written.symbols.len(), read.symbols.len()).is_err() {
+            return Unreadable;
         }
         let symbols: FxHashSet<&String> = read.symbols.iter().collect();
         let has_default = read.default.as_ref().is_some_and(|default| symbols.contains(default));

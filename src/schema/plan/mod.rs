@@ -5,6 +5,7 @@
 //! they stand. Reading allocates what the payload type needs and nothing else, whatever the bytes say.
 
 mod base;
+mod bounds;
 mod cursor;
 mod deserialize;
 mod error;
@@ -23,6 +24,7 @@ use serde::Deserialize;
 
 pub(crate) use self::base::branch_name;
 pub(super) use self::base::{Base, base, has_branch_name};
+pub(super) use self::bounds::Bounds;
 pub(crate) use self::cursor::Cursor;
 use self::deserialize::DatumDeserializer;
 pub(crate) use self::error::DatumError;

@@ -9,59 +9,22 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::base::{Base, base, branch_name, same_branch_name};
 use super::mismatch::{Mismatch, mismatch};
 use super::rules::{promotes, same_decimal, same_enum_name, same_fixed_name, same_unit, sources};
-use super::{Branch, DefaultField, Field, Located, Node, NodeId, Record, Symbol};
-use crate::schema::json_datum::{self, Budget, Exceeded};
+use super::{Bounds, Branch, DefaultField, Field, Located, Node, NodeId, Record, Symbol};
 
 /// How deep the types of a schema may nest. Deeper values would not be read anyway.
 const MAX_DEPTH: usize = 128;
 
-/// How many comparisons of types a plan may take, and how many values the defaults of its fields may have. Unions whose branches
-/// nearly fit are compared each with each at every level, and defaults hold defaults: a short schema can ask for no end of either.
-const MAX_STEPS: usize = 262_144;
-
-/// How many bytes of names, symbols, defaults and reasons a plan may keep. A schema has a mebibyte at most, but may refer to a long
-/// name, or to a record with a long default, from thousands of places.
-const MAX_BYTES: usize = 16 * 1024 * 1024;
-
-/// How many symbols of enums are compared in one step, by their hashes.
-const SYMBOLS_A_STEP: usize = 16;
-
 /// How deep records nest that are looked at for one that could be without a byte. What is deeper cannot be read.
 const MAX_EMPTY_DEPTH: usize = 64;
 
+#[derive(Default)]
 pub(super) struct Resolver {
     nodes: Vec<Node>,
-    /// How many comparisons are left.
-    steps: usize,
-    /// What is left for defaults, and of bytes for all that is kept.
-    budget: Budget,
-    /// What ran out.
-    given_up: Option<Bound>,
+    bounds: Bounds,
     /// Pairs of records seen before, by address: recursive types come back to them.
     records: FxHashMap<(*const RecordSchema, *const RecordSchema), NodeId>,
     /// Pairs of enums seen before, in the same way: their symbols are kept once. `None` where none of them is known.
     enums: FxHashMap<(*const EnumSchema, *const EnumSchema), Option<Arc<[Symbol]>>>,
-}
-
-/// A bound of a plan.
-#[derive(Debug, Clone, Copy)]
-enum Bound {
-    Comparisons,
-    Bytes,
-    Values,
-}
-
-impl Default for Resolver {
-    fn default() -> Self {
-        Self {
-            nodes: Vec::new(),
-            steps: MAX_STEPS,
-            budget: Budget::new(MAX_STEPS, MAX_BYTES),
-            given_up: None,
-            records: FxHashMap::default(),
-            enums: FxHashMap::default(),
-        }
-    }
 }
 
 impl Resolver {
@@ -89,33 +52,16 @@ impl Resolver {
     pub(super) fn root(&mut self, writer: Located<'_>, reader: Located<'_>) -> Result<NodeId, Mismatch> {
         let root = self.resolve(writer, reader);
         // A branch of a union may have been given up for want of steps: then it is not known whether it can be read.
-        self.given_up.map_or(root, |bound| Err(bound.exceeded()))
-    }
-
-    /// Count so many comparisons.
-    fn step(&mut self, count: usize) -> Result<(), Mismatch> {
-        match self.steps.checked_sub(count) {
-            Some(left) if self.given_up.is_none() => self.steps = left,
-            _ => return Err(self.give_up(Bound::Comparisons)),
-        }
-        Ok(())
+        self.bounds.exceeded().map_or(root, Err)
     }
 
     /// A text that the plan keeps.
     fn keep(&mut self, text: &str) -> Result<Box<str>, Mismatch> {
-        match self.budget.take_bytes(text.len()) {
-            Ok(()) => Ok(text.into()),
-            Err(_) => Err(self.give_up(Bound::Bytes)),
-        }
-    }
-
-    /// Nothing more is resolved; `bound` where none was exceeded before.
-    fn give_up(&mut self, bound: Bound) -> Mismatch {
-        self.given_up.get_or_insert(bound).exceeded()
+        self.bounds.take_bytes(text.len()).map(|()| text.into())
     }
 
     fn resolve(&mut self, writer: Located<'_>, reader: Located<'_>) -> Result<NodeId, Mismatch> {
-        self.step(1)?;
+        self.bounds.step(1)?;
         if writer.depth() > MAX_DEPTH {
             return Err(Mismatch::new(format!("its type nests deeper than {MAX_DEPTH} levels")));
         }
@@ -206,7 +152,7 @@ impl Resolver {
         reader: Located<'_>,
         read: &RecordSchema,
     ) -> Result<Record, Mismatch> {
-        self.step(read.fields.len())?;
+        self.bounds.step(read.fields.len())?;
         let sources = sources(written, read);
         let mut targets = vec![None; written.fields.len()];
         for (field, source) in read.fields.iter().zip(&sources) {
@@ -251,14 +197,11 @@ impl Resolver {
             return Err(Mismatch::new("it is not in what was written, and has no default"));
         };
         let schema = reader.part(&field.schema);
-        let mut datum = Vec::new();
-        let written = json_datum::write(schema, default, &mut datum, &mut self.budget);
-        match self.budget.exceeded() {
-            Some(Exceeded::Values) => return Err(self.give_up(Bound::Values)),
-            Some(Exceeded::Bytes) => return Err(self.give_up(Bound::Bytes)),
-            None => {}
+        let written = self.bounds.default(schema, default);
+        if let Some(exceeded) = self.bounds.exceeded() {
+            return Err(exceeded);
         }
-        written.map_err(|error| Mismatch::new(format!("its default does not fit its type: {error}")))?;
+        let datum = written.map_err(|error| Mismatch::new(format!("its default does not fit its type: {error}")))?;
         Ok(DefaultField { name: self.keep(&field.name)?, datum: datum.into(), value: self.resolve(schema, schema)? })
     }
 
@@ -305,7 +248,7 @@ impl Resolver {
         reader: Located<'_>,
         union: &UnionSchema,
     ) -> Result<(u32, Box<str>, NodeId), Mismatch> {
-        self.step(union.variants().len())?;
+        self.bounds.step(union.variants().len())?;
         let writer = writer.definition()?;
         let mut candidates = Vec::with_capacity(union.variants().len());
         for (index, variant) in (0_u32..).zip(union.variants()) {
@@ -339,7 +282,7 @@ impl Resolver {
     }
 
     fn compared(&mut self, written: &EnumSchema, read: &EnumSchema) -> Result<Vec<Symbol>, Mismatch> {
-        self.step(written.symbols.len() / SYMBOLS_A_STEP + read.symbols.len() / SYMBOLS_A_STEP)?;
+        self.bounds.step_symbols(written.symbols.len(), read.symbols.len())?;
         let known: FxHashSet<&String> = read.symbols.iter().collect();
         let mut symbols = Vec::with_capacity(written.symbols.len());
         for symbol in &written.symbols {
@@ -370,20 +313,6 @@ impl Resolver {
         };
         known[id] = Some(empty);
         empty
-    }
-}
-
-impl Bound {
-    fn exceeded(self) -> Mismatch {
-        Mismatch::new(match self {
-            Self::Comparisons => format!("to bring the schemas together takes more than {MAX_STEPS} comparisons"),
-            Self::Bytes => {
-                format!(
-                    "to bring the schemas together takes more than {MAX_BYTES} bytes of names, symbols and defaults"
-                )
-            }
-            Self::Values => format!("with all its defaults it has too many values: more than {MAX_STEPS}"),
-        })
     }
 }
 

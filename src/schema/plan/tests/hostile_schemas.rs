@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Contract, contract, json_written, record};
 use crate::schema::SchemaError;
+use crate::schema::compatibility::breaks;
 use crate::schema::plan::Plan;
 
 fn parse(schema: &Value) -> Result<Contract, SchemaError> {
@@ -54,27 +55,85 @@ fn a_record_within_itself_has_no_payload() {
     }
 }
 
+/// At each level, each of two branches may be either of another such schema's two, and none fits in the end.
+fn branching(leaf: &str) -> Contract {
+    let mut fields = Vec::new();
+    for level in 0..40_u32 {
+        let value = match level.checked_sub(1) {
+            None => json!(leaf),
+            Some(below) => json!([format!("x.L{below}"), format!("y.L{below}")]),
+        };
+        let of = |namespace: &str| {
+            json!({"type": "record", "name": format!("L{level}"), "namespace": namespace,
+                "fields": [{"name": "v", "type": value}]})
+        };
+        fields.push(json!({"name": format!("f{level}"), "type": ["null", of("x"), of("y")]}));
+    }
+    record(&fields.into())
+}
+
+/// What the check of two schemas says.
+fn broken(writer: &Contract, reader: &Contract) -> Vec<String> {
+    breaks(writer.text(), reader.text()).unwrap().iter().map(ToString::to_string).collect()
+}
+
 #[test]
 fn branches_that_nearly_fit_are_not_compared_for_ever() {
-    // At each level, each of two branches may be either of the reader's two, and none fits in the end.
-    let schema = |leaf: &str| {
-        let mut fields = Vec::new();
-        for level in 0..40_u32 {
-            let value = match level.checked_sub(1) {
-                None => json!(leaf),
-                Some(below) => json!([format!("x.L{below}"), format!("y.L{below}")]),
-            };
-            let of = |namespace: &str| {
-                json!({"type": "record", "name": format!("L{level}"), "namespace": namespace,
-                    "fields": [{"name": "v", "type": value}]})
-            };
-            fields.push(json!({"name": format!("f{level}"), "type": ["null", of("x"), of("y")]}));
-        }
+    let error = refused(&branching("string"), &branching("int"));
+    assert!(error.ends_with("takes more than 262144 comparisons"), "{error}");
+    assert!(Plan::as_written(&branching("string")).is_ok());
+}
+
+#[test]
+fn the_check_of_branches_that_nearly_fit_ends_where_a_plan_does_and_says_so() {
+    let found = broken(&branching("string"), &branching("int"));
+    assert_eq!(found, ["to bring the schemas together takes more than 262144 comparisons"]);
+    assert_eq!(broken(&branching("string"), &branching("string")), [""; 0]);
+}
+
+#[test]
+fn the_check_takes_no_defaults_that_a_plan_refuses() {
+    // Each by itself has few enough values; the plan counts them together.
+    let items = vec![0; 100_000];
+    let of = json!({"type": "array", "items": "int"});
+    let reader = |count: usize| {
+        let field = |number: usize| json!({"name": format!("f{number}"), "type": of, "default": items});
+        record(&(0..count).map(field).collect::<Vec<_>>().into())
+    };
+    let none = record(&json!([]));
+    assert!(refused(&none, &reader(3)).contains("too many values: more than 262144"));
+    assert_eq!(broken(&none, &reader(3)), ["with all its defaults it has too many values: more than 262144"]);
+    assert!(Plan::resolve(&none, &reader(2)).is_ok());
+    assert_eq!(broken(&none, &reader(2)), [""; 0]);
+}
+
+#[test]
+fn the_check_of_fields_that_a_plan_passes_over_refuses_what_the_plan_does() {
+    // No part of it is read; to pass over it, a plan has to know all of it.
+    let branches = |levels: usize| {
+        let wide: Vec<_> =
+            (0..1_000).map(|number| json!({"type": "fixed", "name": format!("F{number}"), "size": 1})).collect();
+        let mut fields = vec![json!({"name": "f0", "type": wide})];
+        let names: Vec<_> = (0..1_000).map(|number| format!("F{number}")).collect();
+        fields.extend((1..levels).map(|level| json!({"name": format!("f{level}"), "type": names})));
         record(&fields.into())
     };
-    let error = Plan::resolve(&schema("string"), &schema("int")).unwrap_err().to_string();
-    assert!(error.ends_with("takes more than 262144 comparisons"), "{error}");
-    assert!(Plan::as_written(&schema("string")).is_ok());
+    let none = record(&json!([]));
+    let error = refused(&branches(2), &none);
+    assert_eq!(broken(&branches(2), &none), [error]);
+}
+
+#[test]
+fn the_check_of_hundreds_of_fields_that_do_not_fit_ends_and_tells_of_some() {
+    let fields = |prefix: &str, of: &str| {
+        let field = |number: usize| json!({"name": format!("{prefix}{number}"), "type": of});
+        record(&(0..300).map(field).collect::<Vec<_>>().into())
+    };
+    let found = broken(&fields("f", "string"), &fields("f", "int"));
+    assert_eq!((found.len(), &*found[0]), (100, "field `f0`: it was written as string and cannot be read as int"));
+    // Each might be any of the others under its former name.
+    let found = broken(&fields("f", "int"), &fields("g", "int"));
+    assert_eq!((found.len(), &*found[0]), (100, "field `g0`: it is not in what was written, and has no default"));
 }
 
 #[test]
