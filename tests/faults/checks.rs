@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::database::killed_under_handlers;
-use crate::dead_letters::refused_for_a_while;
+use crate::dead_letters::{Found, refused_for_a_while};
 use crate::plant::Plant;
 use crate::servers::Servers;
 use crate::storm::{Size, Storm, Tally};
@@ -15,7 +15,7 @@ const SIZE: Size = Size { players: 20, serials: 40, ..Size::SHORT };
 /// What is found where `plant` is all that is wrong.
 fn found(plant: Plant) -> Audit {
     match plant {
-        Plant::Nothing => Audit::default(),
+        Plant::Nothing | Plant::LostLetter => Audit::default(),
         Plant::Loss => Audit { lost: 1, ..Audit::default() },
         Plant::Repeat => Audit { repeated: 1, ..Audit::default() },
         Plant::Swap => Audit { out_of_order: 1, ..Audit::default() },
@@ -64,8 +64,11 @@ async fn a_storm_with_kills_finds_a_loss_and_a_swap_among_its_repeats() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_run_with_a_dead_letter_topic_that_refuses_finds_what_is_planted_in_it() {
     for plant in [Plant::Nothing, Plant::Loss, Plant::Repeat, Plant::Swap] {
-        assert_eq!(refused_for_a_while(SIZE, plant).await, found(plant));
+        let Found { effects, letters } = refused_for_a_while(SIZE, plant).await;
+        assert_eq!((effects, letters), (found(plant), Audit::default()));
     }
+    let Found { effects, letters } = refused_for_a_while(SIZE, Plant::LostLetter).await;
+    assert_eq!((effects, letters), (Audit::default(), found(Plant::Loss)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

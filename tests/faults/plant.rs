@@ -19,6 +19,8 @@ pub(crate) enum Plant {
     Repeat,
     /// One comes behind the next.
     Swap,
+    /// Every effect; of the events that are given up, one makes no letter.
+    LostLetter,
 }
 
 impl Plant {
@@ -32,12 +34,18 @@ impl Plant {
         }
     }
 
+    /// Whether `event`, of a player whose events are all given up, is to fail.
+    pub(crate) fn is_given_up(self, event: &ScorePosted) -> bool {
+        !(self == Self::LostLetter && event.player == 0 && event.serial == SERIAL)
+    }
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
             Self::Loss => "loss",
             Self::Repeat => "repeat",
             Self::Swap => "swap",
+            Self::LostLetter => "lost letter",
         }
     }
 }
@@ -46,7 +54,7 @@ impl FromStr for Plant {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let all = [Self::Nothing, Self::Loss, Self::Repeat, Self::Swap];
+        let all = [Self::Nothing, Self::Loss, Self::Repeat, Self::Swap, Self::LostLetter];
         all.into_iter().find(|plant| plant.name() == name).ok_or_else(|| format!("nobody plants {name}"))
     }
 }
