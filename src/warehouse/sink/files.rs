@@ -118,7 +118,8 @@ impl WarehouseFiles for LocalFiles {
             file.sync_all()
         });
         fault_point::reach("before naming");
-        let linked = written.and_then(|()| fs::hard_link(&temporary, path.join(name)).map_err(unlinked));
+        let linked =
+            written.and_then(|()| fs::hard_link(&temporary, path.join(name)).map_err(|error| unlinked(&error)));
         // Left behind, it does no harm, and goes when it is old.
         let _ = fs::remove_file(&temporary);
         match linked {
@@ -133,7 +134,7 @@ impl WarehouseFiles for LocalFiles {
 }
 
 /// A file system without hard links says "not permitted" of a folder that may be written to.
-fn unlinked(error: io::Error) -> io::Error {
+fn unlinked(error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("it could not be given its name, by a hard link: {error}"))
 }
 

@@ -304,9 +304,9 @@ fn a_topic_that_was_made_anew_does_not_have_all_files_read_for_each_of_its_batch
     let files = Arc::new(Counting::default());
     for life in ["old", "new"] {
         let process = sink(&files);
-        for batch in 0..BATCHES {
+        for batch in (0_i64..).take(BATCHES) {
             let id = format!("{life}-{batch}");
-            let named: Vec<_> = (0..3).map(|row| ((batch * 3 + row) as i64, id.as_str())).collect();
+            let named: Vec<_> = (0..3).map(|row| (batch * 3 + row, id.as_str())).collect();
             assert_eq!(write_named(&process, &named).rows, 3);
         }
     }
