@@ -141,6 +141,35 @@ fn a_tenant_does_not_get_its_rate_back_by_being_forgotten() {
 }
 
 #[test]
+fn keys_that_wait_no_longer_have_no_turn_and_the_others_keep_theirs() {
+    let mut tenants = tenants(TenantLimits::new());
+    let _held =
+        [("a", 0, 10), ("b", 0, 20), ("b", 1, 10)].map(|(tenant, lane, keys)| wait(&mut tenants, tenant, lane, keys));
+    tenants.retain(|_, _, key| matches!(key, KeyId::Alone(15..)));
+    assert!(!tenants.is_waited_for(1));
+    assert_eq!(start(&mut tenants, 100), [("b".to_owned(), 5)].into());
+    let _held = wait(&mut tenants, "a", 0, 3);
+    assert_eq!(start(&mut tenants, 100), [("a".to_owned(), 3)].into());
+}
+
+#[test]
+fn who_is_held_back_and_loses_all_that_waited_is_remembered_until_it_is_woken() {
+    // The default's: those that the limits name are remembered anyway.
+    let mut tenants = tenants(TenantLimits::new().default_limit(TenantLimit::new().max_in_flight(1)));
+    let held = wait(&mut tenants, "capped", 0, 2);
+    let place = tenants.begin(held[0].id(), NOW);
+    assert_eq!(tenants.next(NOW, &[false, false]), None);
+    tenants.retain(|_, _, _| false);
+    drop((held, place));
+    for number in 0..2 * MAX_TENANTS {
+        drop(tenants.hold(&headers(&format!("stranger-{number}")), NOW));
+    }
+    tenants.wake(NOW);
+    let _held = wait(&mut tenants, "capped", 0, 3);
+    assert_eq!(start(&mut tenants, 100), [("capped".to_owned(), 3)].into());
+}
+
+#[test]
 fn a_name_that_cannot_be_told_is_none() {
     let mut tenants = tenants(TenantLimits::new());
     let panicked = tenants.hold(&headers("panic"), NOW);
