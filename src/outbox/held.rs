@@ -64,6 +64,11 @@ impl HeldBack {
         was_held
     }
 
+    /// Nothing is left that goes to a destination: it went elsewhere, or was parked or deleted.
+    pub(super) fn is_done_with(&mut self, destination: &Destination) {
+        self.changed |= self.holds.remove(destination).is_some();
+    }
+
     /// Whether rows of a destination may be read: it is not held back, or it is time to try it again, and `is_tried` says that no
     /// row of it is on its way for that.
     pub(super) fn may_read(&self, destination: &Destination, now: Instant, is_tried: bool) -> bool {

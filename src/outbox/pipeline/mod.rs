@@ -206,11 +206,13 @@ impl Pipeline {
         }
     }
 
-    /// Let go of what is queued of `bucket`.
-    pub(super) fn drop_queued(&mut self, bucket: u8) {
-        for row in self.take_queued(|row| row.id.bucket == bucket) {
+    /// Let go of what is queued of `bucket`: of which streams.
+    pub(super) fn drop_queued(&mut self, bucket: u8) -> Vec<StreamId> {
+        let dropped = self.take_queued(|row| row.id.bucket == bucket);
+        for row in &dropped {
             self.failed(row.id);
         }
+        dropped.into_iter().map(|row| row.stream).collect()
     }
 
     /// Let go of all that is queued or in flight, whatever becomes of it.

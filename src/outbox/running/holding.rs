@@ -53,7 +53,18 @@ impl Running {
             self.scan_from = 0;
             self.poll_at = now;
         }
+        self.shown = self.held.destinations().filter(|held| !left_out.contains(held)).cloned().collect();
         self.left_out = left_out;
+    }
+
+    /// A read has shown all there is: nothing of a destination that it did not leave out, and was to try again, is a hold's end.
+    pub(super) fn let_holds_end(&mut self, rows: &[OutboxRow]) {
+        for destination in std::mem::take(&mut self.shown) {
+            let is_there = rows.iter().any(|row| row.destination() == destination);
+            if !is_there && !self.pipeline.goes_to(&destination) {
+                self.held.is_done_with(&destination);
+            }
+        }
     }
 
     /// Whether a row that a read shows goes to a destination that was held back since it began.

@@ -60,7 +60,10 @@ impl Running {
         self.woken = self.woken.or(gained);
         for bucket in self.leaving.iter() {
             self.settled.forget(bucket);
-            self.pipeline.drop_queued(bucket);
+            // A read under way has left them out, and may show their successors once the bucket is read again.
+            for stream in self.pipeline.drop_queued(bucket) {
+                self.order.forget(&stream);
+            }
         }
         metrics::gauge!(names::OUTBOX_BUCKETS_OWNED)
             .set(f64::from(u32::try_from(self.owned.len()).unwrap_or(u32::MAX)));
@@ -102,8 +105,54 @@ mod tests {
     use super::*;
     use crate::database::{Database, DatabaseOptions};
     use crate::outbox::RelayOptions;
+    use crate::outbox::row::OutboxRow;
+    use crate::outbox::table::{Fetch, Snapshot};
     use crate::transport::Producer;
     use crate::transport::memory::MemoryProducer;
+
+    /// The leases are renewed, as if it ought to own this many.
+    async fn renew(running: &mut Running, share: usize) {
+        running.start_renewing(running.renew_at);
+        let (asked, leases) = running.renewing.take().unwrap().await;
+        running.renewed((asked, leases.map(|leases| Leases { share, ..leases })));
+    }
+
+    #[tokio::test]
+    async fn what_follows_events_that_were_let_go_of_waits_until_they_are_read_again() {
+        let mut running = running().await;
+        renew(&mut running, 256).await;
+        let row = |sequence| OutboxRow::example(sequence, "Account/42", sequence);
+        let first = running.order.admit(vec![row(1), row(2)]).publish;
+        running.pipeline.push(first);
+        let fetch = Fetch { buckets: running.owned, except: vec![1, 2], ..Fetch::default() };
+        // While it reads, the bucket was to be given up, and then it was not.
+        renew(&mut running, 0).await;
+        renew(&mut running, 256).await;
+        assert_eq!(running.pipeline.rows(), 0);
+        running.fetched((fetch, true, Ok(Snapshot { rows: vec![row(3)], truncated: false })));
+        assert!(!running.pipeline.knows(row(3).id), "two events before it are not published");
+    }
+
+    #[tokio::test]
+    async fn a_hold_ends_when_a_read_of_everything_shows_nothing_that_goes_there() {
+        let mut running = running().await;
+        renew(&mut running, 256).await;
+        let row = OutboxRow::example(1, "Account/42", 1);
+        running.held.hold(row.destination(), "missing".to_owned(), Instant::now());
+        let fetch = || Fetch { buckets: (0..=255).collect(), ..Fetch::default() };
+        running.choose_left_out(Instant::now());
+        running.fetched((fetch(), true, Ok(Snapshot::default())));
+        assert!(!running.held.is_empty(), "this read left it out");
+
+        let due = Instant::now() + std::time::Duration::from_secs(2);
+        running.choose_left_out(due);
+        running.fetched((fetch(), true, Ok(Snapshot { rows: vec![row], truncated: false })));
+        assert!(!running.held.is_empty(), "there is one to be tried");
+        running.pipeline.abandon();
+        running.choose_left_out(due);
+        running.fetched((fetch(), true, Ok(Snapshot::default())));
+        assert!(running.held.is_empty());
+    }
 
     async fn running() -> Running {
         let options = DatabaseOptions::new("sqlite::memory:").migrate(true);

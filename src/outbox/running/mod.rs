@@ -96,6 +96,8 @@ pub(super) struct Running {
     held: HeldBack,
     /// What the last read left out of it.
     left_out: Vec<Destination>,
+    /// What it did not leave out though it is held back.
+    shown: Vec<Destination>,
     noting: Task<Result<(), sqlx::Error>>,
     note_at: Instant,
 
@@ -174,6 +176,7 @@ impl Running {
             suspects: FxHashSet::default(),
             held: HeldBack::default(),
             left_out: Vec::new(),
+            shown: Vec::new(),
             noting: None,
             note_at: now,
             owned: BucketSet::EMPTY,

@@ -100,6 +100,9 @@ impl Running {
         }
         let last = rows.last().map(|row| row.id);
         let readable = self.readable();
+        if !truncated && fetch.buckets == readable {
+            self.let_holds_end(&rows);
+        }
         // The read shows what was held back since it began, and must not count as having shown it.
         for row in rows.extract_if(.., |row| self.is_held_since(row, now)).collect::<Vec<_>>() {
             self.settled.forget(row.id.bucket);
