@@ -55,6 +55,8 @@ log.dirs=$directory/data
 auto.create.topics.enable=false
 num.partitions=1
 default.replication.factor=1
+# Tests write events of long ago; by their times the broker would delete them while they are read.
+log.retention.ms=-1
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=8
 transaction.state.log.replication.factor=1
