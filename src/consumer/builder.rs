@@ -144,8 +144,9 @@ impl ConsumerBuilder {
     }
 
     /// Read the limits of [`tenants`](Self::tenants) from this file, TOML or JSON by its extension, instead of those given there; the
-    /// option of the same name says the same. It is looked at every second while the consumer runs, and what is new in it applies at once. A file that cannot be used
-    /// is an error at startup; later it is logged, with the line and the column, and the last limits stay.
+    /// option of the same name says the same. It is looked at every second while the consumer runs, and what is new in it applies at
+    /// once. A file that cannot be used is an error at startup; later it is logged, with the line and the column, and the last limits
+    /// stay.
     pub fn tenant_limits_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.tenants.file = Some(path.into());
         self

@@ -9,8 +9,8 @@ use crate::dispatch::{BreakerOverrides, DeliveryOrder, OnExhausted, Policy, Retr
 use crate::envelope::EnvelopeView;
 
 /// How one dispatcher takes part: its group, its source, its filter, and its policy, by the names of
-/// [`#[dispatcher]`](macro@crate::dispatcher) and of [`ConsumerOptions`](super::ConsumerOptions). A policy here replaces what the dispatcher's block says; what a
-/// handler says itself stands.
+/// [`#[dispatcher]`](macro@crate::dispatcher) and of [`ConsumerOptions`](super::ConsumerOptions). A policy here replaces what the
+/// dispatcher's block says; what a handler says itself stands.
 ///
 /// ```
 /// use std::time::Duration;

@@ -145,7 +145,7 @@ pub(crate) fn bound_route(
         policy: FailurePolicy {
             retry: options.retry.with(info.policy.retry),
             on_exhausted: info.policy.on_exhausted.unwrap_or(options.on_exhausted),
-            timeout: info.policy.timeout.unwrap_or(options.handler_timeout),
+            timeout: info.policy.timeout.unwrap_or(options.timeout),
         },
         filter: filter.cloned(),
         handler: handler_name(dispatcher, info.handler),

@@ -107,6 +107,6 @@ pub async fn health(database: &Database, limits: &OutboxLimits) -> OutboxHealth 
     OutboxHealth { ready, reasons, rows, oldest, unowned_buckets, held_topics, parked, oldest_parked }
 }
 
-fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(duration.as_secs_f64())
 }

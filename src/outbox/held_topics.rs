@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
+use super::health::seconds;
 use super::held::{Destination, Hold};
 use super::table::OutboxTable;
 use crate::database::{Database, Error};
@@ -81,8 +82,4 @@ pub(super) async fn read(database: &Database) -> Result<Vec<HeldTopic>, sqlx::Er
         }
     }
     Ok(topics)
-}
-
-fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_secs_f64())
 }

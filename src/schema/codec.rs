@@ -1,15 +1,14 @@
 //! Encodes and decodes payloads.
 
 use std::any::TypeId;
-use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 
 use super::answers::Answers;
 use super::contract::{Contract, SchemaError};
+use super::encoded::{EncodedDatum, FramedPayload};
 use super::error::{DecodeError, EncodeError};
 use super::event_schema::EventSchema;
 use super::frame::{self, FRAME_BYTES};
@@ -83,59 +82,6 @@ impl std::hash::Hash for Published {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         address(&self.contract).hash(state);
         self.topic.hash(state);
-    }
-}
-
-/// An encoded payload whose schema has no id yet.
-#[derive(Clone)]
-pub struct EncodedDatum {
-    /// Five bytes of room for the frame, then the Avro datum.
-    bytes: Vec<u8>,
-    contract: Arc<Contract>,
-}
-
-/// A payload as it travels: `0x00`, the schema's id, the Avro datum.
-#[derive(Clone)]
-pub struct FramedPayload {
-    /// The bytes.
-    pub bytes: Bytes,
-    /// The schema's id.
-    pub schema_id: u32,
-    /// The schema's URI, for the `ce_dataschema` header.
-    pub data_schema: Arc<str>,
-}
-
-impl EncodedDatum {
-    /// The full name of its record.
-    pub fn record(&self) -> &str {
-        self.contract.name()
-    }
-
-    /// Its schema, as JSON.
-    pub fn schema(&self) -> &str {
-        self.contract.text()
-    }
-
-    /// The Avro datum, without a frame.
-    pub fn datum(&self) -> &[u8] {
-        self.bytes.get(FRAME_BYTES..).unwrap_or_default()
-    }
-}
-
-// Payloads are people's data: they do not belong in logs.
-impl fmt::Debug for EncodedDatum {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let datum_bytes = self.bytes.len().saturating_sub(FRAME_BYTES);
-        let mut shown = formatter.debug_struct("EncodedDatum");
-        shown.field("contract", &self.contract).field("datum_bytes", &datum_bytes).finish()
-    }
-}
-
-impl fmt::Debug for FramedPayload {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = formatter.debug_struct("FramedPayload");
-        shown.field("payload_bytes", &self.bytes.len());
-        shown.field("schema_id", &self.schema_id).field("data_schema", &self.data_schema).finish()
     }
 }
 

@@ -7,7 +7,7 @@ use apache_avro::schema::{RecordSchema, UnionSchema};
 use serde_json::Value;
 
 use super::contract::describe;
-use super::marked_failures::is_marked;
+use super::marks::is_field_marked;
 use super::plan::{Base, Located, Number, base, has_branch_name};
 
 /// How deep types may nest; the defaults of a recursive schema could otherwise never end.
@@ -212,9 +212,8 @@ fn write_record(
         let value = value.ok_or_else(|| {
             JsonMismatch::new(format!("it is missing; it wants {}", describe(&field.schema))).within(&field.name)
         })?;
-        let marked = is_marked(record.attributes.get("pii")) || is_marked(field.custom_attributes.get("pii"));
         write(at.part(&field.schema), value, datum, left)
-            .map_err(|error| error.hidden_where(marked).within(&field.name))?;
+            .map_err(|error| error.hidden_where(is_field_marked(record, field)).within(&field.name))?;
     }
     Ok(())
 }

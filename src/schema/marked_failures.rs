@@ -1,9 +1,9 @@
-//! Says nothing of values that a schema marks as sensitive, where they cannot be read or written.
+//! Says nothing of values that a schema marks as sensitive, where they cannot be read.
 
-use apache_avro::schema::{RecordSchema, ResolvedSchema};
-use serde_json::Value;
+use apache_avro::schema::ResolvedSchema;
 
 use super::contract::Contract;
+use super::marks::{is_field_marked, marks_within, types};
 use super::plan::{Base, DatumError, Located, base};
 
 /// A failure to read a payload of `contract`, without a reason that may show some of a value that is marked, and without a key within.
@@ -17,7 +17,7 @@ pub(super) fn hide_failure(contract: &Contract, error: DatumError) -> DatumError
             match base(place.schema) {
                 Base::Record(record) => {
                     for field in record.fields.iter().filter(|field| field.name == name) {
-                        if is_marked(record.attributes.get("pii")) || is_marked(field.custom_attributes.get("pii")) {
+                        if is_field_marked(record, field) {
                             marked = Some(index + 1);
                         }
                         parts.push(place.part(&field.schema));
@@ -43,59 +43,4 @@ pub(super) fn hide_failure(contract: &Contract, error: DatumError) -> DatumError
         }
         None => error,
     }
-}
-
-/// The definitions of types, each branch of a union.
-fn types(places: Vec<Located<'_>>) -> Vec<Located<'_>> {
-    let definitions = places.into_iter().filter_map(|place| place.definition().ok());
-    let branches = definitions.flat_map(|place| match base(place.schema) {
-        Base::Union(union) => {
-            union.variants().iter().filter_map(|variant| place.part(variant).definition().ok()).collect()
-        }
-        _ => vec![place],
-    });
-    branches.collect()
-}
-
-/// Whether anything in payloads of `contract` is marked.
-pub(super) fn holds_marks(contract: &Contract) -> bool {
-    match ResolvedSchema::new(contract.schema()) {
-        Ok(names) => marks_within(Located::root(contract.schema(), names.get_names()), &mut Vec::new()),
-        Err(_) => true,
-    }
-}
-
-/// Whether this field of the payload itself is marked, or anything within it.
-pub(super) fn is_marked_below(contract: &Contract, field: &str) -> bool {
-    let Ok(names) = ResolvedSchema::new(contract.schema()) else { return true };
-    let root = Located::root(contract.schema(), names.get_names());
-    let Base::Record(record) = base(root.schema) else { return true };
-    let Some(field) = record.fields.iter().find(|candidate| candidate.name == field) else { return true };
-    is_marked(record.attributes.get("pii"))
-        || is_marked(field.custom_attributes.get("pii"))
-        || marks_within(root.part(&field.schema), &mut Vec::new())
-}
-
-/// Whether anything within is marked.
-fn marks_within(place: Located<'_>, seen: &mut Vec<*const RecordSchema>) -> bool {
-    types(vec![place]).into_iter().any(|place| match base(place.schema) {
-        Base::Record(record) => {
-            let this = std::ptr::from_ref(record);
-            if seen.contains(&this) {
-                return false;
-            }
-            seen.push(this);
-            is_marked(record.attributes.get("pii"))
-                || record.fields.iter().any(|field| {
-                    is_marked(field.custom_attributes.get("pii")) || marks_within(place.part(&field.schema), seen)
-                })
-        }
-        Base::Array(part) | Base::Map(part) => marks_within(place.part(part), seen),
-        _ => false,
-    })
-}
-
-/// Whether `"pii": true` is there.
-pub(super) fn is_marked(property: Option<&Value>) -> bool {
-    property == Some(&Value::Bool(true))
 }

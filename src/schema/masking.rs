@@ -5,7 +5,7 @@ use apache_avro::schema::ResolvedSchema;
 use serde_json::Value;
 
 use super::contract::Contract;
-use super::marked_failures::is_marked;
+use super::marks::is_marked;
 use super::plan::{Base, Located, base, branch_name};
 
 /// What is shown in place of a value.

@@ -4,11 +4,13 @@ mod answers;
 mod codec;
 pub mod compatibility;
 pub(crate) mod contract;
+mod encoded;
 mod error;
 mod event_schema;
 mod frame;
 mod json_datum;
 mod marked_failures;
+mod marks;
 #[cfg(feature = "cli")]
 pub(crate) mod masking;
 mod parsing;
@@ -17,8 +19,9 @@ mod plan;
 mod registry;
 mod unwritable;
 
-pub use codec::{Codec, EncodedDatum, FramedPayload};
+pub use codec::Codec;
 pub use contract::SchemaError;
+pub use encoded::{EncodedDatum, FramedPayload};
 pub use error::{DecodeError, EncodeError};
 pub use payload::{JsonPayload, PayloadView};
 #[cfg(any(feature = "parquet", feature = "cli"))]

@@ -3,7 +3,7 @@
 use apache_avro::error::Details;
 
 use super::contract::Contract;
-use super::marked_failures::{holds_marks, is_marked_below};
+use super::marks::{holds_marks, is_marked_below};
 
 /// Which field of a payload of `contract` does not fit, and why; the library's own message would print the whole schema. What is said of
 /// a field that is marked, or that holds something marked, is left out: a type may name its value.

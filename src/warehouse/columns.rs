@@ -7,10 +7,11 @@ pub(crate) const EVENT_FOLDER: &str = "event";
 /// The day on which the events of a folder happened, UTC.
 pub(crate) const DAY_FOLDER: &str = "day";
 
-/// The offset's column: by it a row is known again,
+/// The offset's column: by it a row is known again.
 pub(crate) const OFFSET: &str = "kafka_offset";
-/// and by the event's id, or the record's time where it has none, in a topic that was made anew.
+/// The column of the event's id, which tells rows apart whose topic was made anew and has the same offsets.
 pub(crate) const EVENT_ID: &str = "event_id";
+/// The column of the record's time, which does so where there is no id.
 pub(crate) const TIMESTAMP: &str = "kafka_timestamp";
 
 /// A column of the pipeline's.

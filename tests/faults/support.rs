@@ -1,5 +1,8 @@
 //! What these tests have in common with those of the integration.
 
+#[cfg(feature = "store")]
+#[path = "../integration/support/appending.rs"]
+pub(crate) mod appending;
 #[path = "../integration/support/chance.rs"]
 pub(crate) mod chance;
 #[path = "../integration/support/child.rs"]

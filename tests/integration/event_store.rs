@@ -18,6 +18,7 @@ use tidings::store::{
 use crate::reader::read;
 use crate::scenarios::event_store::event;
 use crate::setting;
+use crate::support::appending::append_until;
 use crate::support::child::{Child, say, told};
 use crate::support::scene::{Scene, kafka};
 use crate::support::store::Store;
@@ -105,25 +106,7 @@ async fn a_service_killed_again_and_again_keeps_what_it_acknowledged_and_repeats
     let over = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
-            let (client, over) = (client.clone(), Arc::clone(&over));
-            tokio::spawn(async move {
-                let mut acknowledged = 0;
-                while !over.load(Ordering::Relaxed) {
-                    let append =
-                        Append::new([event(&format!("Account/{writer}"), "x")], ExpectedVersion::Exact(acknowledged));
-                    // The same again, whatever went wrong: its fate is not known.
-                    let appended = loop {
-                        match client.append(append.clone()).await {
-                            Ok(appended) => break appended,
-                            Err(error) if error.is_retryable() => {}
-                            Err(error) => panic!("{error:?}"),
-                        }
-                    };
-                    acknowledged += 1;
-                    assert_eq!(appended.last.sequence, acknowledged);
-                }
-                acknowledged
-            })
+            append_until(client.clone(), Arc::clone(&over), move |_| event(&format!("Account/{writer}"), "x"))
         })
         .collect();
     for _ in 0..4 {

@@ -178,7 +178,7 @@ impl<T: ConsumerTransport> Engine<T> {
     /// Something is about to run as a task. The number is for [`observe_run_end`](Self::observe_run_end).
     pub(super) fn observe_run(&mut self, slot: usize, work: &Work, recall: Option<Arc<Recall>>) -> usize {
         let handler = self.handler_name(slot, work);
-        let timeout = self.parts.options.handler_timeout;
+        let timeout = self.parts.options.timeout;
         let (running, timeout) = match (work.failure.as_deref(), work.route, self.plan_of(slot)) {
             (Some(Failure { way: Way::DeadLetter, .. }), ..) => ("the dead letter", timeout),
             (Some(Failure { way: Way::Park, .. }), ..) => ("parking", timeout),

@@ -53,7 +53,7 @@ impl<T: ConsumerTransport> Engine<T> {
 
     fn default_policy(&self) -> FailurePolicy {
         let options = &self.parts.options;
-        FailurePolicy { retry: options.retry, on_exhausted: options.on_exhausted, timeout: options.handler_timeout }
+        FailurePolicy { retry: options.retry, on_exhausted: options.on_exhausted, timeout: options.timeout }
     }
 
     fn route_of(&self, slot: usize, work: &Work) -> Option<RouteId> {

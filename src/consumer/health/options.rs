@@ -64,8 +64,8 @@ impl HealthOptions {
         self
     }
 
-    /// Whether keys and streams are told as they are, in health and in the log. Default: `false`; they are people's data, so that a fingerprint
-    /// is told instead: the same for the same key as long as the process lives, and of no use outside of it.
+    /// Whether keys and streams are told as they are, in health and in the log. Default: `false`; they are people's data, so that a
+    /// fingerprint is told instead: the same for the same key as long as the process lives, and of no use outside of it.
     pub fn show_keys(mut self, show: bool) -> Self {
         self.show_keys = show;
         self

@@ -9,8 +9,7 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer as _;
 use serde::de::value::Error as WordError;
 
-use super::ConsumerOptions;
-use super::file::OptionsError;
+use super::{ConsumerOptions, OptionsError};
 use crate::transport::kafka::environment::{BROKERS_VARIABLE, KAFKA_VARIABLES};
 
 /// Begins the names of variables that are options of a consumer.
@@ -41,7 +40,7 @@ pub(super) const OPTIONS: &[(&str, Take)] = options! {
     "start_from" => start_from, word;
     "drain_timeout_ms" => drain_timeout, milliseconds;
     "startup_timeout_ms" => startup_timeout, milliseconds;
-    "timeout_ms" => handler_timeout, milliseconds;
+    "timeout_ms" => timeout, milliseconds;
     "retry.max_attempts" => retry.max_attempts, positive;
     "retry.initial_ms" => retry.initial, milliseconds;
     "retry.max_ms" => retry.max, milliseconds;

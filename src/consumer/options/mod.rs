@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod documented;
 mod environment;
+mod error;
 mod file;
 
 use std::num::NonZeroU32;
@@ -11,10 +12,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-pub use self::file::OptionsError;
+pub use self::error::OptionsError;
 use super::health::HealthOptions;
-use super::tenants::at_least_one;
 use crate::dispatch::{BreakerPolicy, DeliveryOrder, Limits, OnExhausted, RetryPolicy};
+use crate::positive::at_least_one;
 use crate::transport::kafka::{KafkaOptions, StartFrom};
 
 /// How a consumer reads, handles and gives up.
@@ -38,7 +39,7 @@ pub struct ConsumerOptions {
     #[serde(rename = "drain_timeout_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) drain_timeout: Duration,
     #[serde(rename = "timeout_ms", deserialize_with = "crate::milliseconds::deserialize")]
-    pub(crate) handler_timeout: Duration,
+    pub(crate) timeout: Duration,
     #[serde(rename = "startup_timeout_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) startup_timeout: Duration,
     pub(crate) retry: RetryPolicy,
@@ -130,7 +131,7 @@ impl ConsumerOptions {
     /// How long one attempt of a handler may take; then it is cancelled and counts as failed. Default: 60 s. A dispatcher's or a
     /// handler's own wins, as with every policy here.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.handler_timeout = timeout;
+        self.timeout = timeout;
         self
     }
 
@@ -281,7 +282,7 @@ impl Default for ConsumerOptions {
             commit_metadata_bytes: 4_096,
             start_from: StartFrom::Earliest,
             drain_timeout: Duration::from_secs(20),
-            handler_timeout: Duration::from_mins(1),
+            timeout: Duration::from_mins(1),
             startup_timeout: Duration::from_secs(15),
             retry: RetryPolicy::default(),
             on_exhausted: OnExhausted::DeadLetter,

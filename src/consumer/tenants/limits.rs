@@ -5,6 +5,8 @@ use std::num::NonZeroU32;
 
 use serde::Deserialize;
 
+use crate::positive::at_least_one;
+
 /// What each tenant may use of a group in one process. It may be read from a file, by the same names.
 ///
 /// | option | default | unit |
@@ -116,10 +118,6 @@ impl TenantLimit {
         self.rate = Some(at_least_one(per_second));
         self
     }
-}
-
-pub(crate) fn at_least_one(number: u32) -> NonZeroU32 {
-    NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
 }
 
 #[cfg(test)]

@@ -6,12 +6,12 @@ mod lane;
 mod limits;
 mod schedule;
 mod setup;
+mod tenant;
 mod watch;
 
 pub use book::TenantStats;
 pub(crate) use book::{Held, Place, TenantBook};
 pub use file::TenantLimitsError;
-pub(crate) use limits::at_least_one;
 pub use limits::{TenantLimit, TenantLimits};
 pub(crate) use schedule::{LaneId, TenantId, Tenants};
 pub(crate) use setup::{TenantsBuilder, TenantsSetup};

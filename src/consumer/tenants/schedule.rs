@@ -17,7 +17,8 @@ use smallvec::SmallVec;
 use super::TenantParts;
 use super::book::{Held, Place, TenantCell};
 use super::lane::{Lane, TenantQueue, Turn};
-use super::limits::{Applied, TenantLimits};
+use super::limits::TenantLimits;
+use super::tenant::Tenant;
 use crate::consumer::gate::WaitingKey;
 use crate::consumer::key::KeyId;
 use crate::consumer::rate::Rate;
@@ -32,9 +33,6 @@ const LOOK_AT: usize = 32;
 
 /// The longest name that is told apart, in bytes: a stranger's header may be megabytes.
 const MAX_NAME: usize = 128;
-
-/// The stride of a share of 1.
-const STRIDE: u128 = 1 << 64;
 
 /// Where a tenant stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,39 +58,6 @@ pub(crate) struct Tenants {
     /// Tenants with something to start that are out of rate, until then.
     resting: BinaryHeap<Reverse<(Duration, TenantId)>>,
     warned_of_panic: bool,
-}
-
-struct Tenant {
-    cell: Arc<TenantCell>,
-    limit: Applied,
-    pass: u128,
-    rate: Option<Rate>,
-    /// Whether it is passed over: it is at its cap, or out of rate.
-    is_held_back: bool,
-    /// Only those that have keys.
-    queues: SmallVec<[TenantQueue; 1]>,
-}
-
-impl Tenant {
-    fn stride(&self) -> u128 {
-        STRIDE / u128::from(self.limit.share)
-    }
-
-    fn queue(&mut self, lane: LaneId) -> Option<&mut TenantQueue> {
-        self.queues.iter_mut().find(|queue| queue.lane == lane)
-    }
-
-    fn is_at_cap(&self) -> bool {
-        self.limit.max_in_flight.is_some_and(|most| self.cell.in_flight() >= u64::from(most))
-    }
-
-    fn is_idle(&self, now: Duration) -> bool {
-        // One that is out of rate is remembered, or it would have it back by being forgotten; so is one that is still to be woken.
-        !self.is_held_back
-            && self.queues.is_empty()
-            && self.cell.is_idle()
-            && self.rate.as_ref().is_none_or(|rate| rate.is_unused(now))
-    }
 }
 
 impl Tenants {

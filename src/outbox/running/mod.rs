@@ -9,6 +9,8 @@ mod reading;
 mod reporting;
 mod settling;
 mod silence;
+#[cfg(all(test, feature = "sqlite"))]
+mod tests;
 mod writing;
 
 use std::future::Future;

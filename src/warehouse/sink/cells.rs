@@ -9,11 +9,12 @@ use arrow_array::builder::{
 };
 use arrow_array::types::Int32Type;
 use arrow_array::{Array as _, ArrayRef, DictionaryArray, ListArray, MapArray, StringArray, StructArray};
-use arrow_buffer::{NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::NullBufferBuilder;
 use arrow_schema::{ArrowError, DataType, Field, Fields};
 
 use super::arrow_types::{data_type, decimal_type, entries, field, fields, width};
 use super::error::Misfit;
+use super::places::Places;
 use crate::schema::Cursor;
 use crate::warehouse::table::{Column, ColumnType, TimeUnit};
 
@@ -48,13 +49,6 @@ enum Values {
     Map { field: Arc<Field>, keys: StringBuilder, values: Box<Cells>, places: Places },
     Record { fields: Fields, columns: Vec<Cells>, nulls: NullBufferBuilder },
     Union { fields: Fields, columns: Vec<Cells>, branches: Vec<Option<usize>>, nulls: NullBufferBuilder },
-}
-
-/// Where each list or map of a column ends.
-#[derive(Debug)]
-struct Places {
-    offsets: Vec<i32>,
-    nulls: NullBufferBuilder,
 }
 
 impl Cells {
@@ -282,34 +276,6 @@ impl Values {
                 Arc::new(StructArray::try_new(fields.clone(), columns, nulls.finish())?)
             }
         })
-    }
-}
-
-impl Places {
-    fn new() -> Self {
-        Self { offsets: vec![0], nulls: NullBufferBuilder::new(0) }
-    }
-
-    fn end(&self) -> i32 {
-        self.offsets.last().copied().unwrap_or(0)
-    }
-
-    fn push(&mut self, count: usize) -> Result<(), Misfit> {
-        let end = i32::try_from(count).ok().and_then(|count| self.end().checked_add(count));
-        self.offsets.push(end.ok_or_else(|| Misfit(format!("{count} more items are too many for one file")))?);
-        self.nulls.append_non_null();
-        Ok(())
-    }
-
-    fn push_null(&mut self) {
-        self.offsets.push(self.end());
-        self.nulls.append_null();
-    }
-
-    fn finish(&mut self) -> (OffsetBuffer<i32>, Option<arrow_buffer::NullBuffer>) {
-        let offsets = std::mem::replace(&mut self.offsets, vec![0]);
-        // They ascend from 0, by how they are made.
-        (OffsetBuffer::new(ScalarBuffer::from(offsets)), self.nulls.finish())
     }
 }
 

@@ -6,6 +6,7 @@ mod chain;
 mod error;
 mod files;
 mod parquet_file;
+mod places;
 mod rows;
 
 use std::any::TypeId;
@@ -45,8 +46,8 @@ const CHUNK_BYTES: usize = 16 * 1024 * 1024;
 ///
 /// **Each record is a row once, and before its event counts as handled.** A file is written under another name, made durable, and
 /// only then gets its own. A record that is delivered again, in whatever batch and to whatever process, finds its offset and its
-/// event's id in the files and is left out. An event that was published twice is two records, and two rows. So files that events may still be redelivered for have to stay where they are: compact or move those of days
-/// past the topic's retention.
+/// event's id in the files and is left out. An event that was published twice is two records, and two rows. So files that events may
+/// still be redelivered for have to stay where they are: compact or move those of days past the topic's retention.
 ///
 /// Rows have the columns that [the module](crate::warehouse) lists, then those of the payload type's schema. Older and newer
 /// versions of an event are read as the handler's type reads them.

@@ -12,16 +12,16 @@ use tidings::Stream;
 use tidings::database::{Database, DatabaseOptions};
 use tidings::outbox::{KafkaProducers, Relay, RelayOptions};
 use tidings::store::{
-    Append, DatabaseStore, EventStore as _, ExpectedVersion, NewEvent, Notice, ServiceOptions, StoreClient,
-    StoreClientOptions, StoreOptions, StoreService, StreamQuery, Subscription,
+    DatabaseStore, EventStore as _, NewEvent, Notice, ServiceOptions, StoreClient, StoreClientOptions, StoreOptions,
+    StoreService, StreamQuery, Subscription,
 };
 use tidings::testing::{FAULT_POINT_VARIABLE, STORE_FAULT_POINTS};
-use tokio::task::JoinHandle;
 
 use crate::reader::read;
 use crate::scenarios::event_store::event;
 use crate::servers::Servers;
 use crate::setting;
+use crate::support::appending::append_until;
 use crate::support::chance::tell;
 use crate::support::child::{Child, say, told};
 use crate::support::groups::ends;
@@ -58,27 +58,6 @@ fn event_of(topic: &str, writer: u64, number: u64) -> NewEvent {
     let mut event = event(&format!("Account/{writer}"), &number.to_string());
     event.envelope.source = topic.to_owned().into();
     event
-}
-
-/// Appends to a stream of its own, each event until it is acknowledged, until it is over; how many were.
-fn writer(client: StoreClient, topic: String, writer: u64, over: Arc<AtomicBool>) -> JoinHandle<u64> {
-    tokio::spawn(async move {
-        let mut acknowledged = 0;
-        while !over.load(Ordering::Relaxed) {
-            let append = Append::new([event_of(&topic, writer, acknowledged)], ExpectedVersion::Exact(acknowledged));
-            // The same again, whatever went wrong: its fate is not known.
-            let appended = loop {
-                match client.append(append.clone()).await {
-                    Ok(appended) => break appended,
-                    Err(error) if error.is_retryable() => {}
-                    Err(error) => panic!("{error:?}"),
-                }
-            };
-            acknowledged += 1;
-            assert_eq!(appended.last.sequence, acknowledged);
-        }
-        acknowledged
-    })
 }
 
 /// What became of what was acknowledged: in the store, in its positions, and on the topic.
@@ -123,8 +102,12 @@ async fn killed_at(points: impl Iterator<Item = (&'static str, u32)>) {
     let options = StoreClientOptions::new(format!("http://{address}")).deadline(Duration::from_mins(2));
     let client = StoreClient::new(options).await.unwrap();
     let over = Arc::<AtomicBool>::default();
-    let writers: Vec<_> =
-        (0..WRITERS).map(|number| writer(client.clone(), topic.clone(), number, Arc::clone(&over))).collect();
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let topic = topic.clone();
+            append_until(client.clone(), Arc::clone(&over), move |number| event_of(&topic, writer, number))
+        })
+        .collect();
     for (point, times) in points {
         const SIGABRT: i32 = 6;
         let armed = format!("{point}*{times}");

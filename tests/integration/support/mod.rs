@@ -1,5 +1,7 @@
 //! What the tests have in common.
 
+#[cfg(feature = "store")]
+pub(crate) mod appending;
 pub(crate) mod chance;
 pub(crate) mod child;
 pub(crate) mod groups;

@@ -11,7 +11,6 @@ use super::rig::{Rig, key_of, options};
 use crate::consumer::commands::{Command, Selection};
 use crate::dispatch::{DeliveryOrder, OnExhausted, Policy};
 use crate::outcome::{ErrorClass, HandlerError, Outcome};
-use crate::transport::TopicPartition;
 
 /// Takes 10 ms; the most that ran at once.
 fn counting(
@@ -269,31 +268,17 @@ async fn keys_that_stop_waiting(go: impl AsyncFnOnce(&Rig)) -> Rig {
 
 #[tokio::test(start_paused = true)]
 async fn keys_of_a_revoked_partition_use_up_neither_the_handlers_rate_nor_its_room_to_wait() {
-    keys_that_stop_waiting(async |rig| {
-        rig.broker.revoke("accounts", &[0]);
-        rig.until("it is given back", |rig| rig.stats().assigned == 1).await;
-    })
-    .await;
+    keys_that_stop_waiting(async |rig| rig.revoke_first().await).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn keys_of_a_lost_partition_use_up_neither_the_handlers_rate_nor_its_room_to_wait() {
-    keys_that_stop_waiting(async |rig| {
-        rig.broker.lose("accounts", &[0]);
-        rig.until("it is gone", |rig| rig.stats().assigned == 1).await;
-    })
-    .await;
+    keys_that_stop_waiting(async |rig| rig.lose_first().await).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn keys_from_before_a_seek_use_up_neither_the_handlers_rate_nor_its_room_to_wait() {
-    keys_that_stop_waiting(async |rig| {
-        let (done, answer) = tokio::sync::oneshot::channel();
-        let partition = TopicPartition { topic: "accounts".into(), partition: 0 };
-        rig.commands.send(Command::Seek { partition, offset: 100, done });
-        assert!(answer.await.unwrap());
-    })
-    .await;
+    keys_that_stop_waiting(async |rig| rig.seek_first(100).await).await;
 }
 
 #[tokio::test(start_paused = true)]

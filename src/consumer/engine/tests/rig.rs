@@ -11,6 +11,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, SystemClock};
@@ -30,7 +31,9 @@ use crate::envelope::header;
 use crate::outcome::Outcome;
 use crate::schema::Codec;
 use crate::transport::memory::{MemoryBroker, MemoryConsumer};
-use crate::transport::{ConsumerTransport as _, Headers, OutgoingRecord, ProduceError, Producer, Record, Written};
+use crate::transport::{
+    ConsumerTransport as _, Headers, OutgoingRecord, ProduceError, Producer, Record, TopicPartition, Written,
+};
 
 pub(super) const TOPIC: &str = "accounts";
 pub(super) const EVENT: &str = "accounts.UserUpdated";
@@ -337,6 +340,26 @@ impl Rig {
             task,
             others,
         }
+    }
+
+    /// The group takes the first partition away, and it is given back.
+    pub(super) async fn revoke_first(&self) {
+        self.broker.revoke(TOPIC, &[0]);
+        self.until("it is given back", |rig| rig.stats().assigned == 1).await;
+    }
+
+    /// The first partition is lost.
+    pub(super) async fn lose_first(&self) {
+        self.broker.lose(TOPIC, &[0]);
+        self.until("it is gone", |rig| rig.stats().assigned == 1).await;
+    }
+
+    /// The first partition is to go on at `offset`.
+    pub(super) async fn seek_first(&self, offset: i64) {
+        let (done, answer) = oneshot::channel();
+        let partition = TopicPartition { topic: TOPIC.into(), partition: 0 };
+        self.commands.send(Command::Seek { partition, offset, done });
+        assert!(answer.await.unwrap());
     }
 
     /// Start another engine in place of this one, as supervision does when one has failed.

@@ -17,7 +17,6 @@ use crate::consumer::commands::{Command, Selection};
 use crate::consumer::tenants::{LimitsFile, TenantLimit, TenantLimits};
 use crate::dispatch::{BatchPolicy, DeliveryOrder, OnExhausted, Policy, failed as all_failed};
 use crate::outcome::{HandlerError, Outcome};
-use crate::transport::TopicPartition;
 
 const STEP: Duration = Duration::from_millis(10);
 
@@ -251,31 +250,17 @@ async fn keys_that_stop_waiting(go: impl AsyncFnOnce(&Rig)) -> Rig {
 
 #[tokio::test(start_paused = true)]
 async fn keys_of_a_revoked_partition_use_up_no_room_of_their_tenants_to_wait() {
-    keys_that_stop_waiting(async |rig| {
-        rig.broker.revoke("accounts", &[0]);
-        rig.until("it is given back", |rig| rig.stats().assigned == 1).await;
-    })
-    .await;
+    keys_that_stop_waiting(async |rig| rig.revoke_first().await).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn keys_of_a_lost_partition_use_up_no_room_of_their_tenants_to_wait() {
-    keys_that_stop_waiting(async |rig| {
-        rig.broker.lose("accounts", &[0]);
-        rig.until("it is gone", |rig| rig.stats().assigned == 1).await;
-    })
-    .await;
+    keys_that_stop_waiting(async |rig| rig.lose_first().await).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn keys_from_before_a_seek_use_up_no_room_of_their_tenants_to_wait() {
-    keys_that_stop_waiting(async |rig| {
-        let (done, answer) = tokio::sync::oneshot::channel();
-        let partition = TopicPartition { topic: "accounts".into(), partition: 0 };
-        rig.commands.send(Command::Seek { partition, offset: 100, done });
-        assert!(answer.await.unwrap());
-    })
-    .await;
+    keys_that_stop_waiting(async |rig| rig.seek_first(100).await).await;
 }
 
 fn first_partition() -> Selection {
