@@ -3,8 +3,9 @@
 use clap::Args;
 use serde::Serialize;
 
+use super::finding::Finding;
 use super::history::EventHistory;
-use super::judge::{Finding, Judgement, judge};
+use super::judge::{Judgement, judge};
 use super::{SelectionArguments, registered, render};
 use crate::cli::error::CliError;
 use crate::cli::output::{self, OutputFormat};

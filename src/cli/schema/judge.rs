@@ -2,6 +2,7 @@
 
 use semver::Version;
 
+use super::finding::{Finding, Piece};
 use super::history::{EventHistory, Revision};
 use super::marks;
 use crate::cli::error::CliError;
@@ -18,25 +19,6 @@ pub(super) struct Earlier {
     pub(super) version: Option<Version>,
 }
 
-/// Something wrong, or worth knowing.
-#[derive(Debug)]
-pub(super) struct Finding {
-    pub(super) is_error: bool,
-    pub(super) message: String,
-    /// Pieces of the schemas it is about, the working tree's first.
-    pub(super) pieces: Vec<Piece>,
-    pub(super) help: Option<String>,
-}
-
-/// A piece of a schema's text.
-#[derive(Debug)]
-pub(super) struct Piece {
-    pub(super) origin: String,
-    pub(super) text: String,
-    pub(super) at: std::ops::Range<usize>,
-    pub(super) label: String,
-}
-
 /// What was found out about an event.
 #[derive(Debug)]
 pub(super) struct Judgement {
@@ -48,12 +30,6 @@ pub(super) struct Judgement {
 impl Judgement {
     pub(super) fn has_errors(&self) -> bool {
         self.findings.iter().any(|finding| finding.is_error)
-    }
-}
-
-impl Finding {
-    fn new(is_error: bool, message: String, help: impl Into<Option<String>>) -> Self {
-        Self { is_error, message, pieces: Vec::new(), help: help.into() }
     }
 }
 

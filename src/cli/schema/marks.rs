@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use serde_json::value::RawValue;
 
+use super::finding::{Finding, Piece};
 use super::history::Revision;
-use super::judge::{Finding, Piece};
 
 /// Deeper types are not looked at.
 const MAX_DEPTH: usize = 128;

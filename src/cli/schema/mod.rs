@@ -3,6 +3,7 @@
 mod check;
 mod diff;
 mod export;
+mod finding;
 pub(super) mod history;
 mod judge;
 mod ls;

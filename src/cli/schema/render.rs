@@ -2,7 +2,7 @@
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
-use super::judge::Finding;
+use super::finding::Finding;
 use crate::cli::error::CliError;
 use crate::cli::printer::Printer;
 

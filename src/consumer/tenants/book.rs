@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 
+use super::lane::TenantId;
 use super::limits::TenantLimits;
-use super::schedule::TenantId;
 
 /// A group's tenants and their limits. It outlives an engine that is started again.
 #[derive(Debug)]

@@ -3,9 +3,15 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::schedule::TenantId;
 use crate::consumer::gate::WaitingKey;
 use crate::consumer::key::KeyId;
+
+/// Where a tenant stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TenantId(pub(super) usize);
+
+/// What keys wait for: one lane a route, and one for records whose route is not known yet.
+pub(crate) type LaneId = usize;
 
 /// Whose turn it is, among the tenants that wait in one lane. Entries are mended when they come up: passes only grow.
 #[derive(Debug, Default)]

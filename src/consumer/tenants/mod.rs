@@ -12,8 +12,9 @@ mod watch;
 pub use book::TenantStats;
 pub(crate) use book::{Held, Place, TenantBook};
 pub use file::TenantLimitsError;
+pub(crate) use lane::{LaneId, TenantId};
 pub use limits::{TenantLimit, TenantLimits};
-pub(crate) use schedule::{LaneId, TenantId, Tenants};
+pub(crate) use schedule::Tenants;
 pub(crate) use setup::{TenantsBuilder, TenantsSetup};
 #[cfg(test)]
 pub(crate) use watch::LimitsFile;

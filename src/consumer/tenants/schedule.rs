@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 
 use super::TenantParts;
 use super::book::{Held, Place, TenantCell};
-use super::lane::{Lane, TenantQueue, Turn};
+use super::lane::{Lane, LaneId, TenantId, TenantQueue, Turn};
 use super::limits::TenantLimits;
 use super::tenant::Tenant;
 use crate::consumer::gate::WaitingKey;
@@ -33,13 +33,6 @@ const LOOK_AT: usize = 32;
 
 /// The longest name that is told apart, in bytes: a stranger's header may be megabytes.
 const MAX_NAME: usize = 128;
-
-/// Where a tenant stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct TenantId(usize);
-
-/// What keys wait for: one lane a route, and one for records whose route is not known yet.
-pub(crate) type LaneId = usize;
 
 /// A group's tenants, as the poll thread sees them.
 pub(crate) struct Tenants {

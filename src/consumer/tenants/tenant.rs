@@ -6,9 +6,8 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::book::TenantCell;
-use super::lane::TenantQueue;
+use super::lane::{LaneId, TenantQueue};
 use super::limits::Applied;
-use super::schedule::LaneId;
 use crate::consumer::rate::Rate;
 
 /// The stride of a share of 1.
