@@ -256,8 +256,12 @@ pub(crate) async fn a_key_that_is_moved_while_many_write_loses_and_reorders_noth
                 tx.publish(&event);
                 Ok::<_, Error>(())
             });
-            publish.await.unwrap();
-            written += 1;
+            match publish.await {
+                Ok(()) => written += 1,
+                // On a machine that is busy it may be on its way for more than five seconds. Then nothing was written.
+                Err(Error::KeyElsewhere { .. }) => {}
+                Err(error) => panic!("{error:?}"),
+            }
         }
         written
     };
