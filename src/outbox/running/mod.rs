@@ -10,6 +10,7 @@ mod reporting;
 mod settling;
 mod silence;
 #[cfg(all(test, feature = "sqlite"))]
+#[allow(clippy::unwrap_used, reason = "what these tests share may stop at the first surprise")]
 mod tests;
 mod writing;
 
