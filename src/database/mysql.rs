@@ -4,13 +4,17 @@ use std::io;
 use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, Executor as _, MySqlPool};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, MySqlPool};
 
+use super::pool::SessionLimits;
 use super::{DatabaseOptions, Error};
 
 /// A connection idle for longer is asked whether it still lives before it is used. Asking each time would cost every
 /// transaction a round trip; one that died meanwhile fails at `BEGIN`, and the transaction runs again.
 const TRUSTED_IDLE: Duration = Duration::from_secs(10);
+
+/// Gap locks on absent rows deadlock those who create them.
+const ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
 pub(super) async fn connect(options: &DatabaseOptions) -> Result<MySqlPool, Error> {
     // The parser's message may quote the URL: it is not shown.
@@ -35,24 +39,38 @@ pub(super) async fn connect(options: &DatabaseOptions) -> Result<MySqlPool, Erro
     let pool = MySqlPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
-        .test_before_acquire(false)
-        .before_acquire(|connection, metadata| {
-            Box::pin(async move {
-                if metadata.idle_for > TRUSTED_IDLE {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
+        .test_before_acquire(false);
+    Ok(prepared(pool, TRUSTED_IDLE, ISOLATION.to_owned()).connect_lazy_with(connect))
+}
+
+/// At most `connections` to the server of `pool`, whose sessions end by themselves.
+pub(super) fn apart(pool: &MySqlPool, connections: u32, limits: SessionLimits) -> MySqlPool {
+    let SessionLimits { idle, statement, lock_wait } = limits;
+    let seconds = |limit: Duration| limit.as_secs().max(1);
+    // Each server reads the words of its own: MariaDB skips comments of versions that it never had.
+    let prepare = format!(
+        "{ISOLATION};SET SESSION wait_timeout = {}, innodb_lock_wait_timeout = {}\
+         /*!50708 , max_execution_time = {} *//*M!100100 , max_statement_time = {} */",
+        seconds(idle),
+        seconds(lock_wait),
+        statement.as_millis(),
+        seconds(statement),
+    );
+    let options = pool.options().clone().min_connections(0).max_connections(connections);
+    prepared(options, TRUSTED_IDLE.min(idle / 2), prepare).connect_lazy_with((*pool.connect_options()).clone())
+}
+
+/// Whose connections begin with `prepare`, and are asked whether they live after having been idle for longer than `trusted`.
+fn prepared(options: MySqlPoolOptions, trusted: Duration, prepare: String) -> MySqlPoolOptions {
+    options
+        .before_acquire(move |connection, metadata| {
+            // One that does not answer is replaced by another.
+            Box::pin(async move { Ok(metadata.idle_for <= trusted || connection.ping().await.is_ok()) })
         })
-        .after_connect(|connection, _| {
-            Box::pin(async move {
-                // Gap locks on absent rows deadlock those who create them.
-                connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
-                Ok(())
-            })
+        .after_connect(move |connection, _| {
+            let prepare = AssertSqlSafe(prepare.clone());
+            Box::pin(async move { sqlx::raw_sql(prepare).execute(connection).await.map(drop) })
         })
-        .connect_lazy_with(connect);
-    Ok(pool)
 }
 
 fn connect_error(options: &MySqlConnectOptions, error: sqlx::Error) -> Error {

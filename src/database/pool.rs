@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -126,6 +127,18 @@ impl fmt::Debug for Database {
     }
 }
 
+/// What a server ends by itself. It does not hear of a line that dies, and would keep a transaction's locks for hours.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "mysql"), allow(dead_code, reason = "SQLite has no server"))]
+pub(crate) struct SessionLimits {
+    /// A session that says nothing, and its transaction.
+    pub(crate) idle: Duration,
+    /// A statement that reads; on MariaDB, any.
+    pub(crate) statement: Duration,
+    /// Waiting for a lock.
+    pub(crate) lock_wait: Duration,
+}
+
 /// Connections of one kind.
 #[derive(Clone, Debug)]
 pub(crate) enum Pool {
@@ -154,16 +167,13 @@ impl Pool {
 
     /// At most `connections` of their own, to the same server: who uses these waits for nobody who uses those. SQLite has one writer
     /// at a time, whichever connection it has: there they are the same.
-    pub(crate) fn apart(&self, connections: u32) -> Self {
+    pub(crate) fn apart(&self, connections: u32, limits: SessionLimits) -> Self {
         match self {
             #[cfg(feature = "mysql")]
-            Self::MySql(pool) => {
-                let options = pool.options().clone().min_connections(0).max_connections(connections);
-                Self::MySql(options.connect_lazy_with((*pool.connect_options()).clone()))
-            }
+            Self::MySql(pool) => Self::MySql(super::mysql::apart(pool, connections, limits)),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(pool) => {
-                let _ = connections;
+                let _ = (connections, limits);
                 Self::Sqlite(pool.clone())
             }
         }

@@ -1,6 +1,8 @@
 //! Databases that fall silent, and databases that know less: what the relay makes of them.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tidings::database::{Database, DatabaseOptions, Error};
@@ -21,9 +23,14 @@ async fn publish(stage: &Stage, id: &str) {
     publish.await.unwrap();
 }
 
-/// A line to the server of `address`. `change` is given what is sent. When `silence` counts up, nothing more passes on the connections
-/// of then, in no direction, and nobody is told; new ones work.
-async fn line(address: String, change: fn(&mut [u8]), silence: watch::Receiver<u32>) -> SocketAddr {
+/// What is done to what a client sends.
+trait Change: Fn(&mut [u8]) -> bool + Clone + Send + Sync + 'static {}
+
+impl<F: Fn(&mut [u8]) -> bool + Clone + Send + Sync + 'static> Change for F {}
+
+/// A line to the server of `address`. `change` is given what is sent, and says whether its connection dies behind it. When `silence`
+/// counts up, all connections of then die: nothing more passes, in no direction, and nobody is told. New ones work.
+async fn line(address: String, change: impl Change, silence: watch::Receiver<u32>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let here = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -31,18 +38,13 @@ async fn line(address: String, change: fn(&mut [u8]), silence: watch::Receiver<u
             let server = TcpStream::connect(&address).await.unwrap();
             let mut silence = silence.clone();
             silence.mark_unchanged();
-            tokio::spawn(pass_on(client, server, change, silence));
+            tokio::spawn(pass_on(client, server, change.clone(), silence));
         }
     });
     here
 }
 
-async fn pass_on(
-    mut client: TcpStream,
-    mut server: TcpStream,
-    change: fn(&mut [u8]),
-    mut silence: watch::Receiver<u32>,
-) {
+async fn pass_on(mut client: TcpStream, mut server: TcpStream, change: impl Change, mut silence: watch::Receiver<u32>) {
     let (mut up, mut down) = (vec![0; 65_536], vec![0; 65_536]);
     loop {
         tokio::select! {
@@ -55,9 +57,12 @@ async fn pass_on(
             }
             read = client.read(&mut up) => {
                 let Ok(read @ 1..) = read else { return };
-                change(&mut up[..read]);
+                let dies = change(&mut up[..read]);
                 if server.write_all(&up[..read]).await.is_err() {
                     return;
+                }
+                if dies {
+                    std::future::pending::<()>().await;
                 }
             }
             read = server.read(&mut down) => {
@@ -71,7 +76,7 @@ async fn pass_on(
 }
 
 /// The stage's database, through a line.
-async fn through(stage: &Stage, change: fn(&mut [u8]), silence: watch::Receiver<u32>) -> Database {
+async fn through(stage: &Stage, change: impl Change, silence: watch::Receiver<u32>) -> Database {
     let Place::Server { url, name } = &stage.place else { panic!("a file has no line") };
     let (credentials, rest) = url.split_once('@').unwrap();
     let (address, _) = rest.split_once('/').unwrap();
@@ -83,7 +88,7 @@ async fn through(stage: &Stage, change: fn(&mut [u8]), silence: watch::Receiver<
 async fn a_relay_whose_connections_fall_silent_goes_on_with_new_ones() {
     let stage = Stage::server(&setting("TIDINGS_TEST_DATABASE")).await;
     let silence = watch::Sender::new(0);
-    let database = through(&stage, |_| (), silence.subscribe()).await;
+    let database = through(&stage, |_| false, silence.subscribe()).await;
     let options = RelayOptions::default().lease_ttl(Duration::from_secs(3)).database_timeout(Duration::from_secs(1));
     let producers = {
         let kafka = stage.kafka.clone();
@@ -112,13 +117,50 @@ async fn a_relay_whose_connections_fall_silent_goes_on_with_new_ones() {
     stage.clear().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_dies_while_a_row_is_parked_keeps_no_lock_for_long() {
+    let stage = Stage::server(&setting("TIDINGS_TEST_DATABASE")).await;
+    let never = watch::Sender::new(0);
+    let died = Arc::<AtomicBool>::default();
+    let database = {
+        let died = Arc::clone(&died);
+        // The server has moved the row, and waits for the word.
+        let parks = move |sent: &mut [u8]| {
+            let words = b"REPLACE INTO tidings_outbox_parked";
+            sent.windows(words.len()).any(|window| window == words) && !died.swap(true, Ordering::AcqRel)
+        };
+        through(&stage, parks, never.subscribe()).await
+    };
+    for id in ["1", "2", "3"] {
+        publish(&stage, id).await;
+        publish(&stage, id).await;
+    }
+    stage
+        .execute("UPDATE tidings_outbox SET occurred_at = 'yesterday' WHERE stream = 'Account/2' AND sequence + 0 = 1")
+        .await;
+    let options = RelayOptions::default().lease_ttl(Duration::from_secs(3)).database_timeout(Duration::from_secs(1));
+    let kafka = stage.kafka.clone();
+    let producers = move || -> std::sync::Arc<dyn tidings::transport::Producer> { std::sync::Arc::new(kafka.clone()) };
+    let relay = Relay::new(&database, producers).options(options).spawn();
+    stage.until_published(4).await;
+    stage.until_empty().await;
+    assert!(died.load(Ordering::Acquire));
+    assert_eq!(parked(&stage.database, None, 10).await.unwrap().len(), 2);
+    publish(&stage, "3").await;
+    stage.until_published(5).await;
+    relay.shutdown().await.unwrap();
+    database.close().await;
+    stage.clear().await;
+}
+
 /// A server that does not know `JSON_TABLE`: what it is sent is as long as before, and means nothing.
-fn without_key_lists(sent: &mut [u8]) {
+fn without_key_lists(sent: &mut [u8]) -> bool {
     const KNOWN: &[u8] = b"JSON_TABLE(";
     let found: Vec<usize> = (0..sent.len()).filter(|at| sent[*at..].starts_with(KNOWN)).collect();
     for at in found {
         sent[at..at + KNOWN.len()].copy_from_slice(b"NO_TABLES_(");
     }
+    false
 }
 
 #[tokio::test(flavor = "multi_thread")]

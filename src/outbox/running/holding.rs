@@ -40,9 +40,8 @@ impl Running {
 
     /// The destinations whose rows are not to be read now.
     pub(super) fn left_out(&self, now: Instant) -> Vec<Destination> {
-        let tried = |destination: &Destination| self.pipeline.goes_to(destination);
-        let may_read = |destination: &&Destination| !self.held.may_read(destination, now, tried(destination));
-        self.held.destinations().filter(may_read).cloned().collect()
+        let may_read = |held: &&Destination| self.held.may_read(held, now, || self.pipeline.goes_to(held));
+        self.held.destinations().filter(|held| !may_read(held)).cloned().collect()
     }
 
     /// Choose what the next read leaves out. What it shows again may be anywhere: reads have passed by it.
@@ -69,7 +68,7 @@ impl Running {
 
     /// Whether a row that a read shows goes to a destination that was held back since it began.
     pub(super) fn is_held_since(&self, row: &OutboxRow, now: Instant) -> bool {
-        !self.held.is_empty() && !self.held.may_read(&row.destination(), now, false)
+        !self.held.is_empty() && !self.held.may_read(&row.destination(), now, || false)
     }
 
     pub(super) fn start_noting(&mut self, now: Instant) {

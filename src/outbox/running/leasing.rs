@@ -3,12 +3,23 @@
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
-use super::Running;
-use super::silence::within;
+use super::silence::{Sooner, session_limits, sooner, within};
+use super::{CONNECTIONS, Running};
+use crate::database::pool::Pool;
 use crate::outbox::lease::Leases;
 use crate::outbox::share::to_release;
+use crate::outbox::table::OutboxTable;
 use crate::outbox::wake::BucketSet;
 use crate::telemetry::names;
+
+/// What became of a renewal.
+pub(super) struct Renewal {
+    /// When it was begun.
+    pub(super) asked: Instant,
+    pub(super) leases: Result<Leases, sqlx::Error>,
+    /// The connections that answered, where those at hand were silent.
+    pub(super) other: Option<Pool>,
+}
 
 impl Running {
     pub(super) fn start_renewing(&mut self, now: Instant) {
@@ -17,24 +28,43 @@ impl Running {
         }
         self.renew_at = now + self.options.lease_ttl / 3;
         let (table, member, claim) = (self.table.clone(), self.member.clone(), self.stopping.is_none());
+        let (doubtful, patience) = (self.doubtful, self.options.lease_ttl / 4);
+        // Slower than this it is as good as failed.
+        let limit = if self.owned.is_empty() { member.ttl } else { member.ttl / 2 };
+        let apart = self.service_pool.apart(CONNECTIONS, session_limits(&self.options));
         self.renewing = Some(
             async move {
-                // Slower than this it is as good as failed.
-                (now, within(member.ttl, table.renew(&member, claim)).await)
+                let other = OutboxTable { pool: apart.clone(), ..table.clone() };
+                let renew = |table: OutboxTable| {
+                    let member = &member;
+                    async move { table.renew(member, claim, doubtful).await }
+                };
+                match within(limit, sooner(renew(table), patience, renew(other))).await {
+                    Ok((leases, Sooner::First)) => Renewal { asked: now, leases: Ok(leases), other: None },
+                    Ok((leases, Sooner::Second)) => Renewal { asked: now, leases: Ok(leases), other: Some(apart) },
+                    Err(error) => Renewal { asked: now, leases: Err(error), other: None },
+                }
             }
             .boxed(),
         );
     }
 
-    pub(super) fn renewed(&mut self, (asked, result): (Instant, Result<Leases, sqlx::Error>)) {
-        let leases = match result {
+    pub(super) fn renewed(&mut self, Renewal { asked, leases, other }: Renewal) {
+        if let Some(pool) = other {
+            self.go_on_with(pool);
+        }
+        let leases = match leases {
             Ok(leases) => leases,
             Err(error) => {
                 tracing::warn!(%error, "the leases could not be renewed");
                 self.heed(&error);
+                let pause = self.renew_backoff.next().min(self.options.lease_ttl / 12);
+                self.renew_at = self.renew_at.min(Instant::now() + pause);
                 return;
             }
         };
+        self.renew_backoff.reset();
+        self.doubtful = BucketSet::EMPTY;
         // One that came back under another epoch was somebody else's meanwhile: this process may have stood still.
         let kept = |bucket: &u8| {
             let bucket = usize::from(*bucket);
@@ -77,10 +107,10 @@ impl Running {
         if done.is_empty() {
             return;
         }
-        let (table, owner) = (self.table.clone(), self.member.owner.clone());
+        let (table, owner, epochs) = (self.table.clone(), self.member.owner.clone(), self.epochs.clone());
         // Nothing is renewed meanwhile.
-        let limit = self.options.lease_ttl / 3;
-        self.releasing = Some(async move { (done, within(limit, table.release(&owner, done)).await) }.boxed());
+        let limit = self.options.lease_ttl / 4;
+        self.releasing = Some(async move { (done, within(limit, table.release(&owner, &epochs, done)).await) }.boxed());
     }
 
     pub(super) fn released(&mut self, (buckets, result): (BucketSet, Result<(), sqlx::Error>)) {
@@ -92,6 +122,7 @@ impl Running {
             tracing::warn!(%error, "nobody can tell whether buckets were given up");
             self.heed(&error);
             // A renewal tells what became of them.
+            self.doubtful = self.doubtful.or(buckets);
             self.renew_at = Instant::now();
         }
     }

@@ -23,10 +23,12 @@ use futures_util::future::BoxFuture;
 use rustc_hash::FxHashSet;
 use tokio::time::Instant;
 
+use self::leasing::Renewal;
 use self::reporting::Report;
+use self::silence::session_limits;
 use super::RelayOptions;
 use super::held::{Destination, HeldBack};
-use super::lease::{Leases, Member};
+use super::lease::Member;
 use super::order::StreamOrder;
 use super::pipeline::Pipeline;
 use super::producers::ProducerFactory;
@@ -109,10 +111,13 @@ pub(super) struct Running {
     epochs: Vec<u64>,
     /// Owned, but to be given up once nothing of them is under way.
     leaving: BucketSet,
+    /// Of which nobody can tell whether they were given up.
+    doubtful: BucketSet,
     /// Until when the leases hold, by this process's monotonic clock, counted from before the renewal was sent.
     valid_until: Instant,
     renew_at: Instant,
-    renewing: Task<(Instant, Result<Leases, sqlx::Error>)>,
+    renew_backoff: Backoff,
+    renewing: Task<Renewal>,
     releasing: Task<(BucketSet, Result<(), sqlx::Error>)>,
 
     woken: BucketSet,
@@ -154,7 +159,7 @@ impl Running {
         let now = Instant::now();
         // A service that has all its connections in use must not cost its relay the leases.
         let service_pool = database.pool.clone();
-        let database = Database { pool: database.pool.apart(CONNECTIONS), ..database };
+        let database = Database { pool: database.pool.apart(CONNECTIONS, session_limits(&options)), ..database };
         let (ear, address) = ear.unzip();
         let address = address.map(|address| address.to_text());
         let member = Member { owner: uuid::Uuid::new_v4().to_string(), address, ttl: options.lease_ttl };
@@ -185,8 +190,10 @@ impl Running {
             owned: BucketSet::EMPTY,
             epochs: Vec::new(),
             leaving: BucketSet::EMPTY,
+            doubtful: BucketSet::EMPTY,
             valid_until: now,
             renew_at: now,
+            renew_backoff: Backoff::new(),
             renewing: None,
             releasing: None,
             woken: BucketSet::EMPTY,
@@ -325,7 +332,7 @@ impl Running {
         let (owner, owned) = (&self.member.owner, self.owned);
         let leave = async {
             if !owned.is_empty() {
-                table.release(owner, owned).await?;
+                table.release(owner, &self.epochs, owned).await?;
             }
             table.leave(owner).await?;
             table.pool.close_apart().await;

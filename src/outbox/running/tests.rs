@@ -1,7 +1,9 @@
 //! Leases, holds and what a read shows, one step at a time.
 
+use super::silence::{Sooner, sooner};
 use super::*;
 use crate::database::DatabaseOptions;
+use crate::outbox::lease::Leases;
 use crate::outbox::row::OutboxRow;
 use crate::transport::memory::MemoryProducer;
 
@@ -15,8 +17,8 @@ async fn running() -> Running {
 /// The leases are renewed, as if it ought to own this many.
 async fn renew(running: &mut Running, share: usize) {
     running.start_renewing(running.renew_at);
-    let (asked, leases) = running.renewing.take().unwrap().await;
-    running.renewed((asked, leases.map(|leases| Leases { share, ..leases })));
+    let renewal = running.renewing.take().unwrap().await;
+    running.renewed(Renewal { leases: renewal.leases.map(|leases| Leases { share, ..leases }), ..renewal });
 }
 
 #[tokio::test]
@@ -65,7 +67,7 @@ async fn buckets_of_which_nobody_can_tell_whether_they_were_given_up_are_not_wor
     let (given_up, kept) = ((0..8).collect::<BucketSet>(), (8..=255).collect());
     running.leaving = given_up;
     // It was done, and the answer was lost; somebody else takes them.
-    running.table.release(&running.member.owner, given_up).await.unwrap();
+    running.table.release(&running.member.owner, &running.epochs, given_up).await.unwrap();
     running.released((given_up, Err(sqlx::Error::PoolTimedOut)));
     assert_eq!((running.owned, running.readable(), running.leaving), (kept, kept, BucketSet::EMPTY));
     assert!(running.renew_at <= Instant::now(), "it asks at once");
@@ -74,15 +76,32 @@ async fn buckets_of_which_nobody_can_tell_whether_they_were_given_up_are_not_wor
 #[tokio::test]
 async fn buckets_that_were_not_given_up_after_all_are_found_again_by_the_next_renewal() {
     let mut running = running().await;
-    for failed in [true, false] {
-        running.start_renewing(running.renew_at);
-        let renewed = running.renewing.take().unwrap().await;
-        running.renewed(renewed);
-        assert_eq!(running.owned.len(), 256);
-        if failed {
-            let buckets = (0..8).collect();
-            running.leaving = buckets;
-            running.released((buckets, Err(sqlx::Error::PoolTimedOut)));
-        }
-    }
+    renew(&mut running, 256).await;
+    let (buckets, before) = ((0..8).collect(), running.epochs.clone());
+    running.leaving = buckets;
+    running.released((buckets, Err(sqlx::Error::PoolTimedOut)));
+    renew(&mut running, 256).await;
+    assert_eq!(running.owned.len(), 256);
+    // What was sent then arrives now.
+    running.table.release(&running.member.owner, &before, buckets).await.unwrap();
+    let epochs = running.epochs.clone();
+    renew(&mut running, 256).await;
+    assert_eq!((running.owned.len(), &running.epochs), (256, &epochs), "they were never anybody else's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_does_not_come_is_asked_for_again_and_a_slow_one_is_still_heard() {
+    let patience = Duration::from_secs(1);
+    let after = |seconds, answer| async move {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        answer
+    };
+    let refused = || Err(sqlx::Error::PoolTimedOut);
+    let never = std::future::pending;
+    assert_eq!(sooner(after(0, Ok(1)), patience, never()).await.unwrap(), (1, Sooner::First));
+    assert_eq!(sooner(never(), patience, after(1, Ok(2))).await.unwrap(), (2, Sooner::Second));
+    assert_eq!(sooner(after(3, Ok(1)), patience, after(5, Ok(2))).await.unwrap(), (1, Sooner::First));
+    assert_eq!(sooner(after(3, Ok(1)), patience, after(1, refused())).await.unwrap(), (1, Sooner::First));
+    assert_eq!(sooner(after(2, refused()), patience, after(3, Ok(2))).await.unwrap(), (2, Sooner::Second));
+    assert!(sooner(after(0, refused()), patience, after(0, Ok(2))).await.is_err(), "an error is an answer");
 }
