@@ -1,6 +1,7 @@
 //! How much may wait. A bound that refuses: who waited here would wait for ever longer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -21,7 +22,8 @@ pub(super) struct Amount {
 #[derive(Debug)]
 pub(super) struct Seat {
     room: Arc<Room>,
-    amount: Amount,
+    events: usize,
+    bytes: AtomicUsize,
 }
 
 impl Room {
@@ -38,7 +40,7 @@ impl Room {
             return None;
         }
         *taken = Amount { events, bytes };
-        Some(Seat { room: Arc::clone(self), amount })
+        Some(Seat { room: Arc::clone(self), events: amount.events, bytes: AtomicUsize::new(amount.bytes) })
     }
 
     /// Whether nobody finds a place, however little it asks for.
@@ -52,11 +54,26 @@ impl Room {
     }
 }
 
+impl Seat {
+    /// Take so many bytes more, if there is room for them, or nobody else is there.
+    pub(super) fn grow(&self, bytes: usize) -> bool {
+        let mut taken = self.room.taken.lock();
+        let wanted = taken.bytes.saturating_add(bytes);
+        if taken.events > self.events && wanted > self.room.limit.bytes && bytes > 0 {
+            return false;
+        }
+        taken.bytes = wanted;
+        // Changed under the lock only.
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        true
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut taken = self.room.taken.lock();
-        taken.events = taken.events.saturating_sub(self.amount.events);
-        taken.bytes = taken.bytes.saturating_sub(self.amount.bytes);
+        taken.events = taken.events.saturating_sub(self.events);
+        taken.bytes = taken.bytes.saturating_sub(self.bytes.load(Ordering::Relaxed));
     }
 }
 

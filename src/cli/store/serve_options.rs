@@ -49,6 +49,10 @@ pub(super) struct ServeOptionArguments {
     #[arg(long, value_name = "N", env = "TIDINGS_STORE_MAX_INCOMING", help_heading = STORE)]
     max_incoming: Option<usize>,
 
+    /// How many bytes of requests that bring events are held while these are received; more are refused. Default: 268,435,456.
+    #[arg(long, value_name = "BYTES", env = "TIDINGS_STORE_MAX_INCOMING_BYTES", help_heading = STORE)]
+    max_incoming_bytes: Option<usize>,
+
     /// How many reads, subscriptions and waits for an event go on at once; more are refused. Default: 4,096.
     #[arg(long, value_name = "N", env = "TIDINGS_STORE_MAX_LISTENERS", help_heading = STORE)]
     max_listeners: Option<usize>,
@@ -80,6 +84,7 @@ impl ServeOptionArguments {
     pub(super) fn change_service(&self, options: ServiceOptions) -> ServiceOptions {
         let options = self.max_calls.into_iter().fold(options, ServiceOptions::max_calls);
         let options = self.max_incoming.into_iter().fold(options, ServiceOptions::max_incoming);
+        let options = self.max_incoming_bytes.into_iter().fold(options, ServiceOptions::max_incoming_bytes);
         self.max_listeners.into_iter().fold(options, ServiceOptions::max_listeners)
     }
 }
@@ -100,7 +105,7 @@ mod tests {
     fn each_flag_sets_the_option_of_its_name() {
         let flags = "serve --lanes 2 --max-batch-events 3 --max-batch-bytes 4 --max-queued-events 5 --max-queued-bytes 6 \
                      --max-event-bytes 7 --store-lease-ttl-ms 8000 --poll-ms 9 --max-calls 10 --max-incoming 11 \
-                     --max-listeners 12";
+                     --max-listeners 12 --max-incoming-bytes 13";
         let command = Command::try_parse_from(flags.split_whitespace()).unwrap();
         let same: StoreOptions = serde_json::from_str(
             r#"{"lanes": 2, "max_batch_events": 3, "max_batch_bytes": 4, "max_queued_events": 5, "max_queued_bytes": 6,
@@ -111,7 +116,9 @@ mod tests {
         let service = command.options.change_service(ServiceOptions::new(([127, 0, 0, 1], 1).into()));
         let shown = format!("{service:?}");
         assert!(
-            ["max_calls: 10", "max_incoming: 11", "max_listeners: 12"].iter().all(|text| shown.contains(text)),
+            ["max_calls: 10", "max_incoming: 11", "max_listeners: 12", "max_incoming_bytes: 13"]
+                .iter()
+                .all(|text| shown.contains(text)),
             "{shown}"
         );
         let none = Command::try_parse_from(["serve"]).unwrap();

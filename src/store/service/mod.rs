@@ -4,6 +4,7 @@ mod calls;
 mod deadline;
 mod grant;
 pub(super) mod options;
+mod receiving;
 mod seats;
 pub(super) mod status;
 mod tokens;

@@ -18,6 +18,7 @@ use crate::store::StoreError;
 /// | `tls` | none: plain text |
 /// | `max_calls` | 1,024 for each connection |
 /// | `max_incoming` | 1,024 over all connections |
+/// | `max_incoming_bytes` | 256 MiB over all connections |
 /// | `max_listeners` | 4,096 over all connections |
 #[derive(Debug, Clone)]
 pub struct ServiceOptions {
@@ -27,6 +28,7 @@ pub struct ServiceOptions {
     pub(super) tls: Option<TlsFiles>,
     pub(super) max_calls: u32,
     pub(super) max_incoming: usize,
+    pub(super) max_incoming_bytes: usize,
     pub(super) max_listeners: usize,
 }
 
@@ -48,6 +50,7 @@ impl ServiceOptions {
             tls: None,
             max_calls: 1_024,
             max_incoming: 1_024,
+            max_incoming_bytes: 256 * 1_024 * 1_024,
             max_listeners: 4_096,
         }
     }
@@ -80,6 +83,13 @@ impl ServiceOptions {
     /// all are while the store has no room for events. Each may have 32 MiB. Default: 1,024.
     pub fn max_incoming(mut self, requests: usize) -> Self {
         self.max_incoming = requests.max(1);
+        self
+    }
+
+    /// How many bytes of requests that bring events are held while these are received, over all connections; a request that
+    /// finds no room for its next bytes ends with [`StoreError::Overloaded`]. One alone may have its 32 MiB. Default: 256 MiB.
+    pub fn max_incoming_bytes(mut self, bytes: usize) -> Self {
+        self.max_incoming_bytes = bytes.max(1);
         self
     }
 

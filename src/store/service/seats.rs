@@ -12,6 +12,7 @@ use tonic::server::NamedService;
 use tonic::{Request, Status};
 
 use super::ServiceOptions;
+use super::receiving::Received;
 use super::status::to_status;
 use crate::store::room::{Amount, Room, Seat};
 use crate::store::{DatabaseStore, StoreError};
@@ -20,7 +21,7 @@ use crate::telemetry::names;
 /// The calls that bring events; all others read, or wait.
 const BRING_EVENTS: [&str; 2] = ["Append", "Relay"];
 
-/// A service whose calls have seats.
+/// A service whose calls have seats, and whose requests have room.
 #[derive(Debug, Clone)]
 pub(super) struct Seated<S> {
     calls: S,
@@ -33,14 +34,13 @@ pub(super) struct Seated<S> {
 
 impl<S> Seated<S> {
     pub(super) fn new(calls: S, store: DatabaseStore, options: &ServiceOptions) -> Self {
-        let room = |calls| Room::new(calls, usize::MAX);
-        Self { calls, store, incoming: room(options.max_incoming), listening: room(options.max_listeners) }
+        let incoming = Room::new(options.max_incoming, options.max_incoming_bytes);
+        Self { calls, store, incoming, listening: Room::new(options.max_listeners, usize::MAX) }
     }
 
-    fn seat(&self, path: &str) -> Result<Seat, Status> {
-        let call = path.rsplit('/').next().unwrap_or_default();
+    fn seat(&self, brings_events: bool) -> Result<Seat, Status> {
         let one = Amount { events: 1, bytes: 0 };
-        let seat = if !BRING_EVENTS.contains(&call) {
+        let seat = if !brings_events {
             self.listening.take(one)
         } else if self.store.is_full() {
             None
@@ -77,9 +77,14 @@ where
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
-        match self.seat(request.uri().path()) {
+        let brings_events = request.uri().path().rsplit('/').next().is_some_and(|call| BRING_EVENTS.contains(&call));
+        match self.seat(brings_events) {
             Ok(seat) => {
-                request.extensions_mut().insert(Arc::new(seat));
+                let seat = Arc::new(seat);
+                request.extensions_mut().insert(Arc::clone(&seat));
+                if brings_events {
+                    request = request.map(|body| Body::new(Received::new(body, seat)));
+                }
                 self.calls.call(request)
             }
             Err(status) => ready(Ok(status.into_http())).boxed(),

@@ -1,0 +1,89 @@
+//! Requests that are being received, counted byte by byte: a caller says how many calls it makes, not how much it sends.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tonic::Status;
+use tonic::body::Body;
+
+use super::status::to_status;
+use crate::store::StoreError;
+use crate::store::room::Seat;
+use crate::telemetry::names;
+
+/// A request's body. Its bytes are in the seat's room, and where there is no more, the request ends.
+pub(super) struct Received {
+    body: Body,
+    seat: Arc<Seat>,
+}
+
+impl Received {
+    /// What `body` brings, as bytes of `seat`.
+    pub(super) const fn new(body: Body, seat: Arc<Seat>) -> Self {
+        Self { body, seat }
+    }
+}
+
+impl http_body::Body for Received {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
+        if self.seat.grow(bytes) {
+            return Poll::Ready(frame);
+        }
+        metrics::counter!(names::STORE_OVERLOADED).increment(1);
+        Poll::Ready(Some(Err(to_status(&StoreError::Overloaded))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use http_body::Body as _;
+    use tonic::Code;
+
+    use super::*;
+    use crate::store::room::{Amount, Room};
+
+    fn call(room: &Arc<Room>, bytes: usize) -> (Received, Arc<Seat>) {
+        let seat = Arc::new(room.take(Amount { events: 1, bytes: 0 }).unwrap());
+        (Received::new(Body::new("x".repeat(bytes)), Arc::clone(&seat)), seat)
+    }
+
+    async fn receive(received: &mut Received) -> Option<Result<usize, Code>> {
+        let frame = poll_fn(|context| Pin::new(&mut *received).poll_frame(context)).await?;
+        Some(frame.map(|frame| frame.data_ref().unwrap().len()).map_err(|status| status.code()))
+    }
+
+    #[tokio::test]
+    async fn a_request_that_finds_no_room_for_its_bytes_ends_and_one_that_does_keeps_it() {
+        let room = Room::new(10, 100);
+        let (mut first, first_seat) = call(&room, 60);
+        let (mut second, second_seat) = call(&room, 60);
+        assert_eq!(receive(&mut first).await, Some(Ok(60)));
+        assert_eq!(receive(&mut second).await, Some(Err(Code::ResourceExhausted)));
+        drop((second, second_seat));
+        assert_eq!(receive(&mut first).await, None);
+        drop(first);
+        assert!(!room.is_full(), "the request is read, and has its seat");
+        drop(first_seat);
+        assert_eq!(room.taken(), 0);
+        let (mut third, _seat) = call(&room, 200);
+        assert_eq!(receive(&mut third).await, Some(Ok(200)), "one alone may be of any size");
+    }
+}
