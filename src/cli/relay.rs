@@ -1,5 +1,6 @@
 //! `tidings relay`: publish the outbox of a database, in a process of its own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -8,9 +9,10 @@ use super::database;
 use super::error::CliError;
 use super::printer::Printer;
 use super::relay_options::RelayOptionArguments;
-use super::settings::{DatabaseArguments, KafkaArguments, Settings};
+use super::settings::{DatabaseArguments, KafkaArguments, Settings, StoreArguments};
 use crate::consumer::terminated;
 use crate::outbox::{KafkaProducers, Relay, RelayError, RelayOptions};
+use crate::store::{StoreClient, StoreProducers};
 use crate::transport::kafka::{KafkaOptions, KafkaProducer, ProducerOptions, TopicError, topics};
 
 /// A topic that need not be there: asking for it shows that the brokers answer.
@@ -20,20 +22,18 @@ const ANY_TOPIC: &str = "tidings.relay.check";
 ///
 /// Any number of relays may run, beside each other and beside those inside services: they share the work. Outages of the
 /// database and of Kafka are waited out. On SIGTERM it waits for the acknowledgements of what it has sent, and gives its share
-/// to the others.
+/// to the others. Where an event store is named, events that travel through one are taken there; else they are left to relays that
+/// know it.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   tidings relay --database mysql://accounts@db.example/accounts --brokers broker-1:9092 --service accounts
+  tidings relay --service accounts --store https://store.example:7433    to Kafka, and to an event store
   tidings relay -v                          with everything in tidings.toml, and a log")]
 pub(super) struct RelayArguments {
     /// The service whose outbox it is: its topic is checked at the start.
     #[arg(long, value_name = "NAME", env = "TIDINGS_SERVICE")]
     service: Option<String>,
-
-    /// How long the relay waits for acknowledgements when it is told to end, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, env = "TIDINGS_RELAY_SHUTDOWN_TIMEOUT")]
-    shutdown_timeout: u64,
 
     /// How long the brokers may take to answer at first, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, env = "TIDINGS_RELAY_TIMEOUT")]
@@ -47,6 +47,9 @@ pub(super) struct RelayArguments {
 
     #[command(flatten)]
     kafka: KafkaArguments,
+
+    #[command(flatten)]
+    store: StoreArguments,
 }
 
 pub(super) async fn run(arguments: RelayArguments, settings: &Settings, printer: &Printer) -> Result<(), CliError> {
@@ -56,10 +59,15 @@ pub(super) async fn run(arguments: RelayArguments, settings: &Settings, printer:
     let place = options.redacted_url();
     let database = database::connect(options).await?;
     let producers = producers(&kafka, service.as_deref(), Duration::from_secs(arguments.timeout.max(1))).await?;
-    printer.note(&format!("relaying the outbox of {place} to {}", kafka.brokers()));
-    let options = RelayOptions::default().shutdown_timeout(Duration::from_secs(arguments.shutdown_timeout));
-    let options = arguments.options.change(options);
-    let summary = Relay::new(&database, producers).options(options).run(terminated()).await;
+    let (relay, and_store) = match settings.named_store(&arguments.store) {
+        Some(store) => {
+            let store = Arc::new(StoreClient::new(store).await?);
+            (Relay::new(&database, StoreProducers::new(store).and(producers)), " and to the event store")
+        }
+        None => (Relay::new(&database, producers), ""),
+    };
+    printer.note(&format!("relaying the outbox of {place} to {}{and_store}", kafka.brokers()));
+    let summary = relay.options(arguments.options.change(RelayOptions::default())).run(terminated()).await;
     database.close().await;
     let summary = summary.map_err(|error| match error {
         RelayError::Database(error) => error.into(),

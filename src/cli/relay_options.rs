@@ -17,6 +17,10 @@ pub(super) struct RelayOptionArguments {
     #[arg(long, value_name = "MS", env = "TIDINGS_RELAY_DATABASE_TIMEOUT_MS", help_heading = RELAY)]
     database_timeout_ms: Option<u64>,
 
+    /// How long the relay waits for acknowledgements when it is told to end, in milliseconds. Default: 10,000.
+    #[arg(long, value_name = "MS", env = "TIDINGS_RELAY_SHUTDOWN_TIMEOUT_MS", help_heading = RELAY)]
+    shutdown_timeout_ms: Option<u64>,
+
     /// The most rows read and not yet acknowledged. Default: 8,192.
     #[arg(long, value_name = "N", env = "TIDINGS_RELAY_MAX_IN_FLIGHT_ROWS", help_heading = RELAY)]
     max_in_flight_rows: Option<usize>,
@@ -80,6 +84,7 @@ impl RelayOptionArguments {
         let options = set(options, self.remembered_streams, RelayOptions::remembered_streams);
         let options = time(options, self.lease_ttl_ms, RelayOptions::lease_ttl);
         let options = time(options, self.database_timeout_ms, RelayOptions::database_timeout);
+        let options = time(options, self.shutdown_timeout_ms, RelayOptions::shutdown_timeout);
         let options = time(options, self.min_poll_ms, RelayOptions::min_poll);
         let options = time(options, self.max_poll_ms, RelayOptions::max_poll);
         let options = time(options, self.idle_poll_ms, RelayOptions::idle_poll);
@@ -107,13 +112,13 @@ mod tests {
         let flags = "relay --lease-ttl-ms 6000 --database-timeout-ms 700 --max-in-flight-rows 1 --max-in-flight-bytes 2 \
                      --fetch-rows 3 --min-poll-ms 4 --max-poll-ms 5 --idle-poll-ms 10 --wake-listen 10.0.0.1:7000 \
                      --wake-advertise relay-1.example --remembered-streams 8 --report-interval-ms 9000 \
-                     --check-durability false";
+                     --check-durability false --shutdown-timeout-ms 800";
         let command = Command::try_parse_from(flags.split_whitespace()).unwrap();
         let same: RelayOptions = serde_json::from_str(
             r#"{"max_in_flight_rows": 1, "max_in_flight_bytes": 2, "fetch_rows": 3, "min_poll_ms": 4, "max_poll_ms": 5,
                 "idle_poll_ms": 10, "wake_listen": "10.0.0.1:7000", "wake_advertise": "relay-1.example",
                 "lease_ttl_ms": 6000, "database_timeout_ms": 700, "remembered_streams": 8, "report_interval_ms": 9000,
-                "check_durability": false}"#,
+                "check_durability": false, "shutdown_timeout_ms": 800}"#,
         )
         .unwrap();
         assert_eq!(command.options.change(RelayOptions::default()), same);

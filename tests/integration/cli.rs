@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tidings::Event as _;
+use tidings::database::sqlx::{self, Row as _};
 use tidings::database::{Database, DatabaseOptions, Error, Transaction};
 use tidings::publisher::{DeliveryMode, Publisher, PublisherOptions};
 use tidings::transport::kafka::{KafkaProducer, ProducerOptions};
@@ -11,6 +12,7 @@ use crate::command::{Tidings, tidings};
 use crate::events::NicknameChanged;
 use crate::kafka::{fresh, fresh_topic, kafka};
 use crate::setting;
+use crate::support::wait::until;
 
 const SCHEMA: &str = r#"{"type": "record", "name": "UserUpdated", "namespace": "accounts", "fields": [
     {"name": "user_id", "type": "long"},
@@ -335,6 +337,38 @@ async fn a_relay_of_its_own_publishes_what_was_committed_and_ends_when_it_is_tol
     assert_eq!(users, [0, 1, 2, 3, 4]);
     assert!(seen.iter().all(|line| line["headers"]["ce_sequence"] == "00000000000000000001"), "{seen:?}");
     assert_eq!(relay.terminate(), Some(0));
+}
+
+#[tokio::test]
+async fn a_relay_of_its_own_takes_events_to_the_event_store_that_it_is_told_of() {
+    let service = fresh_topic("cli", 1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
+    let (url, stored) = (place("outbox.db"), place("store.db"));
+    tidings(["migrate", "--database", &url]).run().succeeded();
+    tidings(["store", "migrate", "--database", &stored]).run().succeeded();
+    let database = Database::connect(DatabaseOptions::new(&url)).await.unwrap();
+    let options = PublisherOptions::new(&service).kafka(kafka()).mode(DeliveryMode::Store);
+    let database = database.with_publisher(&Publisher::builder(options).build().await.unwrap());
+    let publish = |tx: Transaction| {
+        tx.publish(&NicknameChanged::of(7));
+        async { Ok::<_, Error>(()) }
+    };
+    database.transaction(publish).await.unwrap();
+
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let store = tidings(["store", "serve", "--no-forward", "--listen", &address, "--database", &stored]).start();
+    let place = format!("http://{address}");
+    let relay = on_servers(["relay", "--database", &url, "--service", &service, "--store", &place]).start();
+    until("the outbox is empty", async || {
+        let rows = sqlx::query("SELECT COUNT(*) FROM tidings_outbox").fetch_one(database.sqlite_pool().unwrap()).await;
+        if rows.unwrap().get::<i64, _>(0) == 0 { Ok(()) } else { Err(()) }
+    })
+    .await;
+    let follow = tidings(["store", "subscribe", "-n", "1", "-o", "jsonl", "--store", &place, "--schemas", "s"]);
+    let seen = follow.file("s/accounts/NicknameChanged.avsc", NicknameChanged::SCHEMA).run().succeeded().json_lines();
+    assert_eq!((&seen[0]["source"], &seen[0]["sequence"]), (&json!(service), &json!(1)), "{seen:?}");
+    assert_eq!((relay.terminate(), store.terminate()), (Some(0), Some(0)));
 }
 
 #[tokio::test]

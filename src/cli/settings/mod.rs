@@ -266,6 +266,12 @@ impl Settings {
         Ok(shards)
     }
 
+    /// How to reach the event store, where one is named.
+    pub(super) fn named_store(&self, arguments: &StoreArguments) -> Option<StoreClientOptions> {
+        let is_named = given(arguments.store.as_ref()).or_else(|| self.file.text("store")).is_some();
+        is_named.then(|| self.store(arguments))
+    }
+
     /// How to reach the event store.
     pub(super) fn store(&self, arguments: &StoreArguments) -> StoreClientOptions {
         let text = |flag: &Option<String>, name| given(flag.as_ref()).or_else(|| self.file.text(name));
