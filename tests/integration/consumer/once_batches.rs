@@ -1,14 +1,18 @@
 //! Handlers of batches whose effects happen once.
 
+use bytes::Bytes;
 use tidings::consumer::Consumer;
+use tidings::consumer::parked::ParkRequest;
 use tidings::database::sqlx;
 use tidings::prelude::*;
+use tidings::transport::TopicPartition;
 
 use super::once::{each, effects, name, post, post_all, store};
 use crate::support::groups::caught_up;
 use crate::support::running::Running;
 use crate::support::scene::{Scene, codec};
 use crate::support::scores::ScorePosted;
+use crate::support::wait::until_true;
 
 const ADD: &str = "INSERT INTO effect (dispatcher, event) VALUES ('Many', ?)";
 
@@ -27,6 +31,36 @@ impl Many {
         }
         if events.contains(&POISON) { Err("a rule of the database says no".into()) } else { Ok(()) }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fork_in_a_batch_is_parked_with_what_follows_it_and_handled_once_it_is_released() {
+    let (scene, store) = (Scene::new(1).await, store().await);
+    for (player, serial, id) in [(0, 1, "one"), (0, 1, "another"), (1, 1, "beside"), (0, 2, "next")] {
+        post(&scene, &ScorePosted::new(player, serial), id).await;
+    }
+    let group = scene.group("Many");
+    let consumer = Consumer::builder(scene.consumer())
+        .codec(codec())
+        .database(store.database.clone())
+        .dispatch_with(Many, |settings| settings.source(scene.topic()));
+    let running = Running::start(consumer.build().await.unwrap());
+    caught_up(&scene, &group).await;
+    let stats = running.stats_of(&group);
+    assert_eq!((stats.parked, stats.parked_keys, stats.dead_lettered), (2, 1, 0), "{stats:?}");
+    assert_eq!(effects(&store, "Many").await, each(&["0-1", "1-1"], 1));
+
+    let partition = TopicPartition { topic: scene.topic().into(), partition: 0 };
+    let (handle, key) = (running.handle(), Bytes::from_static(b"0"));
+    let first = handle.parked_records(&group, partition.clone(), key.clone(), 1).await.unwrap().remove(0);
+    assert_eq!((first.headers.get_str("ce_id"), &*first.cause.unwrap().class), (Some("another"), "forked"));
+    handle.unpark(&group, partition, key, ParkRequest::Release).await.unwrap();
+    until_true("the key is free", || running.stats_of(&group).parked_keys == 0).await;
+    running.stop().await;
+    let mut expected = each(&["0-1"], 2);
+    expected.extend(each(&["0-2", "1-1"], 1));
+    assert_eq!(effects(&store, "Many").await, expected, "two events of one place, two effects");
+    assert_eq!(store.rows("tidings_inbox_hole").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,10 @@
 //! The account the engine gives of itself about once a second.
 
+use std::cmp::Reverse;
 use std::mem;
 use std::time::Duration;
 
-use super::super::Engine;
+use super::super::{Engine, Timer};
 use super::SEARCH_AFTER;
 use super::slot_watch::{Holder, SlotWatch};
 use crate::consumer::health::{ClientProblem, GroupHealth, PartitionHealth, StuckCompletion, UnfinishedEvent, label};
@@ -38,7 +39,7 @@ impl<T: ConsumerTransport> Engine<T> {
             in_flight: self.places.in_use(),
             buffered_bytes: self.buffered_bytes,
             waiting_keys: partitions.iter().map(|partition| partition.waiting_keys).sum(),
-            retrying_keys: self.timers.len(),
+            retrying_keys: self.retrying_keys(),
             hottest_keys: self.observed.hot_keys.hottest(options.hottest_keys, |topic| {
                 topics.get(topic).map(|plan| plan.topic.to_string()).unwrap_or_default()
             }),
@@ -54,6 +55,14 @@ impl<T: ConsumerTransport> Engine<T> {
             consumed: consumed.map(|(plan, consumed)| (plan.topic.to_string(), *consumed)).collect(),
             partitions,
         }
+    }
+
+    /// The keys that wait for their next attempt, in partitions that are still this member's.
+    fn retrying_keys(&self) -> usize {
+        let is_here = |timer: &Timer| {
+            self.partitions[timer.slot].as_ref().is_some_and(|partition| partition.epoch == timer.epoch)
+        };
+        self.timers.iter().filter(|Reverse(timer)| is_here(timer)).count()
     }
 
     fn membership_reasons(&self) -> Vec<String> {

@@ -319,6 +319,19 @@ async fn a_partition_given_back_is_told_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn keys_that_wait_for_another_attempt_are_counted_in_partitions_that_are_here() {
+    let hour = Duration::from_hours(1);
+    let policy = Policy::INHERIT.max_attempts(1_000).initial(hour).max(hour).max_age(hour * 1_000);
+    let rig = Rig::start_with(watched(), policy, None, |_| async { HandlerError::from("away").into() });
+    rig.publish(0, "1");
+    rig.publish(1, "2");
+    rig.publish(1, "3");
+    rig.until("three keys wait", |rig| rig.health().retrying_keys == 3).await;
+    rig.broker.revoke("accounts", &[1]);
+    rig.until("one does", |rig| rig.health().retrying_keys == 1).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn commits_that_fail_for_longer_than_the_progress_timeout_make_the_group_unready_and_are_counted() {
     let rig = Rig::start(watched(), |_| async { Outcome::Done });
     rig.publish(0, "42");
