@@ -54,6 +54,12 @@ impl Servers {
         self.harmed = false;
     }
 
+    /// Start a server that was ended, and wait until it answers.
+    pub(crate) fn start(&mut self, server: &str) {
+        run(&["start", server]);
+        self.harmed = false;
+    }
+
     /// Start what is not running, and wait until it answers.
     pub(crate) fn heal(&mut self) {
         run(&["up"]);

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
 
 use rand::RngExt as _;
+use tidings::outbox::{KafkaProducers, Relay, RelayOptions};
 use tidings::testing::{FAULT_POINT_VARIABLE, FAULT_POINTS};
 
-use super::press::{Load, Pace, Press, post_many};
+use super::press::{LEASE, Load, Pace, Press, post_many};
+use crate::dead_letters::take_at_most;
 use crate::journal::JournalFile;
 use crate::reader::read;
 use crate::servers::Servers;
@@ -14,10 +16,10 @@ use crate::setting;
 use crate::support::chance::{chance, tell};
 use crate::support::child::Child;
 use crate::support::groups::ends;
-use crate::support::scene::Scene;
+use crate::support::scene::{Scene, kafka};
 
 /// The points of the outbox that a service comes to by itself.
-const OF_A_SERVICE: [&str; 6] =
+pub(super) const OF_A_SERVICE: [&str; 6] =
     ["before commit", "after commit", "after read", "after produce", "after ack", "after delete"];
 
 #[test]
@@ -27,7 +29,7 @@ fn every_point_is_tried() {
 }
 
 /// Wait until a child has come to its point, and ended there.
-fn killed(point: &str, child: Child) {
+pub(super) fn killed(point: &str, child: Child) {
     const SIGABRT: i32 = 6;
     let status = tokio::task::block_in_place(|| child.ended());
     assert_eq!(status.signal(), Some(SIGABRT), "{point}: {status:?}");
@@ -97,6 +99,35 @@ async fn a_relay_killed_before_and_after_it_parks_a_refused_event_loses_nothing_
     assert!(totals.parked >= 1 && totals.parked <= 7, "{proof:?}");
     assert_eq!((totals.missing, totals.out_of_order, totals.forked, totals.unknown), (0, 0, 0, 0), "{proof:?}");
     assert_eq!((proof.ledger.lost as u64, proof.ledger.out_of_order), (totals.parked, 0), "{proof:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_event_that_the_broker_refuses_under_load_is_parked_and_nothing_else_is_touched() {
+    let _alone = Servers::alone().await;
+    let press = Press::new().await;
+    let database = press.database();
+    take_at_most(&press.scene.topic(), "50000").await;
+    for _ in 0..3 {
+        post_many(&database, 3, 2).await.unwrap();
+    }
+    press
+        .execute(
+            "UPDATE tidings_outbox SET payload = REPEAT('x', 70000) WHERE stream = 'Player/3' AND sequence + 0 = 4",
+        )
+        .await;
+    let load = Load::begin(&database, Pace { players: 3, ..Pace::GENTLE });
+    // Producers that do not know: the broker refuses it, and the batch that it comes in.
+    let options = RelayOptions::default().lease_ttl(LEASE);
+    let relay = Relay::new(&database, KafkaProducers::new(kafka())).options(options).spawn();
+    press.progress(600).await;
+    load.end().await;
+    press.until_empty().await;
+    relay.shutdown().await.unwrap();
+    let proof = press.proof("an event that the broker refuses").await;
+    let totals = proof.auditor.totals;
+    // The event, and the two that come behind it.
+    assert_eq!((totals.parked, proof.ledger.lost, proof.ledger.out_of_order), (3, 3, 0), "{proof:?}");
+    assert_eq!((totals.missing, totals.out_of_order, totals.forked, totals.unknown), (0, 0, 0, 0), "{proof:?}");
 }
 
 /// The points of the direct mode.

@@ -14,3 +14,5 @@ pub(crate) mod replicas;
 #[cfg(feature = "cli")]
 mod restored;
 mod servers;
+#[cfg(feature = "store")]
+mod stored;

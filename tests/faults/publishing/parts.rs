@@ -18,19 +18,29 @@ async fn publisher(mode: DeliveryMode) -> Publisher {
     Publisher::builder(options).codec(codec()).build().await.unwrap()
 }
 
+/// How the events of this part travel: through the event store, where it was told of one.
+fn mode() -> DeliveryMode {
+    if std::env::var("STORE").is_ok() { DeliveryMode::Store } else { DeliveryMode::Outbox }
+}
+
 async fn database() -> Database {
     Database::connect(DatabaseOptions::new(told("DATABASE"))).await.unwrap()
 }
 
-fn relay_of(database: &Database, publisher: &Publisher) -> Relay {
-    Relay::new(database, KafkaProducers::of(publisher)).options(RelayOptions::default().lease_ttl(LEASE))
+async fn relay_of(database: &Database, publisher: &Publisher) -> Relay {
+    let options = RelayOptions::default().lease_ttl(LEASE);
+    #[cfg(feature = "store")]
+    if let Ok(url) = std::env::var("STORE") {
+        return Relay::new(database, super::stored::producers(url).await).options(options);
+    }
+    Relay::new(database, KafkaProducers::of(publisher)).options(options)
 }
 
 /// A service: commits, and relays what it commits, until it is ended.
 pub(crate) async fn service() {
-    let publisher = publisher(DeliveryMode::Outbox).await;
+    let publisher = publisher(mode()).await;
     let database = database().await.with_publisher(&publisher);
-    let _relay = relay_of(&database, &publisher).spawn();
+    let _relay = relay_of(&database, &publisher).await.spawn();
     say("serving");
     let _load = Load::begin(&database, Pace { players: 8, ..Pace::GENTLE });
     std::future::pending::<()>().await;
@@ -40,7 +50,7 @@ pub(crate) async fn service() {
 pub(crate) async fn relay() {
     let (publisher, database) = (publisher(DeliveryMode::Outbox).await, database().await);
     say("relaying");
-    relay_of(&database, &publisher).run(terminated()).await.unwrap();
+    relay_of(&database, &publisher).await.run(terminated()).await.unwrap();
 }
 
 /// Until SIGTERM.

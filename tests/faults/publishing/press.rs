@@ -26,6 +26,10 @@ use crate::support::wait::until;
 /// How long a relay's buckets stay its own once it says nothing more: what a test must wait.
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
 
+/// The settings that say where the databases are.
+pub(crate) const MYSQL: &str = "TIDINGS_TEST_DATABASE";
+pub(crate) const MARIADB: &str = "TIDINGS_TEST_MARIADB";
+
 /// An outbox and its topic.
 pub(crate) struct Press {
     pub(crate) scene: Scene,
@@ -35,9 +39,13 @@ pub(crate) struct Press {
 
 impl Press {
     pub(crate) async fn new() -> Self {
-        let (scene, store) = (Scene::new(4).await, Store::new().await);
-        let publisher = scene.publisher_in(DeliveryMode::Outbox).await;
-        Self { scene, store, publisher }
+        Self::on(MYSQL, DeliveryMode::Outbox).await
+    }
+
+    /// On the server whose address is the setting `server`, with events that travel by `mode`.
+    pub(crate) async fn on(server: &str, mode: DeliveryMode) -> Self {
+        let (scene, store) = (Scene::new(4).await, Store::on(&setting(server)).await);
+        Self { publisher: scene.publisher_in(mode).await, scene, store }
     }
 
     /// The database, publishing.

@@ -2,26 +2,30 @@
 
 use std::time::Duration;
 
-use super::press::{Load, Pace, Press};
+use tidings::publisher::DeliveryMode;
+
+use super::press::{Load, MARIADB, MYSQL, Pace, Press};
 use crate::servers::Servers;
 use crate::support::wait::until;
 
 /// How much is done.
 #[derive(Clone, Copy)]
 struct Size {
+    server: &'static str,
     rounds: usize,
     pace: Pace,
     /// Events of each round.
     events: i64,
 }
 
-const SHORT: Size = Size { rounds: 2, pace: Pace::GENTLE, events: 300 };
-const LONG: Size = Size { rounds: 20, pace: Pace::HARD, events: 10_000 };
+const SHORT: Size = Size { server: MYSQL, rounds: 2, pace: Pace::GENTLE, events: 300 };
+const LONG: Size = Size { server: MYSQL, rounds: 20, pace: Pace::HARD, events: 10_000 };
+const ON_MARIADB: Size = Size { server: MARIADB, ..LONG };
 
 /// A relay stands still past its lease while its successor publishes, and then goes on as if nothing had happened.
 async fn frozen_past_its_lease_and_thawed(size: Size) {
     let _alone = Servers::alone().await;
-    let press = Press::new().await;
+    let press = Press::on(size.server, DeliveryMode::Outbox).await;
     let load = Load::begin(&press.database(), size.pace);
     let frozen = press.child("relay alone", &[]);
     frozen.expect("relaying");
@@ -62,9 +66,15 @@ async fn a_relay_frozen_and_thawed_again_and_again_loses_and_reorders_nothing() 
     frozen_past_its_lease_and_thawed(LONG).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long, on MariaDB: make soak runs it"]
+async fn on_mariadb_a_relay_frozen_and_thawed_again_and_again_loses_and_reorders_nothing() {
+    frozen_past_its_lease_and_thawed(ON_MARIADB).await;
+}
+
 async fn killed_under_load(size: Size) {
     let _alone = Servers::alone().await;
-    let press = Press::new().await;
+    let press = Press::on(size.server, DeliveryMode::Outbox).await;
     let load = Load::begin(&press.database(), size.pace);
     for _ in 0..size.rounds {
         let relay = press.child("relay alone", &[]);
@@ -83,10 +93,16 @@ async fn a_relay_killed_under_heavy_load_loses_and_reorders_nothing() {
     killed_under_load(LONG).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long, on MariaDB: make soak runs it"]
+async fn on_mariadb_a_relay_killed_under_heavy_load_loses_and_reorders_nothing() {
+    killed_under_load(ON_MARIADB).await;
+}
+
 /// Every few milliseconds one bucket's lease is torn from the one relay and given to the other, whatever they think.
 async fn two_fight_for_one_bucket(size: Size) {
     let _alone = Servers::alone().await;
-    let press = Press::new().await;
+    let press = Press::on(size.server, DeliveryMode::Outbox).await;
     // One key, hence one bucket, that both want.
     let load = Load::begin(&press.database(), Pace { players: 1, pause: Duration::from_millis(10), ..size.pace });
     let relays = [press.relay(), press.relay()];

@@ -1,8 +1,10 @@
-//! Kafka and MySQL that die, freeze and come back while services publish.
+//! Kafka, MySQL and MariaDB that die, freeze and come back while services publish.
 
 use std::time::Duration;
 
-use super::press::{Load, Pace, Press};
+use tidings::publisher::DeliveryMode;
+
+use super::press::{Load, MARIADB, MYSQL, Pace, Press};
 use crate::servers::Servers;
 
 async fn kafka_gone(absence: Duration, pace: Pace, events: i64) {
@@ -36,20 +38,21 @@ async fn kafka_gone_for_a_minute_under_load_loses_and_reorders_nothing() {
     kafka_gone(Duration::from_mins(1), Pace::HARD, 200_000).await;
 }
 
-async fn mysql_killed(rounds: usize, pace: Pace, events: i64) {
+/// The database whose address is the setting `address` and whose server is called `server` is killed, and started again.
+async fn database_killed(address: &str, server: &'static str, rounds: usize, pace: Pace, events: i64) {
     let mut servers = Servers::alone().await;
-    let press = Press::new().await;
+    let press = Press::on(address, DeliveryMode::Outbox).await;
     let (relay, load) = (press.relay(), Load::begin(&press.database(), pace));
     for _ in 0..rounds {
         press.progress(events).await;
-        servers.kill("mysql");
-        servers.heal();
+        servers.kill(server);
+        servers.start(server);
     }
     press.progress(events).await;
     let written = load.end().await;
     press.until_empty().await;
     relay.shutdown().await.unwrap();
-    let proof = press.proof("MySQL killed and restarted").await;
+    let proof = press.proof(&format!("{server} killed and restarted")).await;
     proof.assert_sound();
     // What was said to be committed is there, and what nobody could tell of is there once or not at all.
     let transactions = proof.committed / pace.events;
@@ -59,11 +62,17 @@ async fn mysql_killed(rounds: usize, pace: Pace, events: i64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mysql_killed_and_restarted_under_load_loses_and_reorders_nothing() {
-    mysql_killed(1, Pace::GENTLE, 300).await;
+    database_killed(MYSQL, "mysql", 1, Pace::GENTLE, 300).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "long: make soak runs it"]
 async fn mysql_killed_and_restarted_again_and_again_loses_and_reorders_nothing() {
-    mysql_killed(5, Pace::HARD, 35_000).await;
+    database_killed(MYSQL, "mysql", 5, Pace::HARD, 35_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long, on MariaDB: make soak runs it"]
+async fn mariadb_killed_and_restarted_again_and_again_loses_and_reorders_nothing() {
+    database_killed(MARIADB, "mariadb", 5, Pace::HARD, 35_000).await;
 }

@@ -94,6 +94,12 @@ impl Child {
         self.process.wait().unwrap();
     }
 
+    /// Whether it has ended by itself.
+    #[allow(dead_code, reason = "for the tests of faults, which share this")]
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_some()
+    }
+
     /// Wait until it has ended by itself.
     pub(crate) fn ended(mut self) -> ExitStatus {
         let start = Instant::now();
