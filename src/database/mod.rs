@@ -62,7 +62,6 @@ pub use atomically::{Locking, TransactionOptions};
 pub use connection::Connection;
 pub use entity::{DeleteEntity, Entity, Saved, Versioned};
 pub use error::Error;
-#[cfg(feature = "mysql")]
 pub(crate) use error::Failure;
 #[cfg(all(any(feature = "consumer", feature = "store"), any(feature = "mysql", feature = "sqlite")))]
 pub(crate) use error::check_name;

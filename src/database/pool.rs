@@ -180,6 +180,7 @@ impl Pool {
     }
 
     /// Close connections that were [apart](Self::apart).
+    #[cfg_attr(not(feature = "mysql"), allow(clippy::unused_async, reason = "only MySQL's are apart"))]
     pub(crate) async fn close_apart(&self) {
         match self {
             #[cfg(feature = "mysql")]

@@ -39,6 +39,7 @@ impl KeyLists {
     }
 
     /// How to name rows at first.
+    #[cfg_attr(not(feature = "mysql"), allow(clippy::unused_self, reason = "only MySQL knows another way"))]
     pub(super) fn first(&self) -> KeyList {
         #[cfg(feature = "mysql")]
         if !self.only_plain.load(Ordering::Relaxed) {
