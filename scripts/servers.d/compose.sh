@@ -17,6 +17,9 @@ compose_container_state() { compose ps --all --format '{{.State}}' "$1" 2>/dev/n
 
 compose_up() {
     local name state
+    if ! docker info >/dev/null 2>&1 || ! docker compose version >/dev/null 2>&1; then
+        fail "no Docker engine with its compose plugin answers: start it, or let TIDINGS_SERVERS_ENGINE be native"
+    fi
     for name in "$@"; do
         state=$(compose_container_state "$name")
         case $state in

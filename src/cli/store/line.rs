@@ -49,13 +49,6 @@ impl Lines {
         Self { format, codec, count: 0 }
     }
 
-    pub(super) fn begin(&self, printer: &Printer) -> Result<(), CliError> {
-        match self.format {
-            OutputFormat::Table => printer.heading(&row("POSITION", "STREAM", "SEQUENCE", "TIME", "EVENT", "PAYLOAD")),
-            OutputFormat::Json | OutputFormat::Jsonl => Ok(()),
-        }
-    }
-
     pub(super) async fn show(&mut self, stored: &StoredEvent, printer: &Printer) -> Result<(), CliError> {
         let line = self.line(stored).await;
         let first = self.count == 0;
@@ -67,6 +60,9 @@ impl Lines {
                 printer.data(&json(&line, true)?)
             }
             OutputFormat::Table => {
+                if first {
+                    heading(printer)?;
+                }
                 let position = line.position.map_or_else(|| "-".to_owned(), |position| position.to_string());
                 let sequence = line.sequence.unwrap_or_default();
                 let place = if line.epoch == 0 { sequence.to_string() } else { format!("{}/{sequence}", line.epoch) };
@@ -86,6 +82,7 @@ impl Lines {
         match self.format {
             OutputFormat::Json if self.count == 0 => printer.line("[]"),
             OutputFormat::Json => printer.line("\n]"),
+            OutputFormat::Table if self.count == 0 => heading(printer),
             OutputFormat::Table | OutputFormat::Jsonl => Ok(()),
         }
     }
@@ -120,6 +117,10 @@ impl Lines {
         }
         line
     }
+}
+
+fn heading(printer: &Printer) -> Result<(), CliError> {
+    printer.heading(&row("POSITION", "STREAM", "SEQUENCE", "TIME", "EVENT", "PAYLOAD"))
 }
 
 fn row(position: &str, stream: &str, sequence: &str, time: &str, event: &str, payload: &str) -> String {

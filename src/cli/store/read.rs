@@ -93,7 +93,6 @@ pub(super) async fn run(arguments: ReadArguments, settings: &Settings, printer: 
         query = query.limit(limit);
     }
     let mut lines = Lines::new(arguments.output, schemas.codec);
-    lines.begin(printer)?;
     let mut events = store.read(query);
     while let Some(event) = events.try_next().await? {
         lines.show(&event, printer).await?;

@@ -58,7 +58,6 @@ pub(super) async fn run(arguments: SubscribeArguments, settings: &Settings, prin
     let schemas = Schemas::open(settings, &arguments.registry, &arguments.schemas, |options| options).await?;
     let subscription = arguments.source.into_iter().fold(Subscription::after(arguments.after), Subscription::source);
     let mut lines = Lines::new(arguments.output, schemas.codec);
-    lines.begin(printer)?;
     let mut notices = store.subscribe(subscription);
     let mut stopped = Box::pin(terminated());
     let (mut last, mut left) = (arguments.after, arguments.count);

@@ -1,5 +1,7 @@
 //! Errors as gRPC knows them, both ways.
 
+use std::error::Error;
+
 use tonic::{Code, Status};
 
 use crate::store::StoreError;
@@ -23,6 +25,7 @@ pub(in crate::store) fn to_status(error: &StoreError) -> Status {
 }
 
 /// What a client makes of an answer.
+#[allow(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 pub(in crate::store) fn from_status(status: Status) -> StoreError {
     match status.code() {
         // Only the store itself says so: a relay gives events up for it.
@@ -38,7 +41,20 @@ pub(in crate::store) fn from_status(status: Status) -> StoreError {
         Code::Unauthenticated | Code::PermissionDenied => {
             StoreError::Unauthenticated { reason: status.message().to_owned() }
         }
-        _ => StoreError::Unavailable(Box::new(status)),
+        _ => StoreError::Unavailable(unanswered(&status).into()),
+    }
+}
+
+/// What went wrong, in words: the library's own text shows its insides.
+fn unanswered(status: &Status) -> String {
+    let what = if status.message().is_empty() { status.code().description() } else { status.message() };
+    let mut cause = status.source();
+    while let Some(deeper) = cause.and_then(Error::source) {
+        cause = Some(deeper);
+    }
+    match cause.map(ToString::to_string).filter(|cause| !what.contains(cause.as_str())) {
+        Some(cause) => format!("{what}: {cause}"),
+        None => what.to_owned(),
     }
 }
 
@@ -65,6 +81,15 @@ mod tests {
             let error = from_status(Status::new(code, "a proxy's word"));
             assert!(!matches!(error, StoreError::Invalid { .. } | StoreError::Refused(_)), "{code:?}: {error}");
         }
+    }
+
+    #[test]
+    fn what_a_proxy_or_the_network_says_is_told_in_words() {
+        let told = |status| from_status(status).source().unwrap().to_string();
+        assert_eq!(told(Status::unavailable("no healthy upstream")), "no healthy upstream");
+        assert_eq!(told(Status::new(Code::Internal, "")), "Internal error");
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        assert_eq!(told(Status::from_error(Box::new(refused))), "connection refused");
     }
 
     #[test]
