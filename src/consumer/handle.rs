@@ -45,6 +45,12 @@ pub enum ControlError {
         /// The partition.
         partition: TopicPartition,
     },
+    /// There is no such offset in any partition.
+    #[error("{offset} is no offset: they begin at 0")]
+    NoOffset {
+        /// What was asked for.
+        offset: i64,
+    },
     /// The consumer has no such group.
     #[error("this consumer has no group {group}")]
     NoSuchGroup {
@@ -201,9 +207,15 @@ impl ConsumerHandle {
     /// Read a partition of `group` from `offset` on, back or forward. Its running handlers are cancelled, what was fetched is
     /// thrown away, and `offset` is committed at once. Events behind it are handled again.
     ///
+    /// The offset must be one that the partition has, or its end: another one stops the consumer, which neither skips nor repeats
+    /// history by itself, until somebody resets the group's offset.
+    ///
     /// # Errors
-    /// The partition is not assigned to this member, or the consumer has stopped.
+    /// The offset is below 0, the partition is not assigned to this member, or the consumer has stopped.
     pub async fn seek(&self, group: &str, topic: &str, partition: i32, offset: i64) -> Result<(), ControlError> {
+        if offset < 0 {
+            return Err(ControlError::NoOffset { offset });
+        }
         let controls = self.controls(group)?;
         let partition = TopicPartition { topic: topic.into(), partition };
         let (done, answer) = oneshot::channel();

@@ -15,7 +15,7 @@ use crate::consumer::chain::Recall;
 use crate::consumer::completions::RouteId;
 use crate::consumer::plan::BoundRoute;
 use crate::consumer::tenants::{Held, Place};
-use crate::dispatch::{Delivery, DeliveryContext, DeliveryParts};
+use crate::dispatch::{Delivery, DeliveryContext, DeliveryParts, OnExhausted};
 use crate::outcome::HandlerError;
 use crate::transport::Record;
 
@@ -143,6 +143,8 @@ pub(crate) struct Failure {
 /// Where a record that is given up goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
+    /// Nowhere yet: it did not get as far as a handler, and this is what is to become of such events.
+    Refused(OnExhausted),
     DeadLetter,
     Park,
     /// Out of the parked store: it is done, and only that is left.

@@ -57,6 +57,8 @@ pub(crate) struct Partition {
     pub(crate) doubtful: bool,
     /// Whether nothing may start yet, because it is not known which keys are parked.
     pub(crate) loading: bool,
+    /// Whether nothing may start yet, because tasks of before, which were cancelled, may still be at it.
+    pub(crate) succeeding: bool,
     /// Keys whose events wait in the parked store.
     pub(crate) parked: HashMap<Bytes, ParkedState, RandomState>,
     /// How many of them are being released, skipped or discarded.
@@ -86,6 +88,7 @@ impl Partition {
             paused: false,
             doubtful: false,
             loading: false,
+            succeeding: false,
             parked: HashMap::default(),
             unparking: 0,
             running: 0,
@@ -98,7 +101,7 @@ impl Partition {
 
     /// Whether its events may start.
     pub(crate) fn is_open(&self) -> bool {
-        !self.draining && !self.paused && !self.loading && !self.doubtful
+        !self.draining && !self.paused && !self.loading && !self.doubtful && !self.succeeding
     }
 
     /// What is known of `key`, if it is parked.
@@ -171,5 +174,12 @@ impl Partition {
             KeyState::Running { task, .. } => Some(task),
             _ => None,
         })
+    }
+}
+
+/// However it goes, its tasks go too: an engine that panics is started again, and would work beside them.
+impl Drop for Partition {
+    fn drop(&mut self) {
+        self.abort();
     }
 }

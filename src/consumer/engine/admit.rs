@@ -10,7 +10,7 @@ use crate::consumer::observer::Read;
 use crate::consumer::offsets::Begin;
 use crate::consumer::stats::Counters;
 use crate::dead_letters::header;
-use crate::dispatch::{DeliveryOrder, RouteMatch};
+use crate::dispatch::{DeliveryOrder, OnExhausted, RouteMatch};
 use crate::envelope::EnvelopeView;
 use crate::outcome::{ErrorClass, HandlerError};
 use crate::transport::{ConsumeError, ConsumerTransport, Record};
@@ -31,7 +31,14 @@ struct FilterPanic;
 /// What is to be done with a record.
 pub(super) enum Admission {
     Skip,
-    Work(WorkRoute, Option<HandlerError>),
+    /// For this route; or it fails before it reaches one.
+    Work(WorkRoute, Option<Box<Failure>>),
+}
+
+/// A record that fails before it reaches a handler.
+fn refused(error: HandlerError, on_exhausted: OnExhausted) -> Admission {
+    let failure = Failure::new(Way::Refused(on_exhausted), Some(error));
+    Admission::Work(WorkRoute::Unrouted, Some(Box::new(failure)))
 }
 
 impl<T: ConsumerTransport> Engine<T> {
@@ -120,7 +127,7 @@ impl<T: ConsumerTransport> Engine<T> {
         let key = self.key_of(slot, &record, route);
         let bytes = record.size();
         let mut work = Work::new(record, &self.context, route);
-        work.failure = failure.map(|error| Box::new(Failure::new(Way::DeadLetter, Some(error))));
+        work.failure = failure;
         self.hold_for_tenant(&mut work);
         self.buffered_bytes += bytes;
         let has_place = self.places.has_one();
@@ -183,7 +190,8 @@ impl<T: ConsumerTransport> Engine<T> {
             RouteMatch::None => Admission::Skip,
             RouteMatch::Ambiguous => {
                 let error = AmbiguousRoute { event: event.to_owned() };
-                Admission::Work(WorkRoute::Unrouted, Some(HandlerError::new(ErrorClass::Undecodable, error)))
+                let error = HandlerError::new(ErrorClass::Undecodable, error);
+                refused(error, self.parts.options.on_exhausted)
             }
             RouteMatch::Route(index) => match &plan.routes[index].filter {
                 None => Admission::Work(WorkRoute::Route(index), None),
@@ -191,7 +199,8 @@ impl<T: ConsumerTransport> Engine<T> {
                     Ok(true) => Admission::Work(WorkRoute::Route(index), None),
                     Ok(false) => Admission::Skip,
                     Err(_) => {
-                        Admission::Work(WorkRoute::Unrouted, Some(HandlerError::new(ErrorClass::Panic, FilterPanic)))
+                        let error = HandlerError::new(ErrorClass::Panic, FilterPanic);
+                        refused(error, plan.routes[index].policy.on_exhausted)
                     }
                 },
             },

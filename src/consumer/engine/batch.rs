@@ -43,12 +43,22 @@ pub(super) struct Item {
 pub(super) struct RunningBatch {
     pub(super) route: RouteId,
     pub(super) items: Vec<Item>,
-    task: AbortHandle,
+    task: Cancelled,
     /// Whether it was cancelled for a partition that is given back: the others' events have not failed.
     pub(super) cancelled: bool,
     /// Its number among those that run.
     pub(super) run: Option<usize>,
     pub(super) _place: Option<Place>,
+}
+
+/// Cancels its task when it goes, however it goes; for one that has ended that is nothing.
+#[derive(Debug)]
+struct Cancelled(AbortHandle);
+
+impl Drop for Cancelled {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl<T: ConsumerTransport> Engine<T> {
@@ -238,7 +248,8 @@ impl<T: ConsumerTransport> Engine<T> {
         let run = items.first().map(|item| self.observe_run(item.slot, &item.work, None));
         self.next_batch += 1;
         let (task, place) = (task.abort_handle(), self.places.take());
-        self.batches.insert(id, RunningBatch { route, items, task, cancelled: false, run, _place: place });
+        self.batches
+            .insert(id, RunningBatch { route, items, task: Cancelled(task), cancelled: false, run, _place: place });
     }
 
     /// Begin an attempt at each event whose partition is still there. One of a paused partition goes back to its key.
@@ -291,7 +302,7 @@ impl<T: ConsumerTransport> Engine<T> {
         for batch in self.batches.values_mut() {
             if batch.items.iter().any(|item| item.slot == slot && item.epoch == epoch) {
                 batch.cancelled = true;
-                batch.task.abort();
+                batch.task.0.abort();
             }
         }
     }

@@ -50,7 +50,10 @@ impl<T: ConsumerTransport> Engine<T> {
             }
         }
         for ((slot, epoch, key), events) in keys {
-            let Some(partition) = self.partition(slot, epoch) else { continue };
+            let Some(partition) = self.partition(slot, epoch) else {
+                self.left(epoch, events.len());
+                continue;
+            };
             partition.running -= events.len();
             let Some(queue) = partition.keys.get_mut(&key) else { continue };
             queue.state = KeyState::Ready;

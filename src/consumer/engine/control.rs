@@ -51,6 +51,7 @@ impl<T: ConsumerTransport> Engine<T> {
         tracing::info!(group = &*self.parts.plan.group, partition = %name, offset, "a partition is read from another offset");
         old.abort();
         self.abort_batches(slot, old.epoch);
+        self.leave_behind(&old);
         self.buffered_bytes -= old.buffered_bytes;
         let epoch = self.next_epoch;
         self.next_epoch += 1;
@@ -58,6 +59,7 @@ impl<T: ConsumerTransport> Engine<T> {
         // Committed at once: a crash must not undo what was asked for.
         partition.changed = true;
         partition.doubtful = old.doubtful;
+        partition.succeeding = self.is_succeeding(name);
         self.uncommitted += 1;
         self.partitions[slot] = Some(partition);
         self.apply_pauses();

@@ -84,6 +84,8 @@ impl<T: ConsumerTransport> Engine<T> {
                     partition
                 }
             };
+            let mut partition = partition;
+            partition.succeeding = self.is_succeeding(&name);
             let partition = Some(partition);
             let slot = match self.partitions.iter().position(Option::is_none) {
                 Some(free) => {
@@ -133,7 +135,10 @@ impl<T: ConsumerTransport> Engine<T> {
         self.commits_under_way = self.commits_under_way.saturating_sub(1);
         self.settle_proof(result.is_ok());
         match result {
-            Ok(()) => self.failing_commits = None,
+            Ok(()) => {
+                self.failing_commits = None;
+                self.unanswered_since = None;
+            }
             Err(error) => {
                 if matches!(error, ConsumeError::MetadataTooLarge) {
                     // This broker is set to less than the usual 4,096.
@@ -166,6 +171,7 @@ impl<T: ConsumerTransport> Engine<T> {
             if offsets.is_empty() {
                 // What could not be committed is somebody else's by now.
                 self.failing_commits = None;
+                self.unanswered_since = None;
             }
             self.commit(&offsets);
         }
@@ -187,6 +193,7 @@ impl<T: ConsumerTransport> Engine<T> {
         if offsets.is_empty() {
             return;
         }
+        self.unanswered_since.get_or_insert(self.now);
         match self.transport.commit(offsets) {
             Ok(()) => {
                 self.commits_under_way += 1;
@@ -357,6 +364,7 @@ impl<T: ConsumerTransport> Engine<T> {
             }
             if let Some(partition) = self.partitions[slot].take() {
                 self.buffered_bytes -= partition.buffered_bytes;
+                self.leave_behind(&partition);
             }
         }
         self.clear_gates();

@@ -2,7 +2,7 @@
 //!
 //! A process that was stopped, suspended or starved for that long may have lost its partitions without having been told: the
 //! client's own threads stood still too. Whoever has them now has gone on from the committed offsets, and a handler that begins
-//! here would run side by side with another, or ahead of it. So nothing begins until the broker has taken a commit, which it
+//! here would run side by side with another, or ahead of it. The same is true of one whose commits nobody takes. So nothing begins until the broker has taken a commit, which it
 //! refuses to anybody who is no member of the group's current generation.
 
 use std::time::Duration;
@@ -34,6 +34,26 @@ impl<T: ConsumerTransport> Engine<T> {
             absence_ms = absence.as_millis(),
             "this member was away for longer than its session; nothing begins until a commit has shown that its partitions are its own"
         );
+        self.doubt();
+    }
+
+    /// Doubt the membership when no commit has been taken for as long as a session lasts. The client itself would say that the session
+    /// is over, but not while it waits for the offsets of partitions that it was given.
+    pub(super) fn notice_silence(&mut self) {
+        let Some(since) = self.unanswered_since else { return };
+        let silent = self.now.saturating_sub(since);
+        if silent < self.session_timeout || self.membership != Membership::Sure || self.slots.is_empty() {
+            return;
+        }
+        tracing::warn!(
+            group = &*self.parts.plan.group,
+            silent_ms = silent.as_millis(),
+            "no commit was taken for as long as a session lasts; nothing begins until one has shown that the partitions are this member's"
+        );
+        self.doubt();
+    }
+
+    fn doubt(&mut self) {
         self.membership = Membership::Doubtful;
         for partition in self.partitions.iter_mut().flatten() {
             partition.doubtful = true;

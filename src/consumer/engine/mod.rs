@@ -20,6 +20,7 @@ mod park_requests;
 mod ready;
 mod run;
 mod settle;
+mod succession;
 mod tenants;
 mod unpark;
 
@@ -62,6 +63,7 @@ use membership::Membership;
 pub(crate) use observe::Measured;
 use observe::Observed;
 use park_requests::Parking;
+use succession::Leaving;
 use tenants::Turns;
 
 /// The longest wait between two turns: the membership needs polling however quiet it is.
@@ -123,6 +125,8 @@ pub(crate) struct Engine<T> {
     next_epoch: u64,
     /// The slot to look at first, so that none is always first.
     rotation: usize,
+    /// Tasks that were cancelled and have not ended yet, by the epochs of their partitions.
+    leaving: FxHashMap<u64, Leaving>,
     timers: BinaryHeap<Reverse<Timer>>,
     /// Bound how many handlers run at once.
     places: Places,
@@ -132,6 +136,8 @@ pub(crate) struct Engine<T> {
     uncommitted: usize,
     last_commit: Duration,
     commits_under_way: usize,
+    /// When the first commit was sent of those that were not taken, if none was taken since.
+    unanswered_since: Option<Duration>,
     /// Commits that failed, and none was taken since.
     failing_commits: Option<FailingCommits>,
     /// What may travel with a committed offset.
@@ -212,6 +218,7 @@ impl<T: ConsumerTransport> Engine<T> {
             slots: FxHashMap::default(),
             next_epoch: 1,
             rotation: 0,
+            leaving: FxHashMap::default(),
             timers: BinaryHeap::new(),
             places,
             chains,
@@ -219,6 +226,7 @@ impl<T: ConsumerTransport> Engine<T> {
             uncommitted: 0,
             last_commit: now,
             commits_under_way: 0,
+            unanswered_since: None,
             failing_commits: None,
             metadata_bytes,
             warned_of_routes: false,
@@ -251,12 +259,14 @@ impl<T: ConsumerTransport> Engine<T> {
         // The time that a test moves is no absence.
         if self.parts.observer.is_none() {
             self.notice_absence(last_turn);
+            self.notice_silence();
         }
         if self.parts.shutdown.load(Ordering::Acquire) {
             self.stop(Ok(()));
         }
         let mut busy = self.obey();
         busy |= self.settle_reports();
+        self.wait_no_longer();
         busy |= self.fire_timers();
         busy |= self.poll_group();
         busy |= self.fetch_records();
@@ -281,7 +291,7 @@ impl<T: ConsumerTransport> Engine<T> {
             return Turn::Again;
         }
         if let Some(observer) = &self.parts.observer {
-            let waits = |partition: &Partition| partition.running > 0 || partition.loading;
+            let waits = |partition: &Partition| partition.running > 0 || partition.loading || partition.succeeding;
             let busy = self.parking.looking || self.partitions.iter().flatten().any(waits);
             observer.idle(self.next_due(), busy);
         }

@@ -64,7 +64,9 @@ impl<T: ConsumerTransport> Engine<T> {
         if let Some(route) = route.filter(|_| !matches!(finished, Finished::NotBegun)) {
             self.leave_gate(route, !matches!(finished, Finished::Vanished));
         }
-        let Some(partition) = self.partition(slot, epoch) else { return };
+        let Some(partition) = self.partition(slot, epoch) else {
+            return self.left(epoch, usize::from(!goes_on));
+        };
         partition.running -= usize::from(!goes_on);
         let draining = partition.draining;
         let Some(queue) = partition.keys.get_mut(&key) else { return };
@@ -145,7 +147,8 @@ impl<T: ConsumerTransport> Engine<T> {
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
         let plan = partition.plan;
         // One that will never reach a handler waits for its predecessors, too.
-        let undecided = work.failure.as_ref().is_none_or(|failure| failure.way == Way::DeadLetter);
+        let undecided =
+            work.failure.as_ref().is_none_or(|failure| matches!(failure.way, Way::DeadLetter | Way::Refused(_)));
         let parked = !work.parked && undecided && partition.parked(key).is_some();
         let route = match work.route {
             WorkRoute::Route(index) if work.failure.is_none() && !parked => (plan, index),
@@ -239,6 +242,7 @@ impl<T: ConsumerTransport> Engine<T> {
         match work.failure.as_ref().map(|failure| failure.way) {
             Some(Way::Park) => self.send_parked(slot, key, work),
             Some(Way::Unpark) => self.unpark(slot, key, work),
+            Some(Way::Refused(on_exhausted)) => self.settle_refused(slot, key, work, on_exhausted),
             Some(Way::DeadLetter) | None => self.send_dead_letter(slot, key, work),
         }
     }

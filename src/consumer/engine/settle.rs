@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::gates::breaker_key;
-use super::run::Step;
+use super::run::{Step, TaskVanished};
 use super::{Engine, Timer};
 use crate::consumer::breaker::Tripped;
 use crate::consumer::completions::{Finished, RouteId};
@@ -17,7 +17,7 @@ use crate::consumer::key::{Failure, KeyId, KeyState, Way, Work, WorkRoute};
 use crate::consumer::passed_over::pass_over;
 use crate::consumer::retry::{Decision, FailurePolicy, Tried, full_jitter};
 use crate::consumer::stats::Counters;
-use crate::dispatch::{RetryPolicy, RouteMatch};
+use crate::dispatch::{OnExhausted, RetryPolicy, RouteMatch};
 use crate::outcome::{ErrorClass, HandlerError, Outcome};
 use crate::transport::{ConsumerTransport, ProduceError, Written};
 
@@ -54,6 +54,24 @@ impl<T: ConsumerTransport> Engine<T> {
     fn default_policy(&self) -> FailurePolicy {
         let options = &self.parts.options;
         FailurePolicy { retry: options.retry, on_exhausted: options.on_exhausted, timeout: options.timeout }
+    }
+
+    /// An event that did not get as far as a handler is given up as one that failed for good there.
+    pub(super) fn settle_refused(
+        &mut self,
+        slot: usize,
+        key: &KeyId,
+        mut work: Work,
+        on_exhausted: OnExhausted,
+    ) -> Step {
+        let error = work.failure.take().and_then(|failure| failure.error).unwrap_or_else(|| TaskVanished.into());
+        let policy = FailurePolicy { on_exhausted, ..self.default_policy() };
+        let outcome = match on_exhausted {
+            OnExhausted::DeadLetter => Outcome::DeadLetter { error },
+            OnExhausted::ParkKey => Outcome::Park { error },
+            OnExhausted::Stop => error.terminal().into(),
+        };
+        self.settle_with(slot, key, work, outcome, policy)
     }
 
     fn route_of(&self, slot: usize, work: &Work) -> Option<RouteId> {

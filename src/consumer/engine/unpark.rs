@@ -100,9 +100,9 @@ impl<T: ConsumerTransport> Engine<T> {
             partition.running += 1;
             partition.keys.entry(key.clone()).or_default().state = KeyState::Unparking;
         }
-        let forgotten = store.forget(id);
         self.parts.runtime.spawn(async move {
-            let forgotten = forgotten.await;
+            // Asked in the task, where a store that panics ends no more than that.
+            let forgotten = store.forget(id).await;
             if let Some(duty) = duty {
                 duty.finish(Finished::Forgotten(forgotten));
             }
@@ -116,9 +116,7 @@ impl<T: ConsumerTransport> Engine<T> {
             let admission = self.classify(slot, &record);
             let bytes = record.size();
             let (route, failure) = match admission {
-                Admission::Work(route, error) => {
-                    (route, error.map(|error| Box::new(Failure::new(Way::DeadLetter, Some(error)))))
-                }
+                Admission::Work(route, failure) => (route, failure),
                 // Nobody handles it any more.
                 Admission::Skip => {
                     (crate::consumer::key::WorkRoute::Unrouted, Some(Box::new(Failure::new(Way::Unpark, None))))
@@ -143,8 +141,8 @@ impl<T: ConsumerTransport> Engine<T> {
         let (Some(store), Some(id)) = (self.parts.parked.clone(), self.parked_key(slot, key)) else {
             return Step::Held;
         };
-        let removed = store.remove(id, work.record().offset);
-        self.spawn(slot, key, work, None, async move { Finished::Unparked(removed.await) })
+        let offset = work.record().offset;
+        self.spawn(slot, key, work, None, async move { Finished::Unparked(store.remove(id, offset).await) })
     }
 
     pub(super) fn settle_unparked(

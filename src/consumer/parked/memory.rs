@@ -80,7 +80,8 @@ impl MemoryParkedStore {
         #[cfg(test)]
         if state.panics > 0 {
             state.panics -= 1;
-            return async { panic!("the store was told to panic") }.boxed();
+            drop(state);
+            panic!("the store was told to panic");
         }
         let result =
             if state.fails(operation) { Err(ParkError::new(operation, ToldToFail)) } else { Ok(change(&mut state)) };

@@ -261,7 +261,7 @@ impl<T: ConsumerTransport> Engine<T> {
             KeyState::Pausing { work } if work.record().offset == holder.offset => match &work.failure {
                 Some(failure) => {
                     let what = match failure.way {
-                        Way::DeadLetter => "is to be a dead letter, which could not be written",
+                        Way::DeadLetter | Way::Refused(_) => "is to be a dead letter, which could not be written",
                         Way::Park => "is to be parked, which failed",
                         Way::Unpark => "is to be taken out of the parked events, which failed",
                     };

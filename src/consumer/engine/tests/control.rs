@@ -1,11 +1,16 @@
 //! Pause, resume and seek while the engine runs.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use super::health::{OtherThread, block};
 use super::rig::{Rig, options};
 use crate::consumer::commands::{Command, Selection};
+use crate::dispatch::Policy;
 use crate::outcome::Outcome;
 use crate::transport::TopicPartition;
 
@@ -68,6 +73,35 @@ async fn seeking_back_handles_again_what_is_behind_and_commits_the_place() {
     rig.until("and committed", |rig| rig.broker.committed("accounts", 0) == Some(10)).await;
     assert_eq!(rig.handled_of("3"), [3]);
     assert_eq!(rig.handled_of("4"), [4, 4]);
+}
+
+#[tokio::test]
+async fn after_a_seek_nothing_begins_beside_a_handler_that_takes_no_notice() {
+    let (released, begun) = (Arc::new(AtomicBool::new(false)), Arc::<AtomicUsize>::default());
+    let (held, count) = (Arc::clone(&released), Arc::clone(&begun));
+    let (other, here) = (OtherThread::of(2), Handle::current());
+    let rig = Rig::start_on(&here, &other.handle(), options(), Policy::INHERIT, None, move |delivery| {
+        let (held, count) = (Arc::clone(&held), Arc::clone(&count));
+        async move {
+            tokio::task::yield_now().await;
+            if delivery.record().partition == 0 && count.fetch_add(1, Ordering::Relaxed) == 0 {
+                block(&held);
+            }
+            Outcome::Done
+        }
+    });
+    rig.publish(0, "42");
+    rig.until("it runs", |_| begun.load(Ordering::Relaxed) == 1).await;
+    let (done, sought) = oneshot::channel();
+    rig.commands.send(Command::Seek { partition: partition(0), offset: 0, done });
+    assert!(sought.await.unwrap());
+    rig.publish(1, "7");
+    rig.until("the other partition goes on", |rig| rig.stats().handled == 1).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(begun.load(Ordering::Relaxed), 1, "the one of before is still at it");
+    released.store(true, Ordering::Relaxed);
+    rig.until("it is handled again", |rig| rig.stats().handled == 2).await;
+    assert_eq!(begun.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -172,6 +172,17 @@ async fn a_filter_that_panics_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_that_fails_before_its_handler_is_given_up_as_the_handlers_policy_says() {
+    let policy = Policy::INHERIT.on_exhausted(OnExhausted::ParkKey);
+    let rig = Rig::start_with(options(), policy, Some(Arc::new(|_| panic!("a bug"))), |_| async { Outcome::Done });
+    rig.publish(0, "42");
+    rig.publish(0, "42");
+    rig.until("its key is parked", |rig| rig.stats().parked == 2).await;
+    rig.until("it is committed", |rig| rig.broker.committed("accounts", 0) == Some(2)).await;
+    assert_eq!((rig.letters.written.lock().len(), rig.stats().parked_keys), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_is_noted_as_passed_over_before_its_dead_letter_is_written() {
     let rig = Rig::start(options(), |delivery| async move {
         if delivery.record().offset == 1 { Outcome::dead_letter("no use") } else { Outcome::Done }

@@ -1,6 +1,7 @@
 //! Handovers: revoked, lost and assigned partitions, commits, shutdown.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
@@ -240,4 +241,55 @@ async fn a_partition_that_is_sought_while_the_membership_is_in_doubt_is_in_doubt
     assert_eq!(rig.stats().handled, 1, "it may be somebody else's by now");
     rig.broker.fail_commits(0);
     rig.until("a commit is taken, and it goes on", |rig| rig.stats().handled == 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_whose_commits_nobody_takes_for_a_session_begins_nothing_until_one_is_taken() {
+    let rig = Rig::start(options(), |_| async { Outcome::Done });
+    rig.broker.fail_commits(usize::MAX);
+    rig.publish(0, "42");
+    rig.until("it is handled", |rig| rig.stats().handled == 1).await;
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    rig.publish(0, "42");
+    rig.until("so is this: the session may hold", |rig| rig.stats().handled == 2).await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    rig.publish(0, "42");
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert_eq!(rig.stats().handled, 2, "its partitions may be somebody else's");
+    rig.broker.fail_commits(0);
+    rig.until("it goes on", |rig| rig.stats().handled == 3).await;
+}
+
+/// Says when it goes.
+struct Gone(Arc<AtomicBool>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_is_gone_leaves_no_handler_at_work_and_begins_no_other() {
+    let (gone, begun) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+    let (gone_too, count) = (Arc::clone(&gone), Arc::clone(&begun));
+    let rig = Rig::start(options(), move |_| {
+        let gone = Gone(Arc::clone(&gone_too));
+        count.fetch_add(1, Ordering::Relaxed);
+        async move {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            drop(gone);
+            Outcome::Done
+        }
+    });
+    for _ in 0..5 {
+        rig.publish(0, "42");
+    }
+    rig.until("one runs", |_| begun.load(Ordering::Relaxed) == 1).await;
+    // As a panic does: the engine is dropped where it stands, and another one is started soon.
+    rig.task.abort();
+    rig.until("it is cancelled", |_| gone.load(Ordering::Relaxed)).await;
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert_eq!(begun.load(Ordering::Relaxed), 1);
+    assert!(rig.handled.lock().is_empty());
 }

@@ -160,14 +160,19 @@ async fn an_event_behind_others_of_its_partition_is_named_with_its_own_key() {
 }
 
 /// One thread beside the test's: what blocks it blocks nothing else. In real time.
-struct OtherThread(Option<Runtime>);
+pub(super) struct OtherThread(Option<Runtime>);
 
 impl OtherThread {
     fn new() -> Self {
-        Self(Some(runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap()))
+        Self::of(1)
     }
 
-    fn handle(&self) -> Handle {
+    /// Several, each to be blocked by itself.
+    pub(super) fn of(threads: usize) -> Self {
+        Self(Some(runtime::Builder::new_multi_thread().worker_threads(threads).enable_time().build().unwrap()))
+    }
+
+    pub(super) fn handle(&self) -> Handle {
         self.0.as_ref().unwrap().handle().clone()
     }
 }
@@ -179,7 +184,7 @@ impl Drop for OtherThread {
 }
 
 /// Block the thread until `released`.
-fn block(released: &AtomicBool) {
+pub(super) fn block(released: &AtomicBool) {
     while !released.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(1));
     }
