@@ -44,13 +44,15 @@ pub struct Causality {
 }
 
 impl Causality {
-    /// What events caused by the event of `envelope` carry.
+    /// What events caused by the event of `envelope` carry. What a stranger wrote is carried on as far as every outbox and store
+    /// takes it: an id of at most 1,024 bytes, a `tracestate` of at most 512, neither with spaces around it.
     pub fn of(envelope: &EnvelopeView<'_>) -> Self {
+        let id = envelope.id().filter(|id| is_carried(id, LONGEST_ID));
         Self {
-            correlation_id: envelope.correlation_id().or(envelope.id()).map(str::to_owned),
-            causation_id: envelope.id().map(str::to_owned),
+            correlation_id: envelope.correlation_id().filter(|id| is_carried(id, LONGEST_ID)).or(id).map(str::to_owned),
+            causation_id: id.map(str::to_owned),
             traceparent: envelope.traceparent().filter(|value| TraceParent::parse(value).is_some()).map(str::to_owned),
-            tracestate: envelope.tracestate().map(str::to_owned),
+            tracestate: envelope.tracestate().filter(|state| is_carried(state, LONGEST_STATE)).map(str::to_owned),
         }
     }
 
@@ -85,6 +87,16 @@ impl Causality {
         let parent = self.traceparent.as_deref().and_then(TraceParent::parse);
         parent.unwrap_or_else(TraceParent::new_trace).child().to_text()
     }
+}
+
+/// In bytes.
+const LONGEST_ID: usize = 1_024;
+/// In bytes; as much as the specification has everybody carry on (<https://www.w3.org/TR/trace-context/#tracestate-limits>).
+const LONGEST_STATE: usize = 512;
+
+/// Whether a header's value may be carried on.
+fn is_carried(value: &str, longest: usize) -> bool {
+    !value.is_empty() && value.len() <= longest && value.trim() == value
 }
 
 /// A W3C `traceparent`, version 00 (<https://www.w3.org/TR/trace-context/>).
@@ -200,6 +212,22 @@ mod tests {
         let cause = Causality::of(&EnvelopeView::new(&headers));
         assert_eq!(cause.correlation_id.as_deref(), Some("event-1"));
         assert_eq!(cause.causation_id.as_deref(), Some("event-1"));
+    }
+
+    #[test]
+    fn what_no_outbox_would_take_is_not_carried_on() {
+        let of = |correlation: &str, state: &str| {
+            let mut headers = Headers::new();
+            headers.push_str(header::ID, "event-1");
+            headers.push_str(header::CORRELATION_ID, correlation);
+            headers.push_str(header::TRACESTATE, state);
+            let cause = Causality::of(&EnvelopeView::new(&headers));
+            (cause.correlation_id.unwrap(), cause.tracestate)
+        };
+        assert_eq!(of("all", "a=1"), ("all".to_owned(), Some("a=1".to_owned())));
+        for (correlation, state) in [("all ", "a=1 "), ("", ""), (&"x".repeat(1_025), &"x".repeat(513))] {
+            assert_eq!(of(correlation, state), ("event-1".to_owned(), None));
+        }
     }
 
     #[tokio::test]

@@ -91,6 +91,16 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    /// About how many bytes an event with `payload` takes where it is stored.
+    #[cfg_attr(not(any(feature = "publisher", feature = "store")), allow(dead_code, reason = "nothing is stored"))]
+    pub(crate) fn stored_bytes(&self, payload: &[u8]) -> usize {
+        /// Columns of a bounded length.
+        const OTHERS: usize = 1_024;
+        let stated = self.correlation_id.len() + self.causation_id.as_deref().map_or(0, str::len);
+        let traced = self.tracestate.as_deref().map_or(0, str::len);
+        payload.len() + self.key.len() + self.data_schema.len() + stated + traced + OTHERS
+    }
+
     /// The headers of this envelope.
     pub fn to_headers(&self) -> Headers {
         let mut headers = Headers::with_capacity(768);

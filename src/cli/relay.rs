@@ -22,8 +22,8 @@ const ANY_TOPIC: &str = "tidings.relay.check";
 ///
 /// Any number of relays may run, beside each other and beside those inside services: they share the work. Outages of the
 /// database and of Kafka are waited out. On SIGTERM it waits for the acknowledgements of what it has sent, and gives its share
-/// to the others. Where an event store is named, events that travel through one are taken there; else they are left to relays that
-/// know it.
+/// to the others. Where an event store is named, events that travel through one are taken there. Without it they stay where they
+/// are, in every bucket that this relay has: relays of one outbox are to be given the same.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:

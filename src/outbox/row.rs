@@ -115,7 +115,9 @@ impl OutboxRow {
 
     /// About how many bytes it takes, here and in the producer's queue.
     pub(crate) fn bytes(&self) -> usize {
-        self.payload.len() + self.key.len() + self.data_schema.len() + 1_024
+        let stated = self.correlation_id.len() + self.causation_id.as_deref().map_or(0, str::len);
+        let traced = self.tracestate.as_deref().map_or(0, str::len);
+        self.payload.len() + self.key.len() + self.data_schema.len() + stated + traced + 1_024
     }
 
     /// The record: the same as that of the direct mode, with a sequence.

@@ -53,6 +53,21 @@ pub enum PublishError {
         /// The topic's `max.message.bytes`.
         limit: usize,
     },
+    /// The event is larger than the event store takes.
+    #[error(
+        "{event} {id} needs {bytes} bytes, but the event store takes {limit}: publish less, or raise the store's \
+         max_event_bytes and the publisher's store_event_bytes"
+    )]
+    TooLargeForStore {
+        /// The event's name.
+        event: &'static str,
+        /// The event's id.
+        id: Uuid,
+        /// What it needs.
+        bytes: usize,
+        /// The publisher's `store_event_bytes`.
+        limit: usize,
+    },
     /// Kafka did not take it; the source says why.
     #[error("{event} {id} was not written")]
     NotWritten {
@@ -93,7 +108,7 @@ impl PublishError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Encode(_) => "encode",
-            Self::TooLarge { .. } => "too_large",
+            Self::TooLarge { .. } | Self::TooLargeForStore { .. } => "too_large",
             Self::NotWritten { source, .. } => source.kind(),
             Self::Mode { .. } => "mode",
             Self::NotRecorded(_) => "not_recorded",

@@ -153,6 +153,13 @@ impl Publisher {
         let span = spans::create(&self.inner.service, event.name(), event.id());
         let ready = self.ready(event).instrument(span).await?;
         self.inner.direct.check_size(&ready, ready.to_record().size() + SEQUENCE_BYTES).await?;
+        if self.mode() == DeliveryMode::Store {
+            let (bytes, limit) = (ready.envelope.stored_bytes(&ready.payload), self.options().store_event_bytes);
+            if bytes > limit {
+                let (event, id) = (ready.name(), ready.envelope.id);
+                return Err(PublishError::TooLargeForStore { event, id, bytes, limit });
+            }
+        }
         Ok(ready)
     }
 

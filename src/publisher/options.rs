@@ -23,6 +23,7 @@ use crate::transport::kafka::{Compression, KafkaOptions, ProducerOptions, Profil
 /// | `send_deadline_ms` | 30,000; then the event failed | milliseconds |
 /// | `connect_deadline_ms` | 10,000; then the brokers do not answer | milliseconds |
 /// | `check_topic` | true: the topic must exist when the publisher is made | |
+/// | `store_event_bytes` | 1,048,576: the largest event that the event store takes | bytes |
 ///
 /// ```
 /// use tidings::publisher::PublisherOptions;
@@ -48,6 +49,7 @@ pub struct PublisherOptions {
     #[serde(rename = "connect_deadline_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(super) connect_deadline: Duration,
     pub(super) check_topic: bool,
+    pub(super) store_event_bytes: usize,
 }
 
 impl Default for PublisherOptions {
@@ -64,6 +66,7 @@ impl Default for PublisherOptions {
             send_deadline: Duration::from_secs(30),
             connect_deadline: Duration::from_secs(10),
             check_topic: true,
+            store_event_bytes: 1_048_576,
         }
     }
 }
@@ -83,6 +86,13 @@ impl PublisherOptions {
     /// Which way events go. Default: straight to Kafka, acknowledged by all replicas.
     pub fn mode(mut self, mode: DeliveryMode) -> Self {
         self.mode = mode;
+        self
+    }
+
+    /// The largest event that the event store takes, its `max_event_bytes`: in that mode a larger one is refused before its transaction
+    /// commits. Default: 1,048,576 bytes.
+    pub fn store_event_bytes(mut self, bytes: usize) -> Self {
+        self.store_event_bytes = bytes;
         self
     }
 

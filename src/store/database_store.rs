@@ -15,11 +15,12 @@ use uuid::Uuid;
 
 use super::append::{Append, Appended, Relayed};
 use super::event::{NewEvent, StoredEvent};
-use super::lane::{Job, Lane, Work};
+use super::lane::{Job, Lane, SILENCE, Work};
 use super::reading::{self, Notice, Presence, StreamQuery, Subscription, unavailable};
 use super::room::{Amount, Room, Seat};
 use super::sequencer::{Sequencer, last_position};
 use super::{EventStore, StoreError, StoreOptions};
+use crate::database::pool::{Pool, SessionLimits};
 use crate::database::{Database, Error, TableSet};
 use crate::outbox::{bucket_of, durability};
 use crate::telemetry::names;
@@ -55,6 +56,8 @@ pub struct DatabaseStore {
 
 struct Inner {
     database: Database,
+    /// The connections of what works by itself.
+    apart: Pool,
     options: StoreOptions,
     /// `None` once closed.
     lanes: Mutex<Option<Vec<mpsc::UnboundedSender<Job>>>>,
@@ -99,18 +102,22 @@ impl DatabaseStore {
                 Err(error) => tracing::debug!(%error, "the database's durability settings could not be read"),
             }
         }
+        // Lines that die hold up neither this replica nor, with their locks, the others.
+        let limits = SessionLimits { idle: SILENCE.max(options.lease_ttl), statement: SILENCE, lock_wait: SILENCE / 3 };
+        let connections = u32::try_from(options.lanes + 1).unwrap_or(u32::MAX);
+        let apart = Database { pool: database.pool.apart(connections, limits), ..database.clone() };
         let (appended, head) = (watch::Sender::new(0), watch::Sender::new(0));
         let (subscriptions, stop) = (watch::Sender::new(0), watch::Sender::new(false));
         let mut tasks = Vec::new();
         let lanes = (0..options.lanes).map(|_| {
             let (sender, jobs) = mpsc::unbounded_channel();
-            let lane = Lane { database: database.clone(), options: options.clone(), appended: appended.clone() };
+            let lane = Lane { database: apart.clone(), options: options.clone(), appended: appended.clone() };
             tasks.push(tokio::spawn(lane.run(jobs)));
             sender
         });
         let lanes = lanes.collect();
         let sequencer = Sequencer {
-            pool: database.pool.clone(),
+            pool: apart.pool.clone(),
             owner: Uuid::new_v4().to_string(),
             ttl: options.lease_ttl,
             poll: options.poll,
@@ -121,6 +128,7 @@ impl DatabaseStore {
         tasks.push(tokio::spawn(sequencer.run(stop.subscribe())));
         let inner = Inner {
             database: database.clone(),
+            apart: apart.pool,
             room: Room::new(options.max_queued_events, options.max_queued_bytes),
             options,
             lanes: Mutex::new(Some(lanes)),
@@ -149,6 +157,8 @@ impl DatabaseStore {
                 task.abort();
             }
         }
+        // One that is silent would be waited for.
+        let _ = tokio::time::timeout_at(deadline, self.inner.apart.close_apart()).await;
     }
 
     /// As [`append`](EventStore::append), with an answer by `deadline`.

@@ -95,7 +95,7 @@ impl NewEvent {
 
     /// About how many bytes it takes.
     pub(crate) fn bytes(&self) -> usize {
-        self.payload.len() + self.envelope.key.len() + self.envelope.data_schema.len() + 1_024
+        self.envelope.stored_bytes(&self.payload)
     }
 
     /// Whether both say the same of what happened. When each was recorded, and on which trace, is no part of that: an event

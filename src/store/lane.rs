@@ -2,6 +2,7 @@
 //!
 //! A stream always goes through the same lane, so its events never overtake each other in this process.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,9 @@ use crate::telemetry::names;
 
 /// How often a batch is tried: others began its streams, or the database chose it as a deadlock's victim.
 const MAX_ATTEMPTS: u32 = 10;
+
+/// How long the database may take for a transaction before its connection is taken for dead.
+pub(super) const SILENCE: Duration = Duration::from_secs(15);
 
 /// What a lane is asked for.
 pub(super) enum Work {
@@ -139,9 +143,11 @@ impl Lane {
     async fn append(&self, jobs: &[Job]) -> Result<Vec<Answer>, sqlx::Error> {
         let mut attempt = 0;
         loop {
-            let error = match self.try_append(jobs).await {
-                Ok(answers) => return Ok(answers),
-                Err(error) => error,
+            let error = match tokio::time::timeout(SILENCE, self.try_append(jobs)).await {
+                Ok(Ok(answers)) => return Ok(answers),
+                Ok(Err(error)) => error,
+                // Its connection goes with it.
+                Err(_) => io::Error::from(io::ErrorKind::TimedOut).into(),
             };
             attempt += 1;
             // A duplicate is a stream or an event that another replica was first with: it is found the next time. An answer to

@@ -5,6 +5,7 @@
 //! last position only from where this replica left it: one that has lost its lease and does not know fails, and numbers nothing.
 
 use std::fmt::Write as _;
+use std::io;
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::event::Place;
+use super::lane::SILENCE;
 use super::tables::narrow;
 use crate::database::Failure;
 use crate::database::pool::Pool;
@@ -58,7 +60,8 @@ impl Sequencer {
         let mut pause = self.poll;
         let mut claim_at = Instant::now();
         loop {
-            match self.turn(&mut held, &mut claim_at).await {
+            let turn = tokio::time::timeout(SILENCE, self.turn(&mut held, &mut claim_at)).await;
+            match turn.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into())) {
                 Ok(found) if found > 0 => pause = self.poll,
                 Ok(_) => pause = (pause * 2).min(self.poll * IDLE_FACTOR),
                 Err(error) => {

@@ -291,6 +291,17 @@ pub(crate) async fn an_event_too_large_for_its_topic_is_refused_before_the_commi
     }
     assert!(stage.kafka.written().is_empty());
 
+    // The topic takes this one, and the event store does not.
+    let nearly = || AccountRenamed::new("7", &"x".repeat(1_047_550));
+    let stored = stage.publishing(DeliveryMode::Store).await;
+    let result = stored.transaction(async |tx| {
+        tx.publish(&nearly());
+        Ok::<_, Error>(())
+    });
+    let error = result.await.unwrap_err();
+    assert!(matches!(error, Error::Publish(tidings::publisher::PublishError::TooLargeForStore { .. })), "{error:?}");
+    assert_eq!(stage.outbox_rows().await, 0);
+
     // The control: one that just fits.
     let result = stage.database.transaction(async |tx| {
         tx.publish(&AccountRenamed::new("7", &"x".repeat(1_040_000)));

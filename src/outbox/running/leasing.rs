@@ -3,7 +3,7 @@
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
-use super::silence::{Sooner, session_limits, sooner, within};
+use super::silence::{session_limits, sooner, within};
 use super::{CONNECTIONS, Running};
 use crate::database::pool::Pool;
 use crate::outbox::lease::Leases;
@@ -31,19 +31,20 @@ impl Running {
         let (doubtful, patience) = (self.doubtful, self.options.lease_ttl / 4);
         // Slower than this it is as good as failed.
         let limit = if self.owned.is_empty() { member.ttl } else { member.ttl / 2 };
-        let apart = self.service_pool.apart(CONNECTIONS, session_limits(&self.options));
+        let (service_pool, limits) = (self.service_pool.clone(), session_limits(&self.options));
         self.renewing = Some(
             async move {
-                let other = OutboxTable { pool: apart.clone(), ..table.clone() };
-                let renew = |table: OutboxTable| {
-                    let member = &member;
-                    async move { table.renew(member, claim, doubtful).await }
+                let first = async { Ok((table.renew(&member, claim, doubtful).await?, None)) };
+                let second = async {
+                    let pool = service_pool.apart(CONNECTIONS, limits);
+                    let table = OutboxTable { pool: pool.clone(), ..table.clone() };
+                    Ok((table.renew(&member, claim, doubtful).await?, Some(pool)))
                 };
-                match within(limit, sooner(renew(table), patience, renew(other))).await {
-                    Ok((leases, Sooner::First)) => Renewal { asked: now, leases: Ok(leases), other: None },
-                    Ok((leases, Sooner::Second)) => Renewal { asked: now, leases: Ok(leases), other: Some(apart) },
-                    Err(error) => Renewal { asked: now, leases: Err(error), other: None },
-                }
+                let (leases, other) = match within(limit, sooner(first, patience, second)).await {
+                    Ok((leases, other)) => (Ok(leases), other),
+                    Err(error) => (Err(error), None),
+                };
+                Renewal { asked: now, leases, other }
             }
             .boxed(),
         );

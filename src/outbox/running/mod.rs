@@ -71,6 +71,8 @@ type Parking = (Vec<RowId>, Result<Vec<RowId>, sqlx::Error>);
 
 pub(super) struct Running {
     database: Database,
+    /// When its connections were left for others, if they were.
+    replaced_at: Option<Instant>,
     /// Whose connections its own are like.
     service_pool: Pool,
     table: OutboxTable,
@@ -165,6 +167,7 @@ impl Running {
         let member = Member { owner: uuid::Uuid::new_v4().to_string(), address, ttl: options.lease_ttl };
         Self {
             table: OutboxTable::new(database.pool.clone()),
+            replaced_at: None,
             service_pool,
             listener: database.wake.listen(),
             producers,

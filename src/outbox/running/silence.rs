@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
+use tokio::time::Instant;
 
 use super::{CONNECTIONS, PURGE_TIMEOUT, Running};
 use crate::database::Database;
@@ -24,29 +25,21 @@ pub(super) async fn within<T>(
     done.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
 }
 
-/// Which of two answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sooner {
-    First,
-    Second,
-}
-
 /// What `first` comes to; where it says nothing for `patience`, whichever of it and `second` succeeds sooner. Nobody can tell a slow
 /// answer from none, and to give the slow one up would make the next slower still.
 pub(super) async fn sooner<T>(
     first: impl Future<Output = Result<T, sqlx::Error>>,
     patience: Duration,
     second: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<(T, Sooner), sqlx::Error> {
+) -> Result<T, sqlx::Error> {
     let (mut first, second) = (pin!(first), pin!(second));
     if let Ok(result) = tokio::time::timeout(patience, &mut first).await {
-        return result.map(|value| (value, Sooner::First));
+        return result;
     }
     match select(first, second).await {
-        Either::Left((Ok(value), _)) => Ok((value, Sooner::First)),
-        Either::Right((Ok(value), _)) => Ok((value, Sooner::Second)),
-        Either::Left((Err(_), second)) => second.await.map(|value| (value, Sooner::Second)),
-        Either::Right((Err(_), first)) => first.await.map(|value| (value, Sooner::First)),
+        Either::Left((Ok(value), _)) | Either::Right((Ok(value), _)) => Ok(value),
+        Either::Left((Err(_), second)) => second.await,
+        Either::Right((Err(_), first)) => first.await,
     }
 }
 
@@ -69,7 +62,9 @@ impl Running {
             sqlx::Error::PoolTimedOut => true,
             _ => false,
         };
-        if !is_silent {
+        // Work that was begun on connections left behind says nothing of those at hand.
+        let is_old = self.replaced_at.is_some_and(|at| at.elapsed() < self.options.database_timeout);
+        if !is_silent || is_old {
             return;
         }
         self.go_on_with(self.service_pool.apart(CONNECTIONS, session_limits(&self.options)));
@@ -77,6 +72,7 @@ impl Running {
 
     /// Leave the connections at hand for those of `pool`.
     pub(super) fn go_on_with(&mut self, pool: Pool) {
+        self.replaced_at = Some(Instant::now());
         tracing::warn!("the database has gone silent on a connection; the relay makes new ones");
         let silent = std::mem::replace(&mut self.table.pool, pool.clone());
         self.database = Database { pool, ..self.database.clone() };

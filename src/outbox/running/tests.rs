@@ -1,6 +1,6 @@
 //! Leases, holds and what a read shows, one step at a time.
 
-use super::silence::{Sooner, sooner};
+use super::silence::sooner;
 use super::*;
 use crate::database::DatabaseOptions;
 use crate::outbox::lease::Leases;
@@ -98,10 +98,10 @@ async fn an_answer_that_does_not_come_is_asked_for_again_and_a_slow_one_is_still
     };
     let refused = || Err(sqlx::Error::PoolTimedOut);
     let never = std::future::pending;
-    assert_eq!(sooner(after(0, Ok(1)), patience, never()).await.unwrap(), (1, Sooner::First));
-    assert_eq!(sooner(never(), patience, after(1, Ok(2))).await.unwrap(), (2, Sooner::Second));
-    assert_eq!(sooner(after(3, Ok(1)), patience, after(5, Ok(2))).await.unwrap(), (1, Sooner::First));
-    assert_eq!(sooner(after(3, Ok(1)), patience, after(1, refused())).await.unwrap(), (1, Sooner::First));
-    assert_eq!(sooner(after(2, refused()), patience, after(3, Ok(2))).await.unwrap(), (2, Sooner::Second));
+    assert_eq!(sooner(after(0, Ok(1)), patience, never()).await.unwrap(), 1);
+    assert_eq!(sooner(never(), patience, after(1, Ok(2))).await.unwrap(), 2);
+    assert_eq!(sooner(after(3, Ok(1)), patience, after(5, Ok(2))).await.unwrap(), 1);
+    assert_eq!(sooner(after(3, Ok(1)), patience, after(1, refused())).await.unwrap(), 1);
+    assert_eq!(sooner(after(2, refused()), patience, after(3, Ok(2))).await.unwrap(), 2);
     assert!(sooner(after(0, refused()), patience, after(0, Ok(2))).await.is_err(), "an error is an answer");
 }

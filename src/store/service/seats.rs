@@ -12,6 +12,7 @@ use tonic::server::NamedService;
 use tonic::{Request, Status};
 
 use super::ServiceOptions;
+use super::grant::Grant;
 use super::receiving::Received;
 use super::status::to_status;
 use crate::store::room::{Amount, Room, Seat};
@@ -78,7 +79,12 @@ where
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
         let brings_events = request.uri().path().rsplit('/').next().is_some_and(|call| BRING_EVENTS.contains(&call));
-        match self.seat(brings_events) {
+        // Who may not append is told so before anything of the request is read.
+        let granted = match request.extensions().get::<Grant>() {
+            Some(grant) if brings_events => grant.may_append(std::iter::empty()),
+            _ => Ok(()),
+        };
+        match granted.and_then(|()| self.seat(brings_events)) {
             Ok(seat) => {
                 let seat = Arc::new(seat);
                 request.extensions_mut().insert(Arc::clone(&seat));
