@@ -22,7 +22,6 @@ use crate::support::ledger::{Audit, Ledger, Published};
 use crate::support::running::Running;
 use crate::support::scene::{Scene, codec, kafka};
 use crate::support::scores::{ScorePosted, post};
-use crate::support::wait::until;
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -53,13 +52,9 @@ const fn is_poison(player: i64) -> bool {
 
 /// Let the topic take records of at most `bytes`.
 pub(crate) async fn take_at_most(topic: &str, bytes: &str) {
-    change(topic, "max.message.bytes", bytes).await;
-}
-
-async fn change(topic: &str, property: &str, value: &str) {
     let created = ClientConfig::new().set("bootstrap.servers", setting("TIDINGS_TEST_BROKERS")).create();
     let admin: AdminClient<DefaultClientContext> = created.unwrap();
-    let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(property, value);
+    let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set("max.message.bytes", bytes);
     let changed = admin.alter_configs([&change], &AdminOptions::new()).await.unwrap();
     assert!(changed[0].is_ok(), "{changed:?}");
 }
@@ -130,43 +125,6 @@ async fn a_dead_letter_topic_that_refuses_writes_for_a_while_loses_and_repeats_n
     // Not even a repeat: what was complete when it stopped was committed, above the event that could not be given up, too.
     let size = Size { serials: 20, ..Size::SHORT };
     assert_eq!(refused_for_a_while(size, Plant::Nothing).await, Found::default());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn while_a_dead_letter_topic_has_too_few_replicas_poisoned_keys_wait_and_no_other_does() {
-    let _alone = Servers::alone().await;
-    let (scene, ledger) = (Scene::new(4).await, Arc::<Ledger>::default());
-    let group = scene.name("picky");
-    let letters = format!("{group}.dead-letters");
-    // There is one broker. It refuses each write, and the client tries again by itself for as long as it is told to.
-    let short_of_replicas = TopicSpec::new(&letters, 4).config("min.insync.replicas", "2");
-    topics::ensure(&kafka(), &[short_of_replicas], LONG).await.unwrap();
-    post(&scene.publisher().await, 40, 1..=5).await;
-    let options = scene.consumer().kafka(kafka().property("message.timeout.ms", "1000"));
-    let consumer = Consumer::builder(options.breaker(BreakerPolicy::default().keys(0)))
-        .codec(codec())
-        .dispatch_with(Picky { ledger: Arc::clone(&ledger), plant: Plant::Nothing }, |settings| {
-            settings.source(scene.topic()).group(&group)
-        });
-    let running = Running::start(consumer.build().await.unwrap());
-    let of_players = |is_meant: fn(i64) -> bool| -> Published {
-        (0..40).filter(|player| is_meant(*player)).map(|player| (player.to_string(), 5)).collect()
-    };
-    let (well, poisoned) = (of_players(|player| !is_poison(player)), of_players(is_poison));
-    let others = async || match ledger.audit(&well) {
-        Audit { lost: 0, .. } => Ok(()),
-        audit => Err(audit),
-    };
-    until("all others are handled", others).await;
-    // A topic may take a few before its broker knows how many replicas it asks for.
-    let stats = running.stats();
-    assert!(stats.dead_lettered < 20, "{stats:?}");
-    change(&letters, "min.insync.replicas", "1").await;
-    caught_up(&scene, &group).await;
-    let stats = running.stop().await;
-    assert_eq!(stats.dead_lettered, 20, "{stats:?}");
-    let (written, _) = read_back(&letters).await;
-    assert_eq!((ledger.audit(&well), Audit { repeated: 0, ..written.audit(&poisoned) }), Default::default());
 }
 
 #[tokio::test(flavor = "multi_thread")]
