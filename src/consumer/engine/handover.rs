@@ -367,6 +367,10 @@ impl<T: ConsumerTransport> Engine<T> {
                 self.leave_behind(&partition);
             }
         }
+        if self.slots.is_empty() {
+            // What nobody answered was about partitions that are gone.
+            self.unanswered_since = None;
+        }
         self.clear_gates();
     }
 

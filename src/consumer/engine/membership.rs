@@ -92,6 +92,7 @@ impl<T: ConsumerTransport> Engine<T> {
 
     fn trust_membership(&mut self) {
         self.membership = Membership::Sure;
+        self.unanswered_since = None;
         let trust = |partition: &mut Partition| partition.doubtful = false;
         self.partitions.iter_mut().flatten().for_each(trust);
     }

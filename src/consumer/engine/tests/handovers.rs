@@ -260,6 +260,19 @@ async fn a_member_whose_commits_nobody_takes_for_a_session_begins_nothing_until_
     rig.until("it goes on", |rig| rig.stats().handled == 3).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn commits_that_nobody_took_of_partitions_that_are_gone_hold_up_no_others() {
+    let rig = Rig::start(options(), |_| async { Outcome::Done });
+    rig.broker.fail_commits(usize::MAX);
+    rig.publish(0, "42");
+    rig.until("it is handled", |rig| rig.stats().handled == 1).await;
+    rig.broker.lose("accounts", &[0, 1]);
+    rig.until("they are gone", |rig| rig.stats().assigned == 0).await;
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    rig.broker.assign("accounts", &[0, 1]);
+    rig.until("it is handled again", |rig| rig.stats().handled == 2).await;
+}
+
 /// Says when it goes.
 struct Gone(Arc<AtomicBool>);
 
