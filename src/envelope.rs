@@ -90,15 +90,21 @@ pub struct Envelope {
     pub tracestate: Option<String>,
 }
 
+/// About how many bytes an event takes, in a table or waiting: its payload, what of its metadata may be long, and the rest.
+#[cfg_attr(not(any(feature = "publisher", feature = "store")), allow(dead_code, reason = "nothing is stored"))]
+pub(crate) fn stored_bytes(payload: &[u8], texts: [&str; 3], optional: [&Option<String>; 2]) -> usize {
+    /// What is of a bounded length.
+    const REST: usize = 1_024;
+    let texts: usize = texts.iter().map(|text| text.len()).sum();
+    payload.len() + texts + optional.iter().filter_map(|text| text.as_ref()).map(String::len).sum::<usize>() + REST
+}
+
 impl Envelope {
     /// About how many bytes an event with `payload` takes where it is stored.
     #[cfg_attr(not(any(feature = "publisher", feature = "store")), allow(dead_code, reason = "nothing is stored"))]
     pub(crate) fn stored_bytes(&self, payload: &[u8]) -> usize {
-        /// Columns of a bounded length.
-        const OTHERS: usize = 1_024;
-        let stated = self.correlation_id.len() + self.causation_id.as_deref().map_or(0, str::len);
-        let traced = self.tracestate.as_deref().map_or(0, str::len);
-        payload.len() + self.key.len() + self.data_schema.len() + stated + traced + OTHERS
+        let optional = [&self.causation_id, &self.tracestate];
+        stored_bytes(payload, [&self.key, &self.data_schema, &self.correlation_id], optional)
     }
 
     /// The headers of this envelope.

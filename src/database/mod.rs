@@ -52,6 +52,7 @@ pub(crate) mod open;
 mod options;
 pub(crate) mod pool;
 mod recorder;
+pub(crate) mod session;
 pub mod shards;
 pub(crate) mod sql;
 #[cfg(feature = "sqlite")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, MySqlPool};
 
-use super::pool::SessionLimits;
+use super::session::SessionLimits;
 use super::{DatabaseOptions, Error};
 
 /// A connection idle for longer is asked whether it still lives before it is used. Asking each time would cost every

@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use sqlx::AssertSqlSafe;
 
 use super::open::{CommitFailure, OpenTransaction};
+use super::session::SessionLimits;
 use super::shards::map::ShardMap;
 use super::sql::Dialect;
 use super::{DatabaseOptions, Error, TransactionOptions};
@@ -125,18 +125,6 @@ impl fmt::Debug for Database {
             .field("publisher", &self.publisher)
             .finish_non_exhaustive()
     }
-}
-
-/// What a server ends by itself. It does not hear of a line that dies, and would keep a transaction's locks for hours.
-#[derive(Debug, Clone, Copy)]
-#[cfg_attr(not(feature = "mysql"), allow(dead_code, reason = "SQLite has no server"))]
-pub(crate) struct SessionLimits {
-    /// A session that says nothing, and its transaction.
-    pub(crate) idle: Duration,
-    /// A statement that reads; on MariaDB, any.
-    pub(crate) statement: Duration,
-    /// Waiting for a lock.
-    pub(crate) lock_wait: Duration,
 }
 
 /// Connections of one kind.

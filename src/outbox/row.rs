@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::held::Destination;
 use crate::database::pool::Row;
-use crate::envelope::Envelope;
+use crate::envelope::{Envelope, stored_bytes};
 use crate::event::StreamId;
 use crate::publisher::ReadyEvent;
 use crate::transport::{OutgoingRecord, Target};
@@ -115,9 +115,8 @@ impl OutboxRow {
 
     /// About how many bytes it takes, here and in the producer's queue.
     pub(crate) fn bytes(&self) -> usize {
-        let stated = self.correlation_id.len() + self.causation_id.as_deref().map_or(0, str::len);
-        let traced = self.tracestate.as_deref().map_or(0, str::len);
-        self.payload.len() + self.key.len() + self.data_schema.len() + stated + traced + 1_024
+        let optional = [&self.causation_id, &self.tracestate];
+        stored_bytes(&self.payload, [&self.key, &self.data_schema, &self.correlation_id], optional)
     }
 
     /// The record: the same as that of the direct mode, with a sequence.

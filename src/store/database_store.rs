@@ -20,7 +20,8 @@ use super::reading::{self, Notice, Presence, StreamQuery, Subscription, unavaila
 use super::room::{Amount, Room, Seat};
 use super::sequencer::{Sequencer, last_position};
 use super::{EventStore, StoreError, StoreOptions};
-use crate::database::pool::{Pool, SessionLimits};
+use crate::database::pool::Pool;
+use crate::database::session::SessionLimits;
 use crate::database::{Database, Error, TableSet};
 use crate::outbox::{bucket_of, durability};
 use crate::telemetry::names;

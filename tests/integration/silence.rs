@@ -23,6 +23,17 @@ async fn publish(stage: &Stage, id: &str) {
     publish.await.unwrap();
 }
 
+/// Two events of three streams each; the first of the second stream is to be parked, with the one behind it.
+async fn publish_one_that_no_relay_can_read(stage: &Stage) {
+    for id in ["1", "2", "3"] {
+        publish(stage, id).await;
+        publish(stage, id).await;
+    }
+    stage
+        .execute("UPDATE tidings_outbox SET occurred_at = 'yesterday' WHERE stream = 'Account/2' AND sequence + 0 = 1")
+        .await;
+}
+
 /// What is done to what a client sends.
 trait Change: Fn(&mut [u8]) -> bool + Clone + Send + Sync + 'static {}
 
@@ -131,13 +142,7 @@ async fn a_line_that_dies_while_a_row_is_parked_keeps_no_lock_for_long() {
         };
         through(&stage, parks, never.subscribe()).await
     };
-    for id in ["1", "2", "3"] {
-        publish(&stage, id).await;
-        publish(&stage, id).await;
-    }
-    stage
-        .execute("UPDATE tidings_outbox SET occurred_at = 'yesterday' WHERE stream = 'Account/2' AND sequence + 0 = 1")
-        .await;
+    publish_one_that_no_relay_can_read(&stage).await;
     let options = RelayOptions::default().lease_ttl(Duration::from_secs(3)).database_timeout(Duration::from_secs(1));
     let kafka = stage.kafka.clone();
     let producers = move || -> std::sync::Arc<dyn tidings::transport::Producer> { std::sync::Arc::new(kafka.clone()) };
@@ -168,13 +173,7 @@ async fn on_a_server_without_json_table_rows_are_deleted_and_parked_all_the_same
     let stage = Stage::server(&setting("TIDINGS_TEST_DATABASE")).await;
     let never = watch::Sender::new(0);
     let database = through(&stage, without_key_lists, never.subscribe()).await;
-    for id in ["1", "2", "3"] {
-        publish(&stage, id).await;
-        publish(&stage, id).await;
-    }
-    stage
-        .execute("UPDATE tidings_outbox SET occurred_at = 'yesterday' WHERE stream = 'Account/2' AND sequence + 0 = 1")
-        .await;
+    publish_one_that_no_relay_can_read(&stage).await;
     let relay = stage.relay_of(&database);
     stage.until_empty().await;
     eventually("it is parked", async || parked(&stage.database, None, 10).await.unwrap().len() == 2).await;

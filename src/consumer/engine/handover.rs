@@ -65,7 +65,7 @@ impl<T: ConsumerTransport> Engine<T> {
             let fingerprint = self.parts.plan.fingerprint;
             // Only topics of the plan are subscribed to.
             let Some(plan) = self.parts.plan.index_of(&name.topic) else { continue };
-            let partition = match start {
+            let mut partition = match start {
                 StartOffset::Beginning => Partition::new(name.clone(), plan, epoch, OffsetTracker::default()),
                 StartOffset::End(offset) => {
                     // Committed at once, or what comes before the first commit would be skipped at the next start.
@@ -84,7 +84,6 @@ impl<T: ConsumerTransport> Engine<T> {
                     partition
                 }
             };
-            let mut partition = partition;
             partition.succeeding = self.is_succeeding(&name);
             let partition = Some(partition);
             let slot = match self.partitions.iter().position(Option::is_none) {

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use super::{CONNECTIONS, PURGE_TIMEOUT, Running};
 use crate::database::Database;
-use crate::database::pool::{Pool, SessionLimits};
+use crate::database::pool::Pool;
+use crate::database::session::SessionLimits;
 use crate::outbox::RelayOptions;
 
 /// Sessions that end sooner would be made anew again and again.

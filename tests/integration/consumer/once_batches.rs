@@ -12,6 +12,7 @@ use crate::support::groups::caught_up;
 use crate::support::running::Running;
 use crate::support::scene::{Scene, codec};
 use crate::support::scores::ScorePosted;
+use crate::support::store::Store;
 use crate::support::wait::until_true;
 
 const ADD: &str = "INSERT INTO effect (dispatcher, event) VALUES ('Many', ?)";
@@ -33,6 +34,15 @@ impl Many {
     }
 }
 
+/// A consumer of the scene's topic, with [`Many`].
+async fn consuming(scene: &Scene, store: &Store) -> Running {
+    let consumer = Consumer::builder(scene.consumer())
+        .codec(codec())
+        .database(store.database.clone())
+        .dispatch_with(Many, |settings| settings.source(scene.topic()));
+    Running::start(consumer.build().await.unwrap())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fork_in_a_batch_is_parked_with_what_follows_it_and_handled_once_it_is_released() {
     let (scene, store) = (Scene::new(1).await, store().await);
@@ -40,11 +50,7 @@ async fn a_fork_in_a_batch_is_parked_with_what_follows_it_and_handled_once_it_is
         post(&scene, &ScorePosted::new(player, serial), id).await;
     }
     let group = scene.group("Many");
-    let consumer = Consumer::builder(scene.consumer())
-        .codec(codec())
-        .database(store.database.clone())
-        .dispatch_with(Many, |settings| settings.source(scene.topic()));
-    let running = Running::start(consumer.build().await.unwrap());
+    let running = consuming(&scene, &store).await;
     caught_up(&scene, &group).await;
     let stats = running.stats_of(&group);
     assert_eq!((stats.parked, stats.parked_keys, stats.dead_lettered), (2, 1, 0), "{stats:?}");
@@ -74,11 +80,7 @@ async fn batches_take_effect_once_an_event_though_repeats_and_poison_are_among_t
 
     let group = scene.group("Many");
     let consume = async || {
-        let consumer = Consumer::builder(scene.consumer())
-            .codec(codec())
-            .database(store.database.clone())
-            .dispatch_with(Many, |settings| settings.source(scene.topic()));
-        let running = Running::start(consumer.build().await.unwrap());
+        let running = consuming(&scene, &store).await;
         caught_up(&scene, &group).await;
         running.stop().await
     };
