@@ -101,10 +101,10 @@ impl Duty {
         }
     }
 
-    /// The same, where the poll thread need not hear of it at once.
-    pub(crate) fn finish_quietly(mut self, finished: Finished) {
+    /// The same; the poll thread need not hear of it at once while `others_report` soon.
+    pub(crate) fn finish_unless(mut self, others_report: impl Fn() -> bool, finished: Finished) {
         if let Some(report) = self.take_report(finished, None) {
-            self.completions.push_quietly(report);
+            self.completions.push_unless(others_report, report);
         }
     }
 

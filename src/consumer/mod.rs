@@ -41,6 +41,13 @@ mod supervision;
 pub(crate) mod tenants;
 mod text_file;
 
+/// What places are made of. `tests/models` includes them once more, with loom's.
+mod sync {
+    pub(super) use std::sync::atomic::{AtomicUsize, Ordering};
+
+    pub(super) use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+}
+
 pub use crate::dead_letters::header as dead_letter_header;
 pub use builder::ConsumerBuilder;
 pub use dispatch_settings::DispatchSettings;

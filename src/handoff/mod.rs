@@ -14,7 +14,7 @@ pub(crate) use requests::Requests;
 mod sync {
     pub(super) use std::sync::atomic::{AtomicBool, Ordering};
 
-    pub(super) use parking_lot::{Condvar, Mutex};
+    pub(super) use parking_lot::{Condvar, Mutex, MutexGuard};
 
     pub(super) use crate::transport::Wake;
 }

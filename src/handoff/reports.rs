@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::sync::{Mutex, Wake};
+use super::sync::{Mutex, MutexGuard, Wake};
 
 /// Reports that wait quietly before the thread is woken after all: what is known late is done late.
 const QUIET: usize = 64;
@@ -43,9 +43,26 @@ impl<T> Reports<T> {
         self.push_and_ring(report, QUIET);
     }
 
+    /// Report quietly while `others_report` says that more is reported soon, and aloud by the last of them.
+    pub(crate) fn push_unless(&self, others_report: impl Fn() -> bool, report: T) {
+        if !others_report() {
+            return self.push(report);
+        }
+        self.push_quietly(report);
+        // The last of them may have rung before this one was there.
+        if !others_report() {
+            self.ring(self.queue.lock(), 1);
+        }
+    }
+
     fn push_and_ring(&self, report: T, from: usize) {
         let mut queue = self.queue.lock();
         queue.reports.push(report);
+        self.ring(queue, from);
+    }
+
+    /// Wake the thread for what is in the queue, if it is so many.
+    fn ring(&self, mut queue: MutexGuard<'_, Queue<T>>, from: usize) {
         let rings = queue.reports.len() >= from && !queue.rung;
         queue.rung |= rings;
         drop(queue);

@@ -12,6 +12,9 @@ mod handoffs;
 #[path = "../../src/consumer/chain/last_turn.rs"]
 mod last_turn;
 #[allow(dead_code, reason = "the library uses all of it")]
+#[path = "../../src/consumer/places.rs"]
+mod places;
+#[allow(dead_code, reason = "the library uses all of it")]
 #[path = "../../src/consumer/chain/recall.rs"]
 mod recall;
 mod recalls;
@@ -21,4 +24,6 @@ mod reports;
 #[allow(dead_code, reason = "the library uses all of it")]
 #[path = "../../src/handoff/requests.rs"]
 mod requests;
+mod semaphore;
 mod sync;
+mod waits;

@@ -12,7 +12,7 @@ use crate::last_turn::LastTurn;
 use crate::recall::Recall;
 use crate::sync::{AtomicBool, AtomicWaker, Ordering};
 
-struct Rings(Bell);
+pub(crate) struct Rings(pub(crate) Bell);
 
 impl Wake for Rings {
     fn wake(self: Arc<Self>) {

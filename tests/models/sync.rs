@@ -6,7 +6,9 @@ use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
+pub(crate) use crate::semaphore::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) type Wake = Arc<dyn Fn() + Send + Sync>;
 
@@ -14,7 +16,7 @@ pub(crate) type Wake = Arc<dyn Fn() + Send + Sync>;
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
 /// Holds nothing only while its thread waits.
-pub(crate) struct Guard<'a, T>(Option<loom::sync::MutexGuard<'a, T>>);
+pub(crate) struct MutexGuard<'a, T>(Option<loom::sync::MutexGuard<'a, T>>);
 
 #[derive(Default)]
 pub(crate) struct Condvar(loom::sync::Condvar);
@@ -24,12 +26,12 @@ impl<T> Mutex<T> {
         Self(loom::sync::Mutex::new(value))
     }
 
-    pub(crate) fn lock(&self) -> Guard<'_, T> {
-        Guard(Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        MutexGuard(Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
-impl<T> Deref for Guard<'_, T> {
+impl<T> Deref for MutexGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -37,7 +39,7 @@ impl<T> Deref for Guard<'_, T> {
     }
 }
 
-impl<T> DerefMut for Guard<'_, T> {
+impl<T> DerefMut for MutexGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         self.0.as_mut().expect("a guard that is used does not wait")
     }
@@ -49,7 +51,7 @@ impl Condvar {
     }
 
     /// Never times out.
-    pub(crate) fn wait_for<T>(&self, guard: &mut Guard<'_, T>, _timeout: Duration) {
+    pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _timeout: Duration) {
         let held = guard.0.take();
         guard.0 = held.map(|held| self.0.wait(held).unwrap_or_else(PoisonError::into_inner));
     }

@@ -162,10 +162,8 @@ impl Chain {
             let Some(next) = links.pop_front().filter(|_| goes_on) else {
                 drop(place);
                 // While others have enough to begin with, the poll thread need not see to it at once.
-                if recall.is_stopped() || parts.places.are_hardly_waited_for() {
-                    return duty.finish(finished);
-                }
-                return duty.finish_quietly(finished);
+                let others_report = || !recall.is_stopped() && !parts.places.are_hardly_waited_for();
+                return duty.finish_unless(others_report, finished);
             };
             duty.go_on(finished);
             link = Some(next);

@@ -13,6 +13,7 @@ mod health;
 mod limits;
 mod order;
 mod parking;
+mod places;
 mod redriven;
 mod restarts;
 mod rig;
