@@ -1,6 +1,7 @@
 //! What an audit knows so far, kept in a file between runs.
 //!
-//! A line that names the format, a JSON header with its length before it, 33 bytes for every stream, and a hash of it all. It is
+//! A line that names the format, a JSON header with its length before it, 33 bytes for every stream, 21 for every epoch of one that
+//! is over, and a hash of it all. It is
 //! written beside the file and then takes its place: what is there is whole, whenever the process ends.
 
 use std::fs::{self, File};
@@ -18,7 +19,7 @@ use super::names::{Names, SLOTS};
 use super::report::{AuditReport, AuditTotals, Flaw, StreamReport};
 use super::streams::{Seen, Slot, Streams};
 
-const FORMAT: &[u8] = b"tidings audit 1\n";
+const FORMAT: &[u8] = b"tidings audit 2\n";
 /// The longest header that is read.
 const MAX_HEADER: u64 = 1_024 * 1_024 * 1_024;
 
@@ -44,6 +45,7 @@ struct Header {
     unlisted: u64,
     slots: Vec<SlotHeader>,
     streams: u64,
+    former: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -52,7 +54,6 @@ struct SlotHeader {
     totals: AuditTotals,
     unlisted: u64,
     flaws: Vec<(u64, Flaw)>,
-    former: Vec<(u64, Vec<(u32, u64)>)>,
 }
 
 impl Progress {
@@ -103,6 +104,14 @@ impl Progress {
                 output.write(&seen.event.to_le_bytes())?;
             }
         }
+        for (number, slot) in (0..=u8::MAX).zip(slots) {
+            for ((key, epoch), end) in &slot.former {
+                output.write(&[number])?;
+                output.write(&key.to_le_bytes())?;
+                output.write(&epoch.to_le_bytes())?;
+                output.write(&end.to_le_bytes())?;
+            }
+        }
         let hash = output.hash.finish();
         let mut file = output.inner;
         file.write_all(&hash.to_le_bytes())?;
@@ -117,7 +126,6 @@ impl Progress {
             totals: slot.totals,
             unlisted: slot.unlisted,
             flaws: slot.flaws.iter().map(|(key, flaw)| (*key, flaw.clone())).collect(),
-            former: slot.former.iter().map(|(key, ends)| (*key, ends.clone())).collect(),
         };
         Header {
             topic: self.over.topic.clone(),
@@ -131,6 +139,7 @@ impl Progress {
             unlisted: self.over.unlisted_streams,
             slots: (0..=u8::MAX).zip(slots).map(header).collect(),
             streams: slots.iter().map(|slot| slot.seen.len() as u64).sum(),
+            former: slots.iter().map(|slot| slot.former.len() as u64).sum(),
         }
     }
 }
@@ -167,10 +176,9 @@ fn read(input: &mut Hashing<impl Read>, topic: &str) -> Result<Progress, Unusabl
         return Err(content("it is damaged"));
     }
     let mut slots: FxHashMap<u8, Slot> = FxHashMap::default();
-    for SlotHeader { number, totals, unlisted, flaws, former } in header.slots {
+    for SlotHeader { number, totals, unlisted, flaws } in header.slots {
         let slot = slots.entry(number).or_default();
-        (slot.totals, slot.unlisted) = (totals, unlisted);
-        (slot.flaws, slot.former) = (flaws.into_iter().collect(), former.into_iter().collect());
+        (slot.totals, slot.unlisted, slot.flaws) = (totals, unlisted, flaws.into_iter().collect());
     }
     for _ in 0..header.streams {
         let [number] = input.array()?;
@@ -178,6 +186,11 @@ fn read(input: &mut Hashing<impl Read>, topic: &str) -> Result<Progress, Unusabl
         let (sequence, unread) = (u64::from_le_bytes(input.array()?), u64::from_le_bytes(input.array()?));
         let (epoch, event) = (u32::from_le_bytes(input.array()?), u32::from_le_bytes(input.array()?));
         slots.entry(number).or_default().seen.insert(key, Seen { sequence, unread, epoch, event });
+    }
+    for _ in 0..header.former {
+        let [number] = input.array()?;
+        let (key, epoch) = (u64::from_le_bytes(input.array()?), u32::from_le_bytes(input.array()?));
+        slots.entry(number).or_default().former.insert((key, epoch), u64::from_le_bytes(input.array()?));
     }
     let expected = input.hash.finish();
     if u64::from_le_bytes(input.array()?) != expected {

@@ -35,11 +35,18 @@ pub(super) struct Seen {
 pub(super) struct Slot {
     pub(super) seen: HashMap<u64, Seen, BuildHasherDefault<Hashed>>,
     pub(super) flaws: FxHashMap<u64, Flaw>,
-    /// How far the epochs went that are over, where a stream has had several.
-    pub(super) former: FxHashMap<u64, Vec<(u32, u64)>>,
+    /// How far the epochs of a stream went that are over.
+    pub(super) former: FxHashMap<(u64, u32), u64>,
     /// Of these only `events`, `deleted`, and the counts of flaws that are not kept.
     pub(super) totals: AuditTotals,
     pub(super) unlisted: u64,
+}
+
+impl Slot {
+    fn bytes(&self) -> usize {
+        table_bytes(self.seen.capacity(), size_of::<(u64, Seen)>())
+            + table_bytes(self.former.capacity(), size_of::<((u64, u32), u64)>())
+    }
 }
 
 /// All streams of one pass.
@@ -103,7 +110,7 @@ impl Streams {
 
     /// About how many bytes all of it takes.
     pub(super) fn bytes(&self) -> usize {
-        let tables: usize = self.slots.iter().map(|slot| table_bytes(slot.seen.capacity())).sum();
+        let tables: usize = self.slots.iter().map(|slot| slot.bytes()).sum();
         tables + self.flawed * FLAW_BYTES
     }
 
@@ -149,7 +156,7 @@ impl Streams {
             Ordering::Greater => {
                 *before = now;
                 if epoch > latest.epoch {
-                    slot.former.entry(key.rest).or_default().push((latest.epoch, latest.sequence));
+                    slot.former.insert((key.rest, latest.epoch), latest.sequence);
                 } else {
                     self.gap(key, sighting, latest);
                 }
@@ -182,17 +189,9 @@ impl Streams {
         let mut beyond = false;
         if is_former {
             // An epoch that was over: what goes beyond it was never seen.
-            let ends = slot.former.entry(key.rest).or_default();
-            match ends.iter_mut().find(|(former, _)| *former == epoch) {
-                Some((_, end)) => {
-                    beyond = sequence > *end;
-                    *end = sequence.max(*end);
-                }
-                None => {
-                    ends.push((epoch, sequence));
-                    beyond = true;
-                }
-            }
+            let end = slot.former.entry((key.rest, epoch)).or_default();
+            beyond = sequence > *end;
+            *end = sequence.max(*end);
         }
         self.flaw(key, sighting, |flaw| {
             if beyond || flaw.missing.remove(epoch, sequence) {
@@ -236,10 +235,10 @@ fn alter(flaw: &mut Flaw, place: Place<'_>, offset: i64, change: impl FnOnce(&mu
     }
 }
 
-/// The bytes of a hash table with room for `capacity` streams.
-const fn table_bytes(capacity: usize) -> usize {
+/// The bytes of a hash table with room for `capacity` entries of `size` bytes.
+const fn table_bytes(capacity: usize, size: usize) -> usize {
     // A table is filled to seven eighths, and keeps a byte for each place.
-    capacity / 7 * 8 * (size_of::<(u64, Seen)>() + 1)
+    capacity / 7 * 8 * (size + 1)
 }
 
 /// For keys that are hashes.

@@ -1,5 +1,6 @@
 //! Memory is bounded: what does not fit is read in a later pass.
 
+use super::super::state::Progress;
 use super::*;
 
 /// Read so many streams of three events each, the last of every thousandth lost and its successor there, within `memory`.
@@ -43,6 +44,27 @@ fn what_does_not_fit_at_all_is_an_error() {
     streams.narrow().unwrap();
     assert_eq!(streams.range(), 3..4);
     assert!(streams.narrow().is_err());
+}
+
+#[test]
+fn epochs_that_are_over_are_counted_and_are_there_again_in_a_state_that_was_saved() {
+    let epoch = |stream, epoch, sequence| Line { epoch, ..Line::new(stream, sequence) };
+    let mut reader = Reader::from(0);
+    (0..20_000).for_each(|stream| reader.read(&[epoch(stream, 0, 1)]));
+    let before = reader.streams.bytes();
+    (0..20_000).for_each(|stream| reader.read(&[epoch(stream, 1, 2)]));
+    let counted = reader.streams.bytes() - before;
+    assert!((20_000 * 21..20_000 * 64).contains(&counted), "{counted} bytes for 20,000 epochs");
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let over = AuditReport { topic: "accounts".to_owned(), ..AuditReport::default() };
+    Progress { streams: reader.streams, log: reader.log, over }.save(&path).unwrap();
+    let Progress { streams, log, .. } = Progress::load(&path, "accounts").unwrap().unwrap();
+    let mut reader = Reader { streams, log };
+    // Repeated, and out of order.
+    reader.read(&[epoch(7, 0, 1), epoch(8, 0, 2)]);
+    assert_eq!(counts(&reader.report()), [0, 1, 1, 0]);
 }
 
 /// What this process has in memory, in bytes.
