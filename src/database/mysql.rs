@@ -40,13 +40,14 @@ pub(super) async fn connect(options: &DatabaseOptions) -> Result<MySqlPool, Erro
         .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false);
-    Ok(prepared(pool, TRUSTED_IDLE, ISOLATION.to_owned()).connect_lazy_with(connect))
+    let idle = options.session_timeout;
+    let prepare = format!("{ISOLATION};SET SESSION wait_timeout = {}", seconds(idle));
+    Ok(prepared(pool, TRUSTED_IDLE.min(idle / 2), prepare).connect_lazy_with(connect))
 }
 
 /// At most `connections` to the server of `pool`, whose sessions end by themselves.
 pub(super) fn apart(pool: &MySqlPool, connections: u32, limits: SessionLimits) -> MySqlPool {
     let SessionLimits { idle, statement, lock_wait } = limits;
-    let seconds = |limit: Duration| limit.as_secs().max(1);
     // Each server reads the words of its own: MariaDB skips comments of versions that it never had.
     let prepare = format!(
         "{ISOLATION};SET SESSION wait_timeout = {}, innodb_lock_wait_timeout = {}\
@@ -58,6 +59,11 @@ pub(super) fn apart(pool: &MySqlPool, connections: u32, limits: SessionLimits) -
     );
     let options = pool.options().clone().min_connections(0).max_connections(connections);
     prepared(options, TRUSTED_IDLE.min(idle / 2), prepare).connect_lazy_with((*pool.connect_options()).clone())
+}
+
+fn seconds(limit: Duration) -> u64 {
+    // The server takes no more than a year.
+    limit.as_secs().clamp(1, 31_536_000)
 }
 
 /// Whose connections begin with `prepare`, and are asked whether they live after having been idle for longer than `trusted`.

@@ -13,6 +13,7 @@ use serde::Deserialize;
 /// | `max_connections` | 10 | connections |
 /// | `connect_timeout_ms` | 5,000 | milliseconds |
 /// | `acquire_timeout_ms` | 10,000 | milliseconds |
+/// | `session_timeout_ms` | 600,000; MySQL only, in whole seconds | milliseconds |
 /// | `migrate` | false: tables that are missing are an error | |
 /// | `check_migrated` | true | |
 /// | `shard` | `default` | |
@@ -32,6 +33,8 @@ pub struct DatabaseOptions {
     pub(crate) connect_timeout: Duration,
     #[serde(rename = "acquire_timeout_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) acquire_timeout: Duration,
+    #[serde(rename = "session_timeout_ms", deserialize_with = "crate::milliseconds::deserialize")]
+    pub(crate) session_timeout: Duration,
     pub(crate) migrate: bool,
     pub(crate) check_migrated: bool,
     pub(crate) shard: String,
@@ -44,6 +47,7 @@ impl Default for DatabaseOptions {
             max_connections: 10,
             connect_timeout: Duration::from_secs(5),
             acquire_timeout: Duration::from_secs(10),
+            session_timeout: Duration::from_mins(10),
             migrate: false,
             check_migrated: true,
             shard: "default".to_owned(),
@@ -75,6 +79,14 @@ impl DatabaseOptions {
         self
     }
 
+    /// How long the server keeps a session that says nothing. It does not hear of a machine or a line that dies, and keeps the locks of
+    /// a transaction that was open there until then: its streams stand still. A transaction that waits for longer between two
+    /// statements is rolled back. On MySQL only, in whole seconds. Default: 10 min.
+    pub fn session_timeout(mut self, timeout: Duration) -> Self {
+        self.session_timeout = timeout.max(Duration::from_secs(1));
+        self
+    }
+
     /// Create or change the tables of tidings while connecting. Default: no.
     pub fn migrate(mut self, migrate: bool) -> Self {
         self.migrate = migrate;
@@ -95,8 +107,8 @@ impl DatabaseOptions {
 
     /// As the setters would have it: a file may say 0.
     pub(crate) fn bounded(self) -> Self {
-        let connections = self.max_connections;
-        self.max_connections(connections)
+        let (connections, session_timeout) = (self.max_connections, self.session_timeout);
+        self.max_connections(connections).session_timeout(session_timeout)
     }
 
     /// The URL without what may be secret: the password, and the parameters.
@@ -129,6 +141,7 @@ impl fmt::Debug for DatabaseOptions {
             .field("max_connections", &self.max_connections)
             .field("connect_timeout", &self.connect_timeout)
             .field("acquire_timeout", &self.acquire_timeout)
+            .field("session_timeout", &self.session_timeout)
             .field("migrate", &self.migrate)
             .field("check_migrated", &self.check_migrated)
             .field("shard", &self.shard)
@@ -144,13 +157,14 @@ mod tests {
     fn options_are_read_by_the_names_documented() {
         let options: DatabaseOptions = serde_json::from_str(
             r#"{"url": "mysql://accounts:correct-horse@h/d", "max_connections": 3, "connect_timeout_ms": 40,
-                "acquire_timeout_ms": 50, "migrate": true, "check_migrated": false, "shard": "eu"}"#,
+                "acquire_timeout_ms": 50, "session_timeout_ms": 60000, "migrate": true, "check_migrated": false, "shard": "eu"}"#,
         )
         .unwrap();
         let expected = DatabaseOptions::new("mysql://accounts:correct-horse@h/d")
             .max_connections(3)
             .connect_timeout(Duration::from_millis(40))
             .acquire_timeout(Duration::from_millis(50))
+            .session_timeout(Duration::from_mins(1))
             .migrate(true)
             .check_migrated(false)
             .shard("eu");
@@ -158,8 +172,9 @@ mod tests {
         assert!(!format!("{options:?}").contains("correct-horse"));
         assert_eq!(serde_json::from_str::<DatabaseOptions>("{}").unwrap(), DatabaseOptions::default());
         assert!(serde_json::from_str::<DatabaseOptions>(r#"{"acquire_timeout": 50}"#).is_err());
-        let zero = serde_json::from_str::<DatabaseOptions>(r#"{"max_connections": 0}"#).unwrap();
-        assert_eq!(zero.bounded().max_connections, 1);
+        let zero = r#"{"max_connections": 0, "session_timeout_ms": 0}"#;
+        let zero = serde_json::from_str::<DatabaseOptions>(zero).unwrap().bounded();
+        assert_eq!((zero.max_connections, zero.session_timeout), (1, Duration::from_secs(1)));
     }
 
     #[tokio::test]

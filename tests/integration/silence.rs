@@ -158,6 +158,76 @@ async fn a_line_that_dies_while_a_row_is_parked_keeps_no_lock_for_long() {
     stage.clear().await;
 }
 
+/// Append through a line that dies behind the first statement of `words`, and again behind it: each event is there once, and those who
+/// follow the store get both.
+#[cfg(feature = "store")]
+async fn append_while_the_line_dies_behind(words: &'static [u8]) {
+    use futures_util::TryStreamExt as _;
+    use tidings::store::{Append, DatabaseStore, EventStore as _, ExpectedVersion, Notice, StoreOptions, Subscription};
+
+    use crate::scenarios::event_store::event;
+
+    let stage = Stage::server(&setting("TIDINGS_TEST_DATABASE")).await;
+    DatabaseStore::migrate(&stage.database).await.unwrap();
+    let never = watch::Sender::new(0);
+    let died = Arc::<AtomicBool>::default();
+    let database = {
+        let died = Arc::clone(&died);
+        let dies = move |sent: &mut [u8]| {
+            sent.windows(words.len()).any(|window| window == words) && !died.swap(true, Ordering::AcqRel)
+        };
+        through(&stage, dies, never.subscribe()).await
+    };
+    let store = DatabaseStore::open(&database, StoreOptions::default().forward(false)).await.unwrap();
+    for version in [ExpectedVersion::None, ExpectedVersion::Exact(1)] {
+        store.append(Append::new([event("Account/1", "x")], version)).await.unwrap();
+    }
+    assert!(died.load(Ordering::Acquire), "no statement has these words");
+    let mut notices = store.subscribe(Subscription::after(0));
+    let mut followed = Vec::new();
+    while followed.len() < 2 {
+        if let Some(Notice::Event(event)) = notices.try_next().await.unwrap() {
+            followed.push(event.event.envelope.sequence.unwrap());
+        }
+    }
+    assert_eq!(followed, [1, 2]);
+    assert_eq!(stage.texts("SELECT event_id FROM tidings_store_event").await.len(), 2);
+    drop(notices);
+    store.close().await;
+    database.close().await;
+    stage.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(feature = "store")]
+async fn a_line_that_dies_behind_what_is_appended_has_it_appended_once() {
+    append_while_the_line_dies_behind(b"INSERT INTO tidings_store_pending").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(feature = "store")]
+async fn a_line_that_dies_while_streams_are_locked_keeps_them_for_seconds_only() {
+    append_while_the_line_dies_behind(b"FROM tidings_store_stream ").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_ends_a_services_session_that_says_nothing() {
+    let stage = Stage::server(&setting("TIDINGS_TEST_DATABASE")).await;
+    let Place::Server { url, name } = &stage.place else { panic!("a file has no sessions") };
+    let (address, _) = url.rsplit_once('/').unwrap();
+    let options = DatabaseOptions::new(format!("{address}/{name}")).session_timeout(Duration::from_secs(1));
+    let database = Database::connect(options).await.unwrap();
+    let pool = database.mysql_pool().unwrap();
+    // As a machine would that has lost its power: a lock is held, and nothing more is said.
+    let mut gone = pool.begin().await.unwrap();
+    sqlx::query("SELECT slot FROM tidings_outbox_gate FOR UPDATE").fetch_all(&mut *gone).await.unwrap();
+    stage.execute("UPDATE tidings_outbox_gate SET slot = slot").await;
+    assert!(sqlx::query("DO 1").execute(&mut *gone).await.is_err(), "its session is over");
+    drop(gone);
+    database.close().await;
+    stage.clear().await;
+}
+
 /// A server that does not know `JSON_TABLE`: what it is sent is as long as before, and means nothing.
 fn without_key_lists(sent: &mut [u8]) -> bool {
     const KNOWN: &[u8] = b"JSON_TABLE(";
