@@ -15,7 +15,8 @@ use uuid::Uuid;
 
 use super::append::{Append, Appended, Relayed};
 use super::event::{NewEvent, StoredEvent};
-use super::lane::{Job, Lane, SILENCE, Work};
+use super::lane::{Job, Lane, LaneProgress, SILENCE, Work};
+use super::page_budget::PageBudget;
 use super::reading::{self, Notice, Presence, StreamQuery, Subscription, unavailable};
 use super::room::{Amount, Room, Seat};
 use super::sequencer::{Sequencer, last_position};
@@ -62,7 +63,9 @@ struct Inner {
     options: StoreOptions,
     /// `None` once closed.
     lanes: Mutex<Option<Vec<mpsc::UnboundedSender<Job>>>>,
+    progress: Vec<Arc<LaneProgress>>,
     room: Arc<Room>,
+    pages: Arc<PageBudget>,
     appended: watch::Sender<u64>,
     head: watch::Sender<u64>,
     subscriptions: watch::Sender<usize>,
@@ -108,11 +111,13 @@ impl DatabaseStore {
         let connections = u32::try_from(options.lanes + 1).unwrap_or(u32::MAX);
         let apart = Database { pool: database.pool.apart(connections, limits), ..database.clone() };
         let (appended, head) = (watch::Sender::new(0), watch::Sender::new(0));
+        let progress: Vec<_> = (0..options.lanes).map(|_| Arc::<LaneProgress>::default()).collect();
         let (subscriptions, stop) = (watch::Sender::new(0), watch::Sender::new(false));
         let mut tasks = Vec::new();
-        let lanes = (0..options.lanes).map(|_| {
+        let lanes = progress.iter().map(|progress| {
             let (sender, jobs) = mpsc::unbounded_channel();
-            let lane = Lane { database: apart.clone(), options: options.clone(), appended: appended.clone() };
+            let (database, options) = (apart.clone(), options.clone());
+            let lane = Lane { database, options, progress: Arc::clone(progress), appended: appended.clone() };
             tasks.push(tokio::spawn(lane.run(jobs)));
             sender
         });
@@ -131,8 +136,10 @@ impl DatabaseStore {
             database: database.clone(),
             apart: apart.pool,
             room: Room::new(options.max_queued_events, options.max_queued_bytes),
+            pages: PageBudget::new(options.max_page_bytes),
             options,
             lanes: Mutex::new(Some(lanes)),
+            progress,
             appended,
             head,
             subscriptions,
@@ -217,8 +224,11 @@ impl DatabaseStore {
         results.into_iter().collect::<Option<_>>().ok_or(StoreError::Closed)
     }
 
-    /// Whether its database answers, and soon.
+    /// Whether its database answers, and soon, and takes what is appended.
     pub(super) async fn is_usable(&self) -> bool {
+        if !self.inner.progress.iter().all(|progress| progress.is_fine()) {
+            return false;
+        }
         let answer = tokio::time::timeout(ANSWER, last_position(&self.inner.database.pool)).await;
         matches!(answer, Ok(Ok(_)))
     }
@@ -280,12 +290,13 @@ impl EventStore for DatabaseStore {
     }
 
     fn read(&self, query: StreamQuery) -> BoxStream<'static, Result<StoredEvent, StoreError>> {
-        reading::read(self.inner.database.pool.clone(), query)
+        reading::read(self.inner.database.pool.clone(), query, self.inner.pages.share())
     }
 
     fn subscribe(&self, subscription: Subscription) -> BoxStream<'static, Result<Notice, StoreError>> {
-        let Inner { database, head, subscriptions, .. } = &*self.inner;
-        reading::follow(database.pool.clone(), subscription, head.subscribe(), Presence::new(subscriptions))
+        let Inner { database, head, subscriptions, pages, .. } = &*self.inner;
+        let presence = Presence::new(subscriptions);
+        reading::follow(database.pool.clone(), subscription, head.subscribe(), presence, pages.share())
     }
 }
 

@@ -46,7 +46,7 @@ pub enum StoreError {
     #[error("the store is closed")]
     Closed,
     /// The store could not be reached as it was told.
-    #[error("the client cannot be made: {reason}")]
+    #[error("the store cannot be used like this: {reason}")]
     Client {
         /// What is wrong.
         reason: String,

@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rand::RngExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -26,6 +27,9 @@ const MAX_ATTEMPTS: u32 = 10;
 
 /// How long the database may take for a transaction before its connection is taken for dead.
 pub(super) const SILENCE: Duration = Duration::from_secs(15);
+
+/// How long a lane that failed is not taken for a working one.
+const TROUBLE: Duration = Duration::from_secs(10);
 
 /// What a lane is asked for.
 pub(super) enum Work {
@@ -67,10 +71,40 @@ impl Work {
     }
 }
 
+/// How a lane gets on, for the health that is reported.
+#[derive(Debug, Default)]
+pub(super) struct LaneProgress(Mutex<Steps>);
+
+#[derive(Debug, Default)]
+struct Steps {
+    /// Since when it works off a batch.
+    begun: Option<Instant>,
+    /// When the database last refused or lost a batch, if none was appended since.
+    failed: Option<Instant>,
+}
+
+impl LaneProgress {
+    /// Whether it neither hangs nor has failed a moment ago. Whoever asks for nothing cannot find out that it works again, so a failure
+    /// counts for a while only.
+    pub(super) fn is_fine(&self) -> bool {
+        let Steps { begun, failed } = &*self.0.lock();
+        begun.is_none_or(|since| since.elapsed() < SILENCE) && failed.is_none_or(|at| at.elapsed() >= TROUBLE)
+    }
+
+    fn begin(&self) {
+        self.0.lock().begun = Some(Instant::now());
+    }
+
+    fn end(&self, appended: bool) {
+        *self.0.lock() = Steps { begun: None, failed: (!appended).then(Instant::now) };
+    }
+}
+
 /// One lane: a transaction at a time.
 pub(super) struct Lane {
     pub(super) database: Database,
     pub(super) options: StoreOptions,
+    pub(super) progress: Arc<LaneProgress>,
     /// Told of every commit.
     pub(super) appended: watch::Sender<u64>,
 }
@@ -116,7 +150,10 @@ impl Lane {
         if batch.is_empty() {
             return;
         }
-        match self.append(&batch).await {
+        self.progress.begin();
+        let appended = self.append(&batch).await;
+        self.progress.end(appended.as_ref().map_or_else(is_about_a_job, |_| true));
+        match appended {
             Ok(answers) => {
                 for (job, answer) in batch.into_iter().zip(answers) {
                     job.work.reply(Ok(answer));
@@ -213,4 +250,25 @@ fn reply_one(job: Job, answer: Result<Vec<Answer>, sqlx::Error>) {
 /// a server that has become read-only among it, may pass, and must not make a relay give events up.
 fn is_about_a_job(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code.starts_with("22"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lane_that_hangs_or_has_just_failed_is_not_fine() {
+        let progress = LaneProgress::default();
+        progress.begin();
+        assert!(progress.is_fine());
+        tokio::time::advance(SILENCE).await;
+        assert!(!progress.is_fine());
+        progress.end(true);
+        assert!(progress.is_fine());
+        progress.begin();
+        progress.end(false);
+        assert!(!progress.is_fine());
+        tokio::time::advance(TROUBLE).await;
+        assert!(progress.is_fine());
+    }
 }

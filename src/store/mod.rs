@@ -17,6 +17,7 @@ mod error;
 mod event;
 mod lane;
 mod options;
+mod page_budget;
 mod producers;
 mod reading;
 mod recorder;

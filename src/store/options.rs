@@ -15,6 +15,7 @@ use serde::Deserialize;
 /// | `max_queued_events` | 16,384 | events |
 /// | `max_queued_bytes` | 64 MiB | bytes |
 /// | `max_event_bytes` | 1 MiB | bytes |
+/// | `max_page_bytes` | 256 MiB | bytes |
 /// | `lease_ttl_ms` | 5,000 | milliseconds |
 /// | `poll_ms` | 20 | milliseconds |
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -27,6 +28,7 @@ pub struct StoreOptions {
     pub(crate) max_queued_events: usize,
     pub(crate) max_queued_bytes: usize,
     pub(crate) max_event_bytes: usize,
+    pub(crate) max_page_bytes: usize,
     #[serde(rename = "lease_ttl_ms", deserialize_with = "crate::milliseconds::deserialize")]
     pub(crate) lease_ttl: Duration,
     #[serde(rename = "poll_ms", deserialize_with = "crate::milliseconds::deserialize")]
@@ -43,6 +45,7 @@ impl Default for StoreOptions {
             max_queued_events: 16_384,
             max_queued_bytes: 64 * 1_024 * 1_024,
             max_event_bytes: 1_024 * 1_024,
+            max_page_bytes: 256 * 1_024 * 1_024,
             lease_ttl: Duration::from_secs(5),
             poll: Duration::from_millis(20),
         }
@@ -94,6 +97,12 @@ impl StoreOptions {
         self
     }
 
+    /// About how many bytes all readers together hold ready. Beyond it each still reads one event at a time. Default: 256 MiB.
+    pub fn max_page_bytes(mut self, bytes: usize) -> Self {
+        self.max_page_bytes = bytes.max(1);
+        self
+    }
+
     /// How long a replica that gives out positions stays that without renewal, by the database's clock; how long subscriptions
     /// wait when it crashes. Renewed each third of it. Default: 5 s.
     pub fn lease_ttl(mut self, ttl: Duration) -> Self {
@@ -110,13 +119,14 @@ impl StoreOptions {
     /// As the setters would have it: a file may say 0.
     pub(crate) fn bounded(self) -> Self {
         let Self { lanes, max_batch_events, max_batch_bytes, max_queued_events, .. } = self;
-        let Self { max_queued_bytes, max_event_bytes, lease_ttl, poll, .. } = self;
+        let Self { max_queued_bytes, max_event_bytes, max_page_bytes, lease_ttl, poll, .. } = self;
         self.lanes(lanes)
             .max_batch_events(max_batch_events)
             .max_batch_bytes(max_batch_bytes)
             .max_queued_events(max_queued_events)
             .max_queued_bytes(max_queued_bytes)
             .max_event_bytes(max_event_bytes)
+            .max_page_bytes(max_page_bytes)
             .lease_ttl(lease_ttl)
             .poll(poll)
     }
@@ -130,7 +140,7 @@ mod tests {
     fn options_are_read_by_the_names_documented() {
         let options: StoreOptions = serde_json::from_str(
             r#"{"forward": false, "lanes": 2, "max_batch_events": 3, "max_batch_bytes": 4, "max_queued_events": 5,
-                "max_queued_bytes": 6, "max_event_bytes": 7, "lease_ttl_ms": 8000, "poll_ms": 9}"#,
+                "max_queued_bytes": 6, "max_event_bytes": 7, "max_page_bytes": 10, "lease_ttl_ms": 8000, "poll_ms": 9}"#,
         )
         .unwrap();
         let expected = StoreOptions::default()
@@ -141,6 +151,7 @@ mod tests {
             .max_queued_events(5)
             .max_queued_bytes(6)
             .max_event_bytes(7)
+            .max_page_bytes(10)
             .lease_ttl(Duration::from_secs(8))
             .poll(Duration::from_millis(9));
         assert_eq!(options, expected);

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::StoreError;
 use super::event::{Place, StoredEvent};
+use super::page_budget::PageShare;
 use super::sequencer::last_position;
 use super::tables::{EVENT_COLUMNS, EVENT_TABLES, narrow, read_event};
 use crate::database::pool::Pool;
@@ -120,8 +121,12 @@ pub enum Notice {
 }
 
 /// The events of a stream, page by page.
-pub(super) fn read(pool: Pool, query: StreamQuery) -> BoxStream<'static, Result<StoredEvent, StoreError>> {
-    let state = Reading { pool, query, page: VecDeque::new(), bound: None, is_over: false };
+pub(super) fn read(
+    pool: Pool,
+    query: StreamQuery,
+    share: PageShare,
+) -> BoxStream<'static, Result<StoredEvent, StoreError>> {
+    let state = Reading { pool, query, page: VecDeque::new(), share, bound: None, is_over: false };
     try_unfold(state, |mut state| async move {
         let next = state.next().await.map_err(unavailable)?;
         Ok(next.map(|event| (event, state)))
@@ -133,6 +138,7 @@ struct Reading {
     pool: Pool,
     query: StreamQuery,
     page: VecDeque<StoredEvent>,
+    share: PageShare,
     /// The first place that is too late, once that is known.
     #[expect(clippy::option_option, reason = "not asked for yet, or there is none")]
     bound: Option<Option<Place>>,
@@ -179,18 +185,21 @@ impl Reading {
             self.query.limit.map_or(PAGE_ROWS, |limit| usize::try_from(limit).unwrap_or(PAGE_ROWS).min(PAGE_ROWS));
         let _ = write!(sql, " ORDER BY e.epoch {order}, e.sequence {order} LIMIT {rows}");
 
-        let (mut bytes, mut found) = (0, 0);
+        self.share.give_back();
+        let (mut bytes, mut found, mut is_full) = (0, 0, false);
         let mut stream = self.pool.stream(sql);
         while let Some(row) = stream.try_next().await? {
             let event = read_event(&row, 0)?;
             bytes += event.event.bytes();
             found += 1;
+            let has_room = self.share.take(event.event.bytes());
             self.page.push_back(event);
-            if bytes > PAGE_BYTES {
+            is_full = bytes > PAGE_BYTES || !has_room;
+            if is_full {
                 break;
             }
         }
-        self.is_over = found < rows && bytes <= PAGE_BYTES;
+        self.is_over = found < rows && !is_full;
         let last = self.page.back().and_then(|event| event.event.place());
         match (last, self.query.direction) {
             (None, _) => self.is_over = true,
@@ -238,6 +247,7 @@ pub(super) fn follow(
     subscription: Subscription,
     head: watch::Receiver<u64>,
     presence: Presence,
+    share: PageShare,
 ) -> BoxStream<'static, Result<Notice, StoreError>> {
     let Subscription { after, sources } = subscription;
     let state = Following {
@@ -246,6 +256,7 @@ pub(super) fn follow(
         position: after,
         head,
         page: VecDeque::new(),
+        share,
         is_checked: false,
         is_told: false,
         _presence: presence,
@@ -264,6 +275,7 @@ struct Following {
     position: u64,
     head: watch::Receiver<u64>,
     page: VecDeque<StoredEvent>,
+    share: PageShare,
     is_checked: bool,
     /// Whether it was said that all was given out.
     is_told: bool,
@@ -315,7 +327,8 @@ impl Following {
              ON e.id = p.event{filter} WHERE p.position > {} ORDER BY p.position LIMIT {PAGE_ROWS}",
             self.position
         );
-        let mut bytes = 0;
+        self.share.give_back();
+        let (mut bytes, mut has_room) = (0, true);
         let mut rows = self.pool.stream(sql);
         while let Some(row) = rows.try_next().await? {
             let position: u64 = narrow(row.integer(0)?)?;
@@ -325,12 +338,13 @@ impl Following {
             if row.optional_text(1)?.is_some() {
                 let event = read_event(&row, 0)?;
                 bytes += event.event.bytes();
+                has_room = self.share.take(event.event.bytes());
                 self.page.push_back(event);
             } else if self.sources.is_empty() {
                 return Err(sqlx::Error::Decode(format!("the event at position {position} is gone").into()));
             }
             self.position = position;
-            if bytes > PAGE_BYTES {
+            if bytes > PAGE_BYTES || !has_room {
                 break;
             }
         }

@@ -13,6 +13,7 @@ fn the_generated_code_is_fresh() {
     let descriptors = protox::compile(["tidings/store/v1/event_store.proto"], ["proto"]).unwrap();
     fs::write(folder.path().join(FILES[1]), descriptors.encode_to_vec()).unwrap();
     let generator = tonic_prost_build::configure().build_transport(false).bytes(".").out_dir(folder.path());
+    let generator = generator.codec_path("crate::store::wire::codec::BoundedCodec");
     generator.compile_fds(descriptors).unwrap();
     for file in FILES {
         let fresh = fs::read(folder.path().join(file)).unwrap();

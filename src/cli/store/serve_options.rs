@@ -33,6 +33,10 @@ pub(super) struct ServeOptionArguments {
     #[arg(long, value_name = "BYTES", env = "TIDINGS_STORE_MAX_EVENT_BYTES", help_heading = STORE)]
     max_event_bytes: Option<usize>,
 
+    /// About how many bytes all readers together hold ready; beyond it each reads one event at a time. Default: 268,435,456.
+    #[arg(long, value_name = "BYTES", env = "TIDINGS_STORE_MAX_PAGE_BYTES", help_heading = STORE)]
+    max_page_bytes: Option<usize>,
+
     /// How long a replica that gives out positions stays that without renewal, in milliseconds. Default: 5,000.
     #[arg(long, value_name = "MS", env = "TIDINGS_STORE_LEASE_TTL_MS", help_heading = STORE)]
     store_lease_ttl_ms: Option<u64>,
@@ -76,6 +80,7 @@ impl ServeOptionArguments {
         let options = set(options, self.max_queued_events, StoreOptions::max_queued_events);
         let options = set(options, self.max_queued_bytes, StoreOptions::max_queued_bytes);
         let options = set(options, self.max_event_bytes, StoreOptions::max_event_bytes);
+        let options = set(options, self.max_page_bytes, StoreOptions::max_page_bytes);
         let options = time(options, self.store_lease_ttl_ms, StoreOptions::lease_ttl);
         time(options, self.poll_ms, StoreOptions::poll)
     }
@@ -104,12 +109,12 @@ mod tests {
     #[test]
     fn each_flag_sets_the_option_of_its_name() {
         let flags = "serve --lanes 2 --max-batch-events 3 --max-batch-bytes 4 --max-queued-events 5 --max-queued-bytes 6 \
-                     --max-event-bytes 7 --store-lease-ttl-ms 8000 --poll-ms 9 --max-calls 10 --max-incoming 11 \
+                     --max-event-bytes 7 --max-page-bytes 14 --store-lease-ttl-ms 8000 --poll-ms 9 --max-calls 10 --max-incoming 11 \
                      --max-listeners 12 --max-incoming-bytes 13";
         let command = Command::try_parse_from(flags.split_whitespace()).unwrap();
         let same: StoreOptions = serde_json::from_str(
             r#"{"lanes": 2, "max_batch_events": 3, "max_batch_bytes": 4, "max_queued_events": 5, "max_queued_bytes": 6,
-                "max_event_bytes": 7, "lease_ttl_ms": 8000, "poll_ms": 9}"#,
+                "max_event_bytes": 7, "max_page_bytes": 14, "lease_ttl_ms": 8000, "poll_ms": 9}"#,
         )
         .unwrap();
         assert_eq!(command.options.change(StoreOptions::default()), same);

@@ -143,7 +143,7 @@ impl StoreService {
     }
 }
 
-/// Report whether the database answers.
+/// Report whether the database answers and takes what is appended.
 async fn watch_health(store: DatabaseStore, health: tonic_health::server::HealthReporter) {
     let mut was_usable = None;
     loop {
@@ -152,7 +152,7 @@ async fn watch_health(store: DatabaseStore, health: tonic_health::server::Health
             let status = if usable {
                 tonic_health::ServingStatus::Serving
             } else {
-                tracing::warn!("the store's database does not answer");
+                tracing::warn!("the store's database does not answer, or does not take what is appended");
                 tonic_health::ServingStatus::NotServing
             };
             health.set_service_status("", status).await;

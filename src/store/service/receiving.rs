@@ -1,11 +1,14 @@
 //! Requests that are being received, counted byte by byte: a caller says how many calls it makes, not how much it sends.
 
+use std::future::Future as _;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
 use tonic::Status;
 use tonic::body::Body;
 
@@ -14,16 +17,20 @@ use crate::store::StoreError;
 use crate::store::room::Seat;
 use crate::telemetry::names;
 
-/// A request's body. Its bytes are in the seat's room, and where there is no more, the request ends.
+/// How long a request may take to arrive: its seat is somebody else's, too.
+const RECEIVING: Duration = Duration::from_secs(30);
+
+/// A request's body. Its bytes are in the seat's room, and where there is no more, the request ends; as it does when it takes too long.
 pub(super) struct Received {
     body: Body,
     seat: Arc<Seat>,
+    too_long: Pin<Box<Sleep>>,
 }
 
 impl Received {
     /// What `body` brings, as bytes of `seat`.
-    pub(super) const fn new(body: Body, seat: Arc<Seat>) -> Self {
-        Self { body, seat }
+    pub(super) fn new(body: Body, seat: Arc<Seat>) -> Self {
+        Self { body, seat, too_long: Box::pin(sleep(RECEIVING)) }
     }
 }
 
@@ -32,7 +39,10 @@ impl http_body::Body for Received {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
+            let is_over = self.too_long.as_mut().poll(context).is_ready();
+            return if is_over { Poll::Ready(Some(Err(to_status(&StoreError::Deadline)))) } else { Poll::Pending };
+        };
         let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
         if self.seat.grow(bytes) {
             return Poll::Ready(frame);
@@ -85,5 +95,23 @@ mod tests {
         assert_eq!(room.taken(), 0);
         let (mut third, _seat) = call(&room, 200);
         assert_eq!(receive(&mut third).await, Some(Ok(200)), "one alone may be of any size");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_does_not_arrive_ends() {
+        struct Never;
+
+        impl http_body::Body for Never {
+            type Data = Bytes;
+            type Error = Status;
+
+            fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+                Poll::Pending
+            }
+        }
+
+        let seat = Arc::new(Room::new(10, 100).take(Amount { events: 1, bytes: 0 }).unwrap());
+        let mut received = Received::new(Body::new(Never), seat);
+        assert_eq!(receive(&mut received).await, Some(Err(Code::DeadlineExceeded)));
     }
 }

@@ -36,6 +36,8 @@ pub(in crate::store) fn from_status(status: Status) -> StoreError {
         }
         Code::ResourceExhausted => StoreError::Overloaded,
         Code::DeadlineExceeded => StoreError::Deadline,
+        // A message is larger than the other side reads, and would be so again.
+        Code::OutOfRange => StoreError::Client { reason: status.message().to_owned() },
         // The client's own timer calls it cancelled.
         Code::Cancelled if status.message() == "Timeout expired" => StoreError::Deadline,
         Code::Unauthenticated | Code::PermissionDenied => {
@@ -81,6 +83,11 @@ mod tests {
             let error = from_status(Status::new(code, "a proxy's word"));
             assert!(!matches!(error, StoreError::Invalid { .. } | StoreError::Refused(_)), "{code:?}: {error}");
         }
+    }
+
+    #[test]
+    fn what_is_too_large_to_be_read_is_not_sent_again() {
+        assert!(!from_status(Status::out_of_range("message length too large")).is_retryable());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The messages of `proto/tidings/store/v1/event_store.proto`. The code is generated, and kept here so that nobody needs a
 //! compiler for it; a test compares it with what the file says now, and `TIDINGS_REGENERATE=1` has that test write it anew.
 
+mod codec;
 mod convert;
 
 pub(super) use convert::id;

@@ -408,7 +408,7 @@ pub mod event_store_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::store::wire::codec::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tidings.store.v1.EventStore/Append",
             );
@@ -431,7 +431,7 @@ pub mod event_store_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::store::wire::codec::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tidings.store.v1.EventStore/Relay",
             );
@@ -456,7 +456,7 @@ pub mod event_store_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::store::wire::codec::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tidings.store.v1.EventStore/AwaitStored",
             );
@@ -481,7 +481,7 @@ pub mod event_store_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::store::wire::codec::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tidings.store.v1.EventStore/ReadStream",
             );
@@ -506,7 +506,7 @@ pub mod event_store_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::store::wire::codec::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tidings.store.v1.EventStore/Subscribe",
             );
@@ -680,7 +680,7 @@ pub mod event_store_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AppendSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::store::wire::codec::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -723,7 +723,7 @@ pub mod event_store_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RelaySvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::store::wire::codec::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -768,7 +768,7 @@ pub mod event_store_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AwaitStoredSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::store::wire::codec::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -814,7 +814,7 @@ pub mod event_store_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReadStreamSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::store::wire::codec::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -860,7 +860,7 @@ pub mod event_store_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SubscribeSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::store::wire::codec::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,

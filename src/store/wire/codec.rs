@@ -1,0 +1,113 @@
+//! Messages as protobuf, with a bound on how many parts one has. An empty event is two bytes on the wire and some hundred in memory,
+//! so a message within the bound on bytes could still take a hundred times as much.
+
+use std::marker::PhantomData;
+
+use bytes::Buf as _;
+use prost::encoding::{DecodeContext, decode_key, skip_field};
+use prost::{DecodeError, Message};
+use tonic::Status;
+use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder};
+use tonic_prost::{ProstDecoder, ProstEncoder};
+
+use crate::store::StoreError;
+use crate::store::service::status::to_status;
+
+/// The most fields a message has itself, without those of its fields. Each event is one.
+const MOST_FIELDS: usize = 65_536;
+
+/// Protobuf whose messages have at most [`MOST_FIELDS`] fields.
+#[derive(Debug)]
+pub(crate) struct BoundedCodec<T, U>(PhantomData<(T, U)>);
+
+impl<T, U> Default for BoundedCodec<T, U> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T, U> Codec for BoundedCodec<T, U>
+where
+    T: Message + Send + 'static,
+    U: Message + Default + Send + 'static,
+{
+    type Encode = T;
+    type Decode = U;
+    type Encoder = ProstEncoder<T>;
+    type Decoder = BoundedDecoder<U>;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        ProstEncoder::default()
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        BoundedDecoder(ProstDecoder::default())
+    }
+}
+
+/// Counts the fields before it decodes any.
+#[derive(Debug)]
+pub(crate) struct BoundedDecoder<U>(ProstDecoder<U>);
+
+impl<U: Message + Default> Decoder for BoundedDecoder<U> {
+    type Item = U;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
+        let message = buffer.chunk();
+        if message.len() < buffer.remaining() {
+            return Err(Status::internal("a message came in pieces"));
+        }
+        let has_too_many = has_too_many_fields(message).map_err(|error| Status::internal(error.to_string()))?;
+        if has_too_many {
+            // Nothing of it was taken, so nobody may go on behind it: an error ends the call.
+            let reason = format!("a message of more than {MOST_FIELDS} parts: send its events in several requests");
+            return Err(to_status(&StoreError::Invalid { reason }));
+        }
+        self.0.decode(buffer)
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        self.0.buffer_settings()
+    }
+}
+
+fn has_too_many_fields(mut message: &[u8]) -> Result<bool, DecodeError> {
+    let mut fields = 0;
+    while !message.is_empty() && fields <= MOST_FIELDS {
+        let (tag, wire_type) = decode_key(&mut message)?;
+        skip_field(wire_type, tag, &mut message, DecodeContext::default())?;
+        fields += 1;
+    }
+    Ok(fields > MOST_FIELDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::wire::{AppendRequest, Event, append_request::Expected};
+
+    fn with_events(events: usize) -> Vec<u8> {
+        let events = vec![Event::default(); events];
+        AppendRequest { events, expected: None }.encode_to_vec()
+    }
+
+    #[test]
+    fn a_message_of_many_empty_parts_is_found_before_it_is_decoded() {
+        assert!(!has_too_many_fields(&with_events(MOST_FIELDS)).unwrap());
+        assert!(has_too_many_fields(&with_events(MOST_FIELDS + 1)).unwrap());
+    }
+
+    #[test]
+    fn what_a_part_holds_is_not_counted() {
+        let event = Event { key: "42".to_owned(), payload: vec![0; 4 * MOST_FIELDS].into(), ..Event::default() };
+        let request = AppendRequest { events: vec![event; 2], expected: Some(Expected::Exact(7)) };
+        assert!(!has_too_many_fields(&request.encode_to_vec()).unwrap());
+    }
+
+    #[test]
+    fn a_message_that_is_cut_off_is_an_error() {
+        let message = with_events(3);
+        assert!(has_too_many_fields(&message[..message.len() - 1]).is_err());
+    }
+}
