@@ -30,7 +30,10 @@ pub(crate) enum Finished {
     /// Forgetting a key that has no parked events any more.
     Forgotten(Result<(), ParkError>),
     /// The attempt was taken back before it began.
-    NotBegun,
+    NotBegun {
+        /// Whether its gate has let it through, and counts it as running.
+        passed_gate: bool,
+    },
     /// The task ended without saying how; it was cancelled, or the runtime shut down.
     Vanished,
 }

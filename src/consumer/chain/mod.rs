@@ -122,6 +122,8 @@ impl Chain {
         let mut alarm = Alarm::default();
         let (mut begun, mut link, mut place, mut waiter) = (None, None, None, None);
         let mut held_since = None;
+        // Those that wait for a place, or for the one before, pass no gate: where there are limits they do not wait here.
+        let mut passed_gate = matches!(first, First::Placed(..));
         match first {
             First::Begun(attempt, armed, free) => {
                 (begun, place) = (Some(attempt), Some(free));
@@ -148,7 +150,8 @@ impl Chain {
                 }
                 _ => None,
             };
-            let Some(current) = current else { return duty.finish(Finished::NotBegun) };
+            let Some(current) = current else { return duty.finish(Finished::NotBegun { passed_gate }) };
+            passed_gate = false;
             recall.set_begun(true);
             let (finished, was_ready) = attempt(current, &mut alarm, &*parts.clock, &recall).await;
             recall.set_begun(false);

@@ -61,8 +61,13 @@ impl<T: ConsumerTransport> Engine<T> {
         if let Some(place) = place {
             self.places.keep(place);
         }
-        if let Some(route) = route.filter(|_| !matches!(finished, Finished::NotBegun)) {
-            self.leave_gate(route, !matches!(finished, Finished::Vanished));
+        let (leaves, told) = match finished {
+            Finished::NotBegun { passed_gate } => (passed_gate, false),
+            Finished::Vanished => (true, false),
+            _ => (true, true),
+        };
+        if let Some(route) = route.filter(|_| leaves) {
+            self.leave_gate(route, told);
         }
         let Some(partition) = self.partition(slot, epoch) else {
             return self.left(epoch, usize::from(!goes_on));
@@ -86,7 +91,7 @@ impl<T: ConsumerTransport> Engine<T> {
         }
         self.observe_run_end(run);
         let step = match finished {
-            Finished::NotBegun => return self.settle_not_begun(slot, key, work),
+            Finished::NotBegun { .. } => return self.settle_not_begun(slot, key, work),
             Finished::Attempt(outcome) => self.settle(slot, &key, work, outcome),
             Finished::DeadLetter(result) => self.settle_dead_letter(slot, &key, work, result),
             Finished::NotPassedOver(error) => self.try_again_to_give_up(slot, &key, work, &error),

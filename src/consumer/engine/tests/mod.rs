@@ -18,4 +18,5 @@ mod redriven;
 mod restarts;
 mod rig;
 mod spans;
+mod taken_back;
 mod tenants;
