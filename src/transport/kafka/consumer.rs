@@ -284,18 +284,9 @@ impl ConsumerTransport for KafkaConsumer {
         records: &mut Vec<Record>,
     ) -> Result<(), ConsumeError> {
         let Some(queue) = self.queues.get_mut(partition) else { return Ok(()) };
-        queue.fetch(most, records).map_err(|error| ConsumeError::Fetch {
+        queue.fetch(most, records, is_fatal).map_err(|error| ConsumeError::Fetch {
             partition: partition.clone(),
-            // Starting over by itself would skip or repeat history; an operator must choose.
-            // The client skips a batch that is corrupt or that it cannot read: going on would commit past it.
-            fatal: matches!(
-                error.code,
-                RDKafkaErrorCode::AutoOffsetReset
-                    | RDKafkaErrorCode::TopicAuthorizationFailed
-                    | RDKafkaErrorCode::BadMessage
-                    | RDKafkaErrorCode::InvalidMessage
-                    | RDKafkaErrorCode::NotImplemented
-            ),
+            fatal: is_fatal(error.code),
             reason: match error.code {
                 RDKafkaErrorCode::AutoOffsetReset => format!(
                     "the offset to go on from is not there: retention deleted it before it was handled, or the topic was made \
@@ -337,6 +328,19 @@ impl Drop for KafkaConsumer {
         // Also when the poll thread panics: closing waits for the answer that only the hook gives now.
         self.inbox.closing.store(true, Ordering::Release);
     }
+}
+
+/// Whether nobody may go on behind this. Starting over by itself would skip or repeat history; an operator must choose. And the client
+/// skips a batch that is corrupt or that it cannot read: going on would commit past it.
+const fn is_fatal(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::AutoOffsetReset
+            | RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::BadMessage
+            | RDKafkaErrorCode::InvalidMessage
+            | RDKafkaErrorCode::NotImplemented
+    )
 }
 
 fn failed(operation: &'static str, error: &RdKafkaError) -> ConsumeError {

@@ -54,6 +54,27 @@ pub(super) struct MessageError {
     pub(super) offset: i64,
 }
 
+/// What a fetch makes of the messages it finds.
+struct Messages<'a> {
+    records: &'a mut Vec<Record>,
+    ends: fn(RDKafkaErrorCode) -> bool,
+    failure: Option<MessageError>,
+    is_over: bool,
+}
+
+impl Messages<'_> {
+    fn take(&mut self, message: Result<Record, MessageError>) {
+        match message {
+            _ if self.is_over => {}
+            Ok(record) => self.records.push(record),
+            Err(error) => {
+                self.is_over = (self.ends)(error.code);
+                self.failure = Some(error);
+            }
+        }
+    }
+}
+
 impl<C: ConsumerContext + 'static> PartitionQueue<C> {
     /// Give `partition` a queue of its own that wakes `wake` when it stops being empty. `None` when there is no such partition.
     pub(super) fn split(consumer: &Arc<BaseConsumer<C>>, partition: &TopicPartition, wake: &Wake) -> Option<Self> {
@@ -83,9 +104,15 @@ impl<C: ConsumerContext + 'static> PartitionQueue<C> {
         })
     }
 
-    /// Move up to `most` waiting messages into `records`. Does not block.
-    pub(super) fn fetch(&mut self, most: usize, records: &mut Vec<Record>) -> Result<(), MessageError> {
-        let mut failure = None;
+    /// Move up to `most` waiting messages into `records`. Does not block. An error that `ends` it is the last that is seen: what the
+    /// client has read behind it is thrown away, or it would be taken for all there is.
+    pub(super) fn fetch(
+        &mut self,
+        most: usize,
+        records: &mut Vec<Record>,
+        ends: fn(RDKafkaErrorCode) -> bool,
+    ) -> Result<(), MessageError> {
+        let mut messages = Messages { records, ends, failure: None, is_over: false };
         let mut left = most;
         while left > 0 {
             let size = left.min(BATCH);
@@ -95,19 +122,16 @@ impl<C: ConsumerContext + 'static> PartitionQueue<C> {
             for &message in &self.batch[..count] {
                 // SAFETY: librdkafka wrote `count` valid messages, and each is read and destroyed once.
                 unsafe {
-                    match read_message(&*message, &self.partition, &mut self.chunk, self.raw_headers) {
-                        Ok(record) => records.push(record),
-                        Err(error) => failure = Some(error),
-                    }
+                    messages.take(read_message(&*message, &self.partition, &mut self.chunk, self.raw_headers));
                     sys::rd_kafka_message_destroy(message);
                 }
             }
-            if count < size {
+            if count < size || messages.is_over {
                 break;
             }
             left -= count;
         }
-        failure.map_or(Ok(()), Err)
+        messages.failure.map_or(Ok(()), Err)
     }
 
     /// Behind the newest record, as the broker's latest answer to a fetch had it; asks nobody. `None` before the first one.
@@ -236,4 +260,42 @@ unsafe fn bytes<'a>(start: *const c_void, length: usize) -> Option<&'a [u8]> {
 unsafe fn text(start: *const c_char) -> Option<String> {
     // SAFETY: as the caller says.
     (!start.is_null()).then(|| unsafe { CStr::from_ptr(start) }.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(offset: i64) -> Record {
+        Record {
+            topic: "accounts".into(),
+            partition: 0,
+            offset,
+            timestamp_ms: None,
+            key: None,
+            payload: None,
+            headers: Headers::new(),
+        }
+    }
+
+    fn error(code: RDKafkaErrorCode) -> MessageError {
+        MessageError { code, reason: code.to_string(), offset: -1 }
+    }
+
+    #[test]
+    fn nothing_is_taken_behind_an_error_that_ends_it_and_no_later_error_takes_its_place() {
+        use RDKafkaErrorCode as Code;
+        let mut records = Vec::new();
+        let ends = |code| code == Code::BadMessage;
+        let mut messages = Messages { records: &mut records, ends, failure: None, is_over: false };
+        messages.take(Ok(record(0)));
+        messages.take(Err(error(Code::BrokerTransportFailure)));
+        messages.take(Ok(record(1)));
+        messages.take(Err(error(Code::BadMessage)));
+        messages.take(Ok(record(9)));
+        messages.take(Err(error(Code::BrokerTransportFailure)));
+        assert!(messages.is_over);
+        assert_eq!(messages.failure.map(|error| error.code), Some(Code::BadMessage));
+        assert_eq!(records.iter().map(|record| record.offset).collect::<Vec<_>>(), [0, 1]);
+    }
 }

@@ -245,7 +245,7 @@ impl KafkaReader {
     ) -> Result<Fetched, ReadError> {
         self.serve();
         let Some(queue) = self.queues.get_mut(&partition) else { return Ok(Fetched::End) };
-        match queue.fetch(most, records) {
+        match queue.fetch(most, records, |code| code != Code::PartitionEOF && !passes(code)) {
             Ok(()) => Ok(Fetched::More),
             Err(error) if error.code == Code::PartitionEOF => {
                 self.ends.insert(partition, error.offset);
