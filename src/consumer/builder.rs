@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use super::dispatch_settings::DispatchSettings;
 use super::error::BuildError;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -14,7 +16,7 @@ use super::options::ConsumerOptions;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 use super::parked::DatabaseParkedStore;
 use super::parked::ParkedStore;
-use super::plan::{BoundDispatcher, BoundRoute, GroupPlan, bind};
+use super::plan::{BoundDispatcher, BoundRoute, GroupPlan, TopicPlan, bind};
 use super::running::{Consumer, Group};
 use super::startup;
 use super::tenants::{TenantLimits, TenantsBuilder, TenantsSetup};
@@ -250,6 +252,9 @@ impl ConsumerBuilder {
             }
         }
         let plans = plans(&self.options, self.dispatchers)?;
+        for topic in plans.iter().flat_map(|plan| &plan.topics) {
+            check_transactions(topic)?;
+        }
         let given = self.parked;
         #[cfg(any(feature = "mysql", feature = "sqlite"))]
         let given = given.or_else(|| {
@@ -285,6 +290,22 @@ impl ConsumerBuilder {
 fn check_parking(route: &BoundRoute) -> Result<(), BuildError> {
     if route.policy.on_exhausted == OnExhausted::ParkKey && route.order != DeliveryOrder::Key {
         return Err(BuildError::ParkWithoutKeys { handler: route.handler });
+    }
+    Ok(())
+}
+
+/// Whether the events that a dispatcher handles in transactions come one after the other. The inbox remembers the latest of each stream,
+/// and takes what comes behind it for a repeat.
+fn check_transactions(topic: &TopicPlan) -> Result<(), BuildError> {
+    let mut orders: FxHashMap<&str, &BoundRoute> = FxHashMap::default();
+    for route in topic.routes.iter().filter(|route| route.info.uses_transaction) {
+        if route.order == DeliveryOrder::Unordered {
+            return Err(BuildError::UnorderedTransaction { handler: route.handler });
+        }
+        let first = *orders.entry(route.dispatcher).or_insert(route);
+        if first.order != route.order {
+            return Err(BuildError::TransactionsOfTwoOrders { handler: route.handler, other: first.handler });
+        }
     }
     Ok(())
 }

@@ -57,6 +57,26 @@ pub enum BuildError {
         /// The handler.
         handler: &'static str,
     },
+    /// A handler takes a `Transaction`, and its events have no order.
+    #[error(
+        "the handler {handler} takes a Transaction, and its events have no order: behind a later event of a stream an earlier one \
+         would count as handled before; order them by key, or by partition"
+    )]
+    UnorderedTransaction {
+        /// The handler.
+        handler: &'static str,
+    },
+    /// Two handlers of a dispatcher take a `Transaction`, and the events of one do not wait for those of the other.
+    #[error(
+        "the handlers {handler} and {other} take a Transaction, and their events are ordered in two ways: behind a later event of a \
+         stream an earlier one would count as handled before; give them one order, or make them two dispatchers"
+    )]
+    TransactionsOfTwoOrders {
+        /// The handler.
+        handler: &'static str,
+        /// The other one.
+        other: &'static str,
+    },
     /// No dispatcher was given.
     #[error("the consumer has no dispatcher: give it one with `.dispatch(…)`")]
     NoDispatcher,

@@ -174,9 +174,18 @@ impl<T: ConsumerTransport> Engine<T> {
         };
         match (order, &record.key) {
             (DeliveryOrder::Partition, _) => KeyId::Partition,
+            // It has a place in a stream all the same, and an inbox must not see a later one first.
+            (DeliveryOrder::Key, None) if self.is_remembered(slot, record, route) => KeyId::Partition,
             (DeliveryOrder::Key, Some(key)) => KeyId::Key(RecordKey::of_record(key.clone())),
             (DeliveryOrder::Key, None) | (DeliveryOrder::Unordered, _) => KeyId::Alone(record.offset),
         }
+    }
+
+    /// Whether a handler's transaction remembers the record by its place in a stream.
+    fn is_remembered(&self, slot: usize, record: &Record, route: WorkRoute) -> bool {
+        let WorkRoute::Route(index) = route else { return false };
+        self.plan_of(slot).is_some_and(|plan| plan.routes[index].info.uses_transaction)
+            && EnvelopeView::new(&record.headers).sequence().is_some()
     }
 
     pub(super) fn classify(&self, slot: usize, record: &Record) -> Admission {

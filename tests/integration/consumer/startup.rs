@@ -4,6 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidings::consumer::{BuildError, Consumer, ConsumerOptions};
+#[cfg(feature = "mysql")]
+use tidings::dispatch::DeliveryOrder;
+#[cfg(feature = "mysql")]
+use tidings::prelude::*;
 use tidings::transport::kafka::{KafkaOptions, TopicSpec};
 
 use crate::kafka::guarded;
@@ -12,6 +16,8 @@ use crate::support::chain;
 use crate::support::ledger::Ledger;
 use crate::support::running::Running;
 use crate::support::scene::{Scene, codec, kafka};
+#[cfg(feature = "mysql")]
+use crate::support::scores::ScorePosted;
 use crate::support::scores::{Scoreboard, post};
 use crate::support::wait::until_true;
 
@@ -89,4 +95,42 @@ async fn with_the_right_password_events_are_handled() {
     let running = Running::start(consumer.build().await.unwrap());
     until_true("it is handled", || ledger.of("0") == [1]).await;
     running.stop().await;
+}
+
+/// Two handlers whose effects happen once.
+#[cfg(feature = "mysql")]
+struct Posted;
+
+#[cfg(feature = "mysql")]
+#[dispatcher(source = "scores")]
+impl Posted {
+    #[on("scores.ScorePosted", version = "1.*")]
+    async fn on_posted(&self, _event: ScorePosted, _tx: Transaction) -> Result<()> {
+        Ok(())
+    }
+
+    #[on("scores.ScorePosted", version = "2.*", order = "partition")]
+    async fn on_posted_since(&self, _event: ScorePosted, _tx: Transaction) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+#[cfg(feature = "mysql")]
+async fn transactions_of_events_that_do_not_wait_for_each_other_are_refused_before_they_lose_effects() {
+    let refusal = async |order| {
+        let builder = Consumer::builder(ConsumerOptions::new("boards").kafka(kafka())).codec(codec());
+        let built = builder.dispatch_with(Posted, |settings| settings.order(order)).build().await;
+        built.err().unwrap()
+    };
+    let error = refusal(DeliveryOrder::Unordered).await;
+    assert!(matches!(error, BuildError::UnorderedTransaction { handler: "Posted::on_posted" }), "{error:?}");
+    let error = refusal(DeliveryOrder::Key).await;
+    let handlers = ("Posted::on_posted_since", "Posted::on_posted");
+    assert!(
+        matches!(error, BuildError::TransactionsOfTwoOrders { handler, other } if (handler, other) == handlers),
+        "{error:?}"
+    );
+    let error = refusal(DeliveryOrder::Partition).await;
+    assert!(matches!(error, BuildError::NoDatabase { .. }), "{error:?}");
 }

@@ -8,9 +8,11 @@ use parking_lot::Mutex;
 use proptest::prelude::*;
 use tokio::sync::Semaphore;
 
-use super::rig::{Rig, key_of, options};
+use super::rig::{EVENT, Rig, TOPIC, key_of, options};
 use crate::causality::Causality;
+use crate::envelope::header;
 use crate::outcome::{HandlerError, Outcome};
+use crate::transport::Headers;
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_key_delays_no_other_key() {
@@ -48,6 +50,33 @@ async fn events_without_a_key_wait_for_nobody() {
     rig.publish(0, "");
     rig.publish(0, "");
     rig.until("the second is done", |rig| rig.handled.lock().len() == 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_without_a_key_that_an_inbox_remembers_by_their_place_come_one_after_the_other() {
+    let gate = Arc::new(Semaphore::new(0));
+    let (held, begun) = (Arc::clone(&gate), Arc::new(Mutex::new(Vec::new())));
+    let noted = Arc::clone(&begun);
+    let rig = Rig::start(options(), move |delivery| {
+        let (held, noted) = (Arc::clone(&held), Arc::clone(&noted));
+        async move {
+            noted.lock().push(delivery.record().offset);
+            held.acquire().await.unwrap().forget();
+            Outcome::Done
+        }
+    });
+    for sequence in ["1", "2", "3"] {
+        let mut headers = Headers::new();
+        headers.push_str(header::TYPE, EVENT);
+        headers.push_str(header::SUBJECT, "Account/1");
+        headers.push_str(header::SEQUENCE, sequence);
+        rig.broker.append(TOPIC, 0, None, Some(b"payload"), headers);
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(*begun.lock(), [0]);
+    gate.add_permits(3);
+    rig.until("all are done", |rig| rig.handled.lock().len() == 3).await;
+    assert_eq!(*begun.lock(), [0, 1, 2]);
 }
 
 #[tokio::test(start_paused = true)]
