@@ -61,9 +61,13 @@ pub(super) async fn run(arguments: SubscribeArguments, settings: &Settings, prin
     let mut notices = store.subscribe(subscription);
     let mut stopped = Box::pin(terminated());
     let (mut last, mut left) = (arguments.after, arguments.count);
+    let mut ended = Ok(());
     while left != Some(0) {
         let notice = tokio::select! {
-            notice = notices.try_next() => notice?,
+            notice = notices.try_next() => notice.unwrap_or_else(|error| {
+                ended = Err(error);
+                None
+            }),
             () = &mut stopped => None,
         };
         match notice {
@@ -84,5 +88,5 @@ pub(super) async fn run(arguments: SubscribeArguments, settings: &Settings, prin
     }
     lines.end(printer)?;
     printer.note(&format!("go on with --after {last}"));
-    Ok(())
+    Ok(ended?)
 }
