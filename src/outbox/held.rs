@@ -14,6 +14,8 @@ use crate::transport::{ProduceError, Target};
 /// The pause before a destination is tried again, doubled each time it takes nothing.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The same for an event store, which is away rather than not there: its events are not to wait long once it is back.
+const LONGEST_PAUSE_OF_STORE: Duration = Duration::from_secs(5);
 
 /// Where a row goes: a topic, straight or by way of an event store. All rows of a stream go to one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -42,10 +44,14 @@ impl HeldBack {
     /// A destination took nothing: leave its rows where they are for a while, longer each time.
     pub(super) fn hold(&mut self, destination: Destination, reason: String, now: Instant) {
         self.changed = true;
+        let longest = match destination.target {
+            Target::Kafka => LONGEST_PAUSE,
+            Target::Store => LONGEST_PAUSE_OF_STORE,
+        };
         let (since, pause) = match self.holds.get(&destination) {
             // One of several rows that had been on their way together.
             Some(hold) if now < hold.try_at => return,
-            Some(hold) => (hold.since, (hold.pause * 2).min(LONGEST_PAUSE)),
+            Some(hold) => (hold.since, (hold.pause * 2).min(longest)),
             None => (now, FIRST_PAUSE),
         };
         let Destination { target, topic } = &destination;

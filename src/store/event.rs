@@ -1,6 +1,7 @@
 //! What the store takes and what it gives back.
 
 use bytes::Bytes;
+use chrono::Datelike as _;
 use uuid::Uuid;
 
 use super::StoreError;
@@ -120,6 +121,7 @@ impl NewEvent {
     pub(crate) fn check(&self, max_bytes: usize) -> Result<(), StoreError> {
         let Envelope { source, event, schema_version, stream, key, correlation_id, causation_id, .. } = &self.envelope;
         let Envelope { data_schema, traceparent, tracestate, id, stream_epoch, sequence, .. } = &self.envelope;
+        let Envelope { time, recorded_time, .. } = &self.envelope;
         let invalid = |reason: String| StoreError::Invalid { reason: format!("event {id}: {reason}") };
         if let Some(fault) = topic_name::fault(source) {
             return Err(invalid(format!("its source cannot be a service's name: {fault}")));
@@ -141,6 +143,12 @@ impl NewEvent {
         if stream.as_str().is_empty() || event.is_empty() {
             return Err(invalid("it names no stream, or no event".to_owned()));
         }
+        for (what, time) in [("time", time), ("recorded time", recorded_time)] {
+            // RFC 3339 has years of four digits. In UTC another one may come out than was written.
+            if !(0..=9_999).contains(&time.year()) {
+                return Err(invalid(format!("its {what} is in the year {}", time.year())));
+            }
+        }
         if i64::try_from(sequence.unwrap_or_default()).is_err() {
             return Err(invalid(format!("its sequence in epoch {stream_epoch} is out of range")));
         }
@@ -149,5 +157,43 @@ impl NewEvent {
             return Err(invalid(format!("it needs {bytes} bytes and {max_bytes} are allowed")));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::event::Stream;
+
+    #[test]
+    fn a_time_that_nobody_could_read_again_is_refused() {
+        let event = |time: &str| {
+            let time = DateTime::parse_from_rfc3339(time).unwrap().to_utc();
+            let envelope = Envelope {
+                id: Uuid::now_v7(),
+                source: "accounts".into(),
+                event: "accounts.AccountRenamed".into(),
+                schema_version: "1.0.0".into(),
+                time,
+                recorded_time: time,
+                stream: Stream::new("Account", "1"),
+                sequence: None,
+                stream_epoch: 0,
+                key: "1".to_owned(),
+                correlation_id: String::new(),
+                causation_id: None,
+                data_schema: String::new(),
+                traceparent: String::new(),
+                tracestate: None,
+            };
+            NewEvent { envelope, payload: Bytes::new() }.check(usize::MAX)
+        };
+        assert!(event("9999-12-31T23:59:59Z").is_ok() && event("0000-01-01T00:00:00Z").is_ok());
+        for time in ["9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00+01:00"] {
+            let error = event(time).unwrap_err().to_string();
+            assert!(error.contains("is in the year"), "{error}");
+        }
     }
 }

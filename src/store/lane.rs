@@ -150,10 +150,7 @@ impl Lane {
         if batch.is_empty() {
             return;
         }
-        self.progress.begin();
-        let appended = self.append(&batch).await;
-        self.progress.end(appended.as_ref().map_or_else(is_about_a_job, |_| true));
-        match appended {
+        match self.append_watched(&batch).await {
             Ok(answers) => {
                 for (job, answer) in batch.into_iter().zip(answers) {
                     job.work.reply(Ok(answer));
@@ -162,7 +159,7 @@ impl Lane {
             Err(error) if batch.len() > 1 && is_about_a_job(&error) => {
                 for job in batch {
                     let job = [job];
-                    let answer = self.append(&job).await;
+                    let answer = self.append_watched(&job).await;
                     let [job] = job;
                     reply_one(job, answer);
                 }
@@ -175,6 +172,14 @@ impl Lane {
                 }
             }
         }
+    }
+
+    /// Append, and tell how the lane gets on.
+    async fn append_watched(&self, jobs: &[Job]) -> Result<Vec<Answer>, sqlx::Error> {
+        self.progress.begin();
+        let appended = self.append(jobs).await;
+        self.progress.end(appended.as_ref().map_or_else(is_about_a_job, |_| true));
+        appended
     }
 
     async fn append(&self, jobs: &[Job]) -> Result<Vec<Answer>, sqlx::Error> {
@@ -239,7 +244,9 @@ fn reply_one(job: Job, answer: Result<Vec<Answer>, sqlx::Error>) {
         Ok(Some(answer)) => job.work.reply(Ok(answer)),
         Ok(None) => job.work.reply(Err(StoreError::Closed)),
         Err(error) if is_about_a_job(&error) => {
-            let reason = format!("the database refuses it: {error}");
+            // What the database says may name its tables: it stays here.
+            tracing::warn!(%error, "an event has a value that the database does not take");
+            let reason = "the store's database does not take one of its values; the store's log says which".to_owned();
             job.work.reply(Err(StoreError::Invalid { reason }));
         }
         Err(error) => job.work.reply(Err(StoreError::Unavailable(Box::new(error)))),

@@ -11,8 +11,10 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, ready};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::client::Backoff;
+use super::service::with_causes;
 use super::{EventStore, NewEvent, Refusal, Relayed, StoreError};
 use crate::outbox::{ProducerFactory, bucket_of};
 use crate::transport::{OutgoingRecord, ProduceError, Producer, Target, Written};
@@ -23,6 +25,8 @@ const LANES: usize = 8;
 const AT_ONCE: usize = 512;
 /// About the most bytes of one request.
 const BYTES_AT_ONCE: usize = 2 * 1_024 * 1_024;
+/// How long a store that takes nothing is asked again and again before its events are held back.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Producers that take events to a store; and, where they are given others for that, to Kafka too.
 ///
@@ -218,10 +222,12 @@ async fn take(store: &dyn EventStore, batch: Vec<Item>) {
     }
 }
 
-/// Send `batch` until it is answered, however often: what was stored is recognised.
+/// Send `batch` until it is answered, however often: what was stored is recognised. A store that is away for longer than that is left
+/// alone for a while, so that the relay goes on with what goes elsewhere.
 async fn offer(store: &dyn EventStore, batch: &[Item]) -> Result<Vec<Relayed>, StoreError> {
     let mut backoff = Backoff::new();
     let mut failures = 0_u32;
+    let begun = Instant::now();
     loop {
         let events = batch.iter().map(|item| item.event.clone()).collect();
         let answered = match store.relay(events).await {
@@ -233,7 +239,7 @@ async fn offer(store: &dyn EventStore, batch: &[Item]) -> Result<Vec<Relayed>, S
             answered => answered,
         };
         match answered {
-            Err(error) if error.is_retryable() => {
+            Err(error) if error.is_retryable() && begun.elapsed() < PATIENCE => {
                 failures += 1;
                 if failures.is_power_of_two() {
                     let error: &dyn std::error::Error = &error;
@@ -249,16 +255,18 @@ async fn offer(store: &dyn EventStore, batch: &[Item]) -> Result<Vec<Relayed>, S
 impl Item {
     fn answer(self, result: Result<Relayed, Arc<StoreError>>) {
         let topic: Arc<str> = (&*self.event.envelope.source).into();
-        let refused = |reason, retryable| Err(ProduceError::Refused { topic: Arc::clone(&topic), reason, retryable });
+        let refused = |reason| Err(ProduceError::Refused { topic: Arc::clone(&topic), reason, retryable: false });
         let result = match result {
             Ok(Relayed::Stored | Relayed::Repeated) => Ok(()),
             // About the token: the events of this source wait, and the others go on.
             Ok(Relayed::Refused(refusal @ Refusal::Forbidden { .. })) => {
                 Err(ProduceError::TopicRefused { topic, reason: refusal.to_string() })
             }
-            Ok(Relayed::Refused(refusal)) => refused(refusal.to_string(), false),
+            Ok(Relayed::Refused(refusal)) => refused(refusal.to_string()),
             // Only what is wrong with the event itself makes it one to be parked.
-            Err(error) => refused(error.to_string(), !matches!(*error, StoreError::Invalid { .. })),
+            Err(error) if matches!(*error, StoreError::Invalid { .. }) => refused(error.to_string()),
+            // The store takes nothing: what goes there waits, and what goes elsewhere does not.
+            Err(error) => Err(ProduceError::TopicRefused { topic, reason: with_causes(&*error) }),
         };
         // The relay may have gone.
         let _ = self.answer.send(result);
@@ -268,5 +276,93 @@ impl Item {
 impl fmt::Debug for StoreProducer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("StoreProducer").field("kafka", &self.kafka).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use chrono::Utc;
+    use futures_util::StreamExt as _;
+    use futures_util::stream::{BoxStream, empty};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::envelope::Envelope;
+    use crate::event::Stream;
+    use crate::store::{Append, Appended, Notice, StoredEvent, StreamQuery, Subscription};
+
+    /// Answers every request with an error.
+    #[derive(Debug)]
+    struct Refusing(fn() -> StoreError);
+
+    impl EventStore for Refusing {
+        fn append(&self, _: Append) -> BoxFuture<'_, Result<Appended, StoreError>> {
+            ready(Err((self.0)())).boxed()
+        }
+
+        fn relay(&self, _: Vec<NewEvent>) -> BoxFuture<'_, Result<Vec<Relayed>, StoreError>> {
+            ready(Err((self.0)())).boxed()
+        }
+
+        fn stored(&self, _: Uuid) -> BoxFuture<'_, Result<(), StoreError>> {
+            ready(Err((self.0)())).boxed()
+        }
+
+        fn read(&self, _: StreamQuery) -> BoxStream<'static, Result<StoredEvent, StoreError>> {
+            empty().boxed()
+        }
+
+        fn subscribe(&self, _: Subscription) -> BoxStream<'static, Result<Notice, StoreError>> {
+            empty().boxed()
+        }
+    }
+
+    fn event() -> NewEvent {
+        let (id, time) = (Uuid::now_v7(), Utc::now());
+        let envelope = Envelope {
+            id,
+            source: "accounts".into(),
+            event: "accounts.AccountRenamed".into(),
+            schema_version: "1.0.0".into(),
+            time,
+            recorded_time: time,
+            stream: Stream::new("Account", "1"),
+            sequence: Some(1),
+            stream_epoch: 0,
+            key: "1".to_owned(),
+            correlation_id: id.to_string(),
+            causation_id: None,
+            data_schema: String::new(),
+            traceparent: String::new(),
+            tracestate: None,
+        };
+        NewEvent { envelope, payload: bytes::Bytes::new() }
+    }
+
+    async fn answer_of(error: fn() -> StoreError) -> (ProduceError, Duration) {
+        let (answer, answered) = oneshot::channel();
+        let begun = Instant::now();
+        take(&Refusing(error), vec![Item { event: event(), answer }]).await;
+        (answered.await.unwrap().unwrap_err(), begun.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_store_takes_nothing_of_is_held_back_and_says_why() {
+        let away = || StoreError::Unavailable(io::Error::from(io::ErrorKind::ConnectionRefused).into());
+        let (error, after) = answer_of(away).await;
+        assert!(matches!(&error, ProduceError::TopicRefused { topic, .. } if &**topic == "accounts"), "{error:?}");
+        assert!(error.to_string().contains("connection refused"), "{error}");
+        assert!(after >= PATIENCE, "it may have been away for a moment: {after:?}");
+        let (error, after) = answer_of(|| StoreError::Unauthenticated { reason: "it has expired".to_owned() }).await;
+        assert!(matches!(error, ProduceError::TopicRefused { .. }), "{error:?}");
+        assert_eq!(after, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_that_no_store_takes_is_refused_for_good() {
+        let (error, _) = answer_of(|| StoreError::Invalid { reason: "it names no stream".to_owned() }).await;
+        assert!(matches!(error, ProduceError::Refused { retryable: false, .. }), "{error:?}");
     }
 }

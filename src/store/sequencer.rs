@@ -59,9 +59,14 @@ impl Sequencer {
         let mut held: Option<Held> = None;
         let mut pause = self.poll;
         let mut claim_at = Instant::now();
-        loop {
+        while !*stop.borrow() {
             let turn = tokio::time::timeout(SILENCE, self.turn(&mut held, &mut claim_at)).await;
             match turn.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into())) {
+                // There may be more.
+                Ok(found) if found > 0 && held.is_some() => {
+                    pause = self.poll;
+                    continue;
+                }
                 Ok(found) if found > 0 => pause = self.poll,
                 Ok(_) => pause = (pause * 2).min(self.poll * IDLE_FACTOR),
                 Err(error) => {
@@ -109,18 +114,15 @@ impl Sequencer {
             return Ok(usize::try_from(position.saturating_sub(before)).unwrap_or(usize::MAX));
         };
         self.appended.borrow_and_update();
-        let mut given = 0;
-        loop {
-            let events = self.unnumbered().await?;
-            if events.is_empty() {
-                break;
-            }
+        // What is left comes at the next turn, which is at once: between turns it is looked who wants this one to end.
+        let events = self.unnumbered().await?;
+        let given = events.len();
+        if given > 0 {
             if !self.number(&mut lease, &events).await? {
                 tracing::warn!("another replica gives out positions now");
                 *held = None;
-                return Ok(given);
+                return Ok(0);
             }
-            given += events.len();
             self.see(lease.position);
         }
         if now >= lease.renew_at {

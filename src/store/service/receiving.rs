@@ -20,17 +20,27 @@ use crate::telemetry::names;
 /// How long a request may take to arrive: its seat is somebody else's, too.
 const RECEIVING: Duration = Duration::from_secs(30);
 
+/// The largest request that brings no events, in bytes.
+const LARGEST_QUESTION: usize = 64 * 1_024;
+
 /// A request's body. Its bytes are in the seat's room, and where there is no more, the request ends; as it does when it takes too long.
 pub(super) struct Received {
     body: Body,
     seat: Arc<Seat>,
+    /// How many bytes it may still bring.
+    left: usize,
     too_long: Pin<Box<Sleep>>,
 }
 
 impl Received {
-    /// What `body` brings, as bytes of `seat`.
-    pub(super) fn new(body: Body, seat: Arc<Seat>) -> Self {
-        Self { body, seat, too_long: Box::pin(sleep(RECEIVING)) }
+    /// The events that `body` brings, as bytes of `seat`. How many these may be is up to who decodes them.
+    pub(super) fn events(body: Body, seat: Arc<Seat>) -> Self {
+        Self { body, seat, left: usize::MAX, too_long: Box::pin(sleep(RECEIVING)) }
+    }
+
+    /// What `body` asks for, as bytes of `seat`.
+    pub(super) fn question(body: Body, seat: Arc<Seat>) -> Self {
+        Self { left: LARGEST_QUESTION, ..Self::events(body, seat) }
     }
 }
 
@@ -44,6 +54,11 @@ impl http_body::Body for Received {
             return if is_over { Poll::Ready(Some(Err(to_status(&StoreError::Deadline)))) } else { Poll::Pending };
         };
         let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
+        let Some(left) = self.left.checked_sub(bytes) else {
+            let reason = format!("a request that brings no events has at most {LARGEST_QUESTION} bytes");
+            return Poll::Ready(Some(Err(to_status(&StoreError::Invalid { reason }))));
+        };
+        self.left = left;
         if self.seat.grow(bytes) {
             return Poll::Ready(frame);
         }
@@ -72,7 +87,7 @@ mod tests {
 
     fn call(room: &Arc<Room>, bytes: usize) -> (Received, Arc<Seat>) {
         let seat = Arc::new(room.take(Amount { events: 1, bytes: 0 }).unwrap());
-        (Received::new(Body::new("x".repeat(bytes)), Arc::clone(&seat)), seat)
+        (Received::events(Body::new("x".repeat(bytes)), Arc::clone(&seat)), seat)
     }
 
     async fn receive(received: &mut Received) -> Option<Result<usize, Code>> {
@@ -97,6 +112,15 @@ mod tests {
         assert_eq!(receive(&mut third).await, Some(Ok(200)), "one alone may be of any size");
     }
 
+    #[tokio::test]
+    async fn a_question_that_is_as_long_as_events_are_is_refused() {
+        let room = Room::new(10, usize::MAX);
+        let seat = Arc::new(room.take(Amount { events: 1, bytes: 0 }).unwrap());
+        let ask = |bytes: usize| Received::question(Body::new("x".repeat(bytes)), Arc::clone(&seat));
+        assert_eq!(receive(&mut ask(LARGEST_QUESTION)).await, Some(Ok(LARGEST_QUESTION)));
+        assert_eq!(receive(&mut ask(LARGEST_QUESTION + 1)).await, Some(Err(Code::InvalidArgument)));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_request_that_does_not_arrive_ends() {
         struct Never;
@@ -111,7 +135,7 @@ mod tests {
         }
 
         let seat = Arc::new(Room::new(10, 100).take(Amount { events: 1, bytes: 0 }).unwrap());
-        let mut received = Received::new(Body::new(Never), seat);
+        let mut received = Received::events(Body::new(Never), seat);
         assert_eq!(receive(&mut received).await, Some(Err(Code::DeadlineExceeded)));
     }
 }

@@ -88,10 +88,8 @@ where
             Ok(seat) => {
                 let seat = Arc::new(seat);
                 request.extensions_mut().insert(Arc::clone(&seat));
-                if brings_events {
-                    request = request.map(|body| Body::new(Received::new(body, seat)));
-                }
-                self.calls.call(request)
+                let receive = if brings_events { Received::events } else { Received::question };
+                self.calls.call(request.map(|body| Body::new(receive(body, seat))))
             }
             Err(status) => ready(Ok(status.into_http())).boxed(),
         }

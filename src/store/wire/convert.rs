@@ -5,12 +5,17 @@ use uuid::Uuid;
 
 use super::refused::Reason;
 use super::{append_reply, append_request, relay_result, subscribe_reply};
+use crate::database::check_name;
 use crate::envelope::{Envelope, rfc3339};
-use crate::event::Stream;
+use crate::event::{MAX_NAME_BYTES, Stream};
 use crate::store::{
     Append, Appended, Direction, ExpectedVersion, NewEvent, Notice, Place, Refusal, Relayed, StoreError, StoredEvent,
     StreamQuery, Subscription,
 };
+use crate::transport::kafka::topic_name;
+
+/// Characters of a stranger's text that an answer repeats.
+const SHOWN: usize = 64;
 
 fn invalid(reason: impl Into<String>) -> StoreError {
     StoreError::Invalid { reason: reason.into() }
@@ -20,14 +25,25 @@ fn missing(what: &str) -> StoreError {
     invalid(format!("a message came without its {what}"))
 }
 
+/// As much of a stranger's text as an answer repeats.
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
+}
+
 fn time(what: &str, text: &str) -> Result<DateTime<Utc>, StoreError> {
-    let time =
-        DateTime::parse_from_rfc3339(text).map_err(|_| invalid(format!("the {what} '{text}' is not RFC 3339")))?;
+    let time = DateTime::parse_from_rfc3339(text);
+    let time = time.map_err(|_| invalid(format!("the {what} '{}' is not RFC 3339", shown(text))))?;
     Ok(time.to_utc())
 }
 
+/// A service's name, to read its events by.
+fn source(name: &str) -> Result<(), StoreError> {
+    let fault = topic_name::fault(name);
+    fault.map_or(Ok(()), |fault| Err(invalid(format!("'{}' cannot be a service's name: {fault}", shown(name)))))
+}
+
 pub(in crate::store) fn id(text: &str) -> Result<Uuid, StoreError> {
-    Uuid::parse_str(text).map_err(|_| invalid(format!("the id '{text}' is not a UUID")))
+    Uuid::parse_str(text).map_err(|_| invalid(format!("the id '{}' is not a UUID", shown(text))))
 }
 
 impl From<NewEvent> for super::Event {
@@ -282,6 +298,8 @@ impl TryFrom<super::ReadStreamRequest> for StreamQuery {
     type Error = StoreError;
 
     fn try_from(request: super::ReadStreamRequest) -> Result<Self, StoreError> {
+        source(&request.source)?;
+        check_name("stream", &request.stream, MAX_NAME_BYTES).map_err(|error| invalid(error.to_string()))?;
         let mut query = Self::new(request.source, Stream::from_name(&request.stream));
         query.direction = if request.backwards { Direction::Backwards } else { Direction::Forwards };
         query.from = request.from.map(Into::into);
@@ -326,6 +344,7 @@ impl TryFrom<super::SubscribeRequest> for Subscription {
         if request.sources.len() > 256 {
             return Err(invalid("a subscription names at most 256 sources"));
         }
+        request.sources.iter().try_for_each(|name| source(name))?;
         Ok(Self { after: request.after, sources: request.sources })
     }
 }
