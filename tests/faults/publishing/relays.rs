@@ -99,7 +99,7 @@ async fn on_mariadb_a_relay_killed_under_heavy_load_loses_and_reorders_nothing()
     killed_under_load(ON_MARIADB).await;
 }
 
-/// Every few milliseconds one bucket's lease is torn from the one relay and given to the other, whatever they think.
+/// Five times a second one bucket's lease is torn from the one relay and given to the other, whatever they think.
 async fn two_fight_for_one_bucket(size: Size) {
     let _alone = Servers::alone().await;
     let press = Press::on(size.server, DeliveryMode::Outbox).await;
