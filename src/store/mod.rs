@@ -11,6 +11,7 @@
 //! An event's id is an idempotency key for ever: what is sent again with the same content gets the same answer.
 
 mod append;
+mod awaited;
 mod client;
 mod database_store;
 mod error;
