@@ -19,6 +19,7 @@ mod event;
 mod lane;
 mod options;
 mod page_budget;
+mod page_size;
 mod producers;
 mod reading;
 mod recorder;
