@@ -11,7 +11,7 @@ use super::log::Log;
 use super::names::StreamKey;
 use super::origin::{Claim, Unpublished};
 use super::ranges::Ranges;
-use super::report::{AuditReport, Flaw, StreamReport};
+use super::report::{AuditReport, Flaw, MAX_RANGES, StreamReport};
 use super::streams::{Seen, Streams};
 
 /// The most streams that are suspected at a time.
@@ -66,12 +66,7 @@ impl Comparison {
         if !streams.covers(stream) {
             return;
         }
-        let is_flawed = || {
-            let flaws = &streams.slot(stream).flaws;
-            !flaws.is_empty()
-                && log.partitions().keys().any(|number| flaws.contains_key(&stream.in_partition(*number).rest))
-        };
-        if self.suspects.contains_key(&stream) || is_flawed() {
+        if self.suspects.contains_key(&stream) || is_flawed(streams, log, stream) {
             let on_the_way = self.on_the_way.entry(stream).or_default();
             let ranges = if event.is_parked { &mut on_the_way.parked } else { &mut on_the_way.waiting };
             if !ranges.contains(event.epoch, event.sequence) {
@@ -109,9 +104,11 @@ impl Comparison {
                 told.parked = missing.subtract(&on_the_way.parked);
             }
             told.missing_events = missing.count();
-            told.missing = missing.ranges().to_vec();
+            told.missing = missing.first(MAX_RANGES);
             report.tell(told);
         }
+        // Of the others nobody asks any more.
+        self.on_the_way.retain(|stream, _| is_flawed(streams, log, *stream));
     }
 
     /// Tell what is wrong within the topic, less what is on its way.
@@ -148,8 +145,45 @@ impl Comparison {
     }
 }
 
+/// Whether something is wrong with the stream in any partition.
+fn is_flawed(streams: &Streams, log: &Log, stream: StreamKey) -> bool {
+    let flaws = &streams.slot(stream).flaws;
+    !flaws.is_empty() && log.partitions().keys().any(|number| flaws.contains_key(&stream.in_partition(*number).rest))
+}
+
 /// The stream's latest event in any partition.
 fn latest(streams: &Streams, log: &Log, stream: StreamKey) -> Option<(i32, Seen)> {
     let seen = |number: &i32| Some((*number, *streams.seen(stream.in_partition(*number))?));
     log.partitions().keys().filter_map(seen).max_by_key(|(_, seen)| (seen.epoch, seen.sequence))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::names::{Names, SLOTS};
+    use super::super::streams::Sighting;
+    use super::*;
+    use crate::consumer::sequences::Place;
+
+    #[test]
+    fn what_explained_a_suspect_is_kept_only_where_something_is_wrong_with_its_stream() {
+        let (mut streams, mut log) = (Streams::new(Names::new([7, 8]), 0..SLOTS), Log::beginning([(0, 0)]));
+        let seen = [("Account/1", 1), ("Account/2", 1), ("Account/2", 3)];
+        for (offset, (stream, sequence)) in (0..).zip(seen) {
+            let place = Place { stream: stream.as_bytes(), epoch: 0, sequence, event_id: b"id" };
+            let unread = log.read(0, offset).unwrap();
+            streams.see(Sighting { partition: 0, offset, unread, place });
+        }
+        let mut comparison = Comparison::default();
+        for (stream, sequence) in [("Account/1", 2), ("Account/2", 2)] {
+            let stream = stream.to_owned();
+            comparison.claim(&streams, &log, Claim { stream: stream.clone(), epoch: 0, sequence });
+            comparison.on_the_way(&streams, &log, &Unpublished { stream, epoch: 0, sequence, is_parked: false });
+        }
+        assert_eq!(comparison.on_the_way.len(), 2);
+        let mut report = AuditReport::default();
+        comparison.settle(&streams, &log, &mut report);
+        comparison.tell_flaws(&streams, &log, &mut report);
+        assert_eq!((report.totals.missing, report.totals.waiting), (0, 2));
+        assert_eq!(comparison.on_the_way.len(), 1);
+    }
 }

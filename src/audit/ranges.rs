@@ -34,6 +34,11 @@ impl Ranges {
         &self.0
     }
 
+    /// The first of them.
+    pub(super) fn first(&self, most: usize) -> Vec<SequenceRange> {
+        self.0.iter().take(most).copied().collect()
+    }
+
     /// How many positions there are.
     pub(super) fn count(&self) -> u64 {
         self.0.iter().fold(0, |count, range| count.saturating_add(range.count()))
@@ -59,14 +64,27 @@ impl Ranges {
         self.find(epoch, sequence).is_some()
     }
 
-    /// Take a position out; whether it was there.
-    pub(super) fn remove(&mut self, epoch: u32, sequence: u64) -> bool {
-        let Some(index) = self.find(epoch, sequence) else { return false };
+    /// Take a position out, and leave at most `most` ranges, or as many as there were. `None` where it was not there; otherwise how many
+    /// positions were dropped with it: what lies to one side of it where two ranges would be one too many, the fewer of both.
+    pub(super) fn remove(&mut self, epoch: u32, sequence: u64, most: usize) -> Option<u64> {
+        let index = self.find(epoch, sequence)?;
         let SequenceRange { from, to, .. } = self.0[index];
-        let below = (from < sequence).then(|| SequenceRange { epoch, from, to: sequence - 1 });
-        let above = (sequence < to).then(|| SequenceRange { epoch, from: sequence + 1, to });
+        let mut below = (from < sequence).then(|| SequenceRange { epoch, from, to: sequence - 1 });
+        let mut above = (sequence < to).then(|| SequenceRange { epoch, from: sequence + 1, to });
+        let mut dropped = 0;
+        if let (Some(lower), Some(upper)) = (below, above)
+            && self.0.len() >= most
+        {
+            let fewer = if lower.count() <= upper.count() { &mut below } else { &mut above };
+            dropped = fewer.take().map_or(0, |range| range.count());
+        }
         self.0.splice(index..=index, below.into_iter().chain(above));
-        true
+        Some(dropped)
+    }
+
+    /// How many bytes they take.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.capacity() * size_of::<SequenceRange>()
     }
 
     /// Take out what `other` holds; how many positions that were.
@@ -119,8 +137,18 @@ mod tests {
         ranges.add(0, 6, 6);
         ranges.add(1, 7, 7);
         assert_eq!(ranges.ranges().len(), 2);
-        assert!(ranges.remove(0, 4) && !ranges.remove(0, 4));
+        assert_eq!((ranges.remove(0, 4, 9), ranges.remove(0, 4, 9)), (Some(0), None));
         assert_eq!((ranges.ranges().len(), ranges.count()), (3, 4));
+    }
+
+    #[test]
+    fn a_range_too_many_is_dropped_and_it_is_the_shorter_one() {
+        let mut ranges = Ranges::default();
+        ranges.add(0, 1, 10);
+        assert_eq!(ranges.remove(0, 3, 1), Some(2), "1 and 2");
+        assert_eq!(ranges.remove(0, 9, 1), Some(1), "10");
+        assert_eq!(ranges.remove(0, 4, 1), Some(0), "an end splits nothing");
+        assert_eq!(ranges.ranges(), [SequenceRange { epoch: 0, from: 5, to: 8 }]);
     }
 
     proptest! {
@@ -129,7 +157,7 @@ mod tests {
             let mut ranges = of(&set);
             prop_assert_eq!(ranges.count(), set.len() as u64);
             prop_assert_eq!(ranges.contains(gone.0, gone.1), set.contains(&gone));
-            prop_assert_eq!(ranges.remove(gone.0, gone.1), set.remove(&gone));
+            prop_assert_eq!(ranges.remove(gone.0, gone.1, usize::MAX), set.remove(&gone).then_some(0));
             prop_assert_eq!(ranges.subtract(&of(&other)), set.intersection(&other).count() as u64);
             for position in (0..2).flat_map(|epoch| (1..40).map(move |sequence| (epoch, sequence))) {
                 let expected = set.contains(&position) && !other.contains(&position);

@@ -222,13 +222,27 @@ impl Flaw {
         }
     }
 
+    /// An event came late; whether it was known to be missing. Where that would make a range too many, the fewer of the events on one
+    /// side of it go on being missing without being listed: the count stays right, but who comes late of these is taken for a repeat, and
+    /// is missing still. Better a false alarm than a loss that nobody hears of.
+    pub(super) fn arrive(&mut self, epoch: u32, sequence: u64) -> bool {
+        let dropped = self.missing.remove(epoch, sequence, MAX_RANGES);
+        self.missing_unlisted = self.missing_unlisted.saturating_add(dropped.unwrap_or_default());
+        dropped.is_some()
+    }
+
+    /// What it takes beside itself, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.stream.capacity() + self.missing.bytes()
+    }
+
     /// As it is told, where `missing` is what is really missing.
     pub(super) fn report(&self, missing: &Ranges) -> StreamReport {
         StreamReport {
             partition: Some(self.partition),
             stream: self.stream.clone(),
             missing_events: missing.count().saturating_add(self.missing_unlisted),
-            missing: missing.ranges().to_vec(),
+            missing: missing.first(MAX_RANGES),
             repeated: self.repeated,
             out_of_order: self.out_of_order,
             forked: self.forked,
@@ -242,6 +256,7 @@ impl StreamReport {
     fn merge(&mut self, other: &mut Self) {
         self.missing.append(&mut other.missing);
         self.missing.sort_unstable();
+        self.missing.truncate(MAX_RANGES);
         self.first = self.first.or(other.first);
         for (mine, others) in [
             (&mut self.missing_events, other.missing_events),

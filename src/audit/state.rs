@@ -20,8 +20,6 @@ use super::report::{AuditReport, AuditTotals, Flaw, StreamReport};
 use super::streams::{Seen, Slot, Streams};
 
 const FORMAT: &[u8] = b"tidings audit 2\n";
-/// The longest header that is read.
-const MAX_HEADER: u64 = 1_024 * 1_024 * 1_024;
 
 /// What an audit knows so far.
 #[derive(Debug)]
@@ -163,9 +161,6 @@ fn read(input: &mut Hashing<impl Read>, topic: &str) -> Result<Progress, Unusabl
         return Err(content("it is no state of this version's audits"));
     }
     let length = u64::from_le_bytes(input.array()?);
-    if length > MAX_HEADER {
-        return Err(content("it is damaged"));
-    }
     let mut header = Vec::new();
     input.read_to(length, &mut header)?;
     let header: Header = serde_json::from_slice(&header).map_err(|_| content("it is damaged"))?;

@@ -16,8 +16,6 @@ use crate::consumer::sequences::Place;
 
 /// The most streams of which more than the count is kept.
 const MAX_FLAWED: usize = 100_000;
-/// About what a flawed stream takes.
-const FLAW_BYTES: usize = 512;
 
 /// A stream in a partition, as it was last seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +33,8 @@ pub(super) struct Seen {
 pub(super) struct Slot {
     pub(super) seen: HashMap<u64, Seen, BuildHasherDefault<Hashed>>,
     pub(super) flaws: FxHashMap<u64, Flaw>,
+    /// What the flaws take beside their table.
+    flaw_bytes: usize,
     /// How far the epochs of a stream went that are over.
     pub(super) former: FxHashMap<(u64, u32), u64>,
     /// Of these only `events`, `deleted`, and the counts of flaws that are not kept.
@@ -45,6 +45,8 @@ pub(super) struct Slot {
 impl Slot {
     fn bytes(&self) -> usize {
         table_bytes(self.seen.capacity(), size_of::<(u64, Seen)>())
+            + table_bytes(self.flaws.capacity(), size_of::<(u64, Flaw)>())
+            + self.flaw_bytes
             + table_bytes(self.former.capacity(), size_of::<((u64, u32), u64)>())
     }
 }
@@ -91,8 +93,9 @@ impl Streams {
     }
 
     /// Put back a slot as it was saved.
-    pub(super) fn restore(&mut self, number: u8, slot: Slot) {
+    pub(super) fn restore(&mut self, number: u8, mut slot: Slot) {
         self.flawed += slot.flaws.len();
+        slot.flaw_bytes = slot.flaws.values().map(Flaw::bytes).sum();
         self.slots[usize::from(number)] = slot;
     }
 
@@ -110,8 +113,7 @@ impl Streams {
 
     /// About how many bytes all of it takes.
     pub(super) fn bytes(&self) -> usize {
-        let tables: usize = self.slots.iter().map(|slot| slot.bytes()).sum();
-        tables + self.flawed * FLAW_BYTES
+        self.slots.iter().map(Slot::bytes).sum()
     }
 
     /// Leave half of the streams for a later pass.
@@ -194,7 +196,7 @@ impl Streams {
             *end = sequence.max(*end);
         }
         self.flaw(key, sighting, |flaw| {
-            if beyond || flaw.missing.remove(epoch, sequence) {
+            if beyond || flaw.arrive(epoch, sequence) {
                 flaw.out_of_order += 1;
             } else {
                 flaw.repeated += 1;
@@ -206,12 +208,16 @@ impl Streams {
         let Sighting { partition, offset, place, .. } = sighting;
         let slot = &mut self.slots[usize::from(key.slot)];
         if let Some(flaw) = slot.flaws.get_mut(&key.rest) {
-            return alter(flaw, place, offset, change);
+            let before = flaw.bytes();
+            alter(flaw, place, offset, change);
+            slot.flaw_bytes += flaw.bytes().saturating_sub(before);
+            return;
         }
         let mut flaw = Flaw::new(partition, place.stream);
         alter(&mut flaw, place, offset, change);
         if self.flawed < MAX_FLAWED {
             self.flawed += 1;
+            slot.flaw_bytes += flaw.bytes();
             slot.flaws.insert(key.rest, flaw);
             return;
         }

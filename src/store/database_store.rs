@@ -14,12 +14,14 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::append::{Append, Appended, Relayed};
+use super::awaited::Awaited;
 use super::event::{NewEvent, StoredEvent};
 use super::lane::{Job, Lane, LaneProgress, SILENCE, Work};
 use super::page_budget::PageBudget;
-use super::reading::{self, Notice, Presence, StreamQuery, Subscription, unavailable};
+use super::reading::{self, Notice, Presence, StreamQuery, Subscription};
 use super::room::{Amount, Room, Seat};
 use super::sequencer::{Sequencer, last_position};
+use super::tables::stored_ids;
 use super::{EventStore, StoreError, StoreOptions};
 use crate::database::pool::Pool;
 use crate::database::session::SessionLimits;
@@ -27,8 +29,6 @@ use crate::database::{Database, Error, TableSet};
 use crate::outbox::{bucket_of, durability};
 use crate::telemetry::names;
 
-/// How often an event that is awaited is looked for, at most.
-const LOOK: Duration = Duration::from_millis(100);
 /// How long the database may take to say that it is there.
 const ANSWER: Duration = Duration::from_secs(5);
 /// How long what is under way may take when the store closes.
@@ -66,7 +66,7 @@ struct Inner {
     progress: Vec<Arc<LaneProgress>>,
     room: Arc<Room>,
     pages: Arc<PageBudget>,
-    appended: watch::Sender<u64>,
+    awaited: Arc<Awaited>,
     head: watch::Sender<u64>,
     subscriptions: watch::Sender<usize>,
     stop: watch::Sender<bool>,
@@ -111,13 +111,15 @@ impl DatabaseStore {
         let connections = u32::try_from(options.lanes + 1).unwrap_or(u32::MAX);
         let apart = Database { pool: database.pool.apart(connections, limits), ..database.clone() };
         let (appended, head) = (watch::Sender::new(0), watch::Sender::new(0));
+        let awaited = Arc::<Awaited>::default();
         let progress: Vec<_> = (0..options.lanes).map(|_| Arc::<LaneProgress>::default()).collect();
         let (subscriptions, stop) = (watch::Sender::new(0), watch::Sender::new(false));
         let mut tasks = Vec::new();
         let lanes = progress.iter().map(|progress| {
             let (sender, jobs) = mpsc::unbounded_channel();
             let (database, options) = (apart.clone(), options.clone());
-            let lane = Lane { database, options, progress: Arc::clone(progress), appended: appended.clone() };
+            let (progress, awaited) = (Arc::clone(progress), Arc::clone(&awaited));
+            let lane = Lane { database, options, progress, appended: appended.clone(), awaited };
             tasks.push(tokio::spawn(lane.run(jobs)));
             sender
         });
@@ -140,7 +142,7 @@ impl DatabaseStore {
             options,
             lanes: Mutex::new(Some(lanes)),
             progress,
-            appended,
+            awaited,
             head,
             subscriptions,
             stop,
@@ -258,12 +260,6 @@ impl DatabaseStore {
         let lane = lanes.as_ref().and_then(|lanes| lanes.get(lane)).ok_or(StoreError::Closed)?;
         lane.send(Job { work, deadline, _seat: seat }).map_err(|_| StoreError::Closed)
     }
-
-    async fn is_stored(&self, id: Uuid) -> Result<bool, StoreError> {
-        let sql = format!("SELECT 1 FROM tidings_store_event WHERE event_id = '{}'", id.hyphenated());
-        let rows = self.inner.database.pool.query(sql).await.map_err(unavailable)?;
-        Ok(!rows.is_empty())
-    }
 }
 
 impl EventStore for DatabaseStore {
@@ -277,14 +273,9 @@ impl EventStore for DatabaseStore {
 
     fn stored(&self, id: Uuid) -> BoxFuture<'_, Result<(), StoreError>> {
         async move {
-            let mut appended = self.inner.appended.subscribe();
-            let mut pause = Duration::from_millis(5);
-            while !self.is_stored(id).await? {
-                // Another replica may have appended it.
-                let _ = tokio::time::timeout(pause, appended.changed()).await;
-                pause = (pause * 2).min(LOOK);
-            }
-            Ok(())
+            let find = |ids: Vec<Uuid>| async move { stored_ids(&self.inner.database.pool, &ids).await };
+            let stored = self.inner.awaited.wait(id, find).await;
+            stored.map_err(|error| StoreError::Unavailable(Box::new(error)))
         }
         .boxed()
     }

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::append::{Append, Appended, Relayed};
+use super::awaited::Awaited;
 use super::event::NewEvent;
 use super::room::Seat;
 use super::tables::AppendTransaction;
@@ -107,6 +108,8 @@ pub(super) struct Lane {
     pub(super) progress: Arc<LaneProgress>,
     /// Told of every commit.
     pub(super) appended: watch::Sender<u64>,
+    /// Told of every event.
+    pub(super) awaited: Arc<Awaited>,
 }
 
 impl Lane {
@@ -235,6 +238,7 @@ impl Lane {
         let stored = changes.events.len() as u64;
         metrics::counter!(names::STORE_APPENDED).increment(stored);
         self.appended.send_modify(|total| *total += stored);
+        self.awaited.stored(changes.events.iter().map(NewEvent::id));
         Ok(answers)
     }
 }

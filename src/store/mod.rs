@@ -11,6 +11,7 @@
 //! An event's id is an idempotency key for ever: what is sent again with the same content gets the same answer.
 
 mod append;
+mod awaited;
 mod client;
 mod database_store;
 mod error;
@@ -18,6 +19,7 @@ mod event;
 mod lane;
 mod options;
 mod page_budget;
+mod page_size;
 mod producers;
 mod reading;
 mod recorder;

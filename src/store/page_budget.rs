@@ -29,6 +29,11 @@ impl PageBudget {
 }
 
 impl PageShare {
+    /// Whether there is room for more than one event.
+    pub(super) fn has_room(&self) -> bool {
+        self.budget.held.load(Ordering::Relaxed) < self.budget.limit
+    }
+
     /// `bytes` more are held. Whether there is room for the next ones: at most one event of each reader is beyond the budget.
     pub(super) fn take(&mut self, bytes: usize) -> bool {
         self.held += bytes;
@@ -56,8 +61,11 @@ mod tests {
         let budget = PageBudget::new(100);
         let (mut first, mut second) = (budget.share(), budget.share());
         assert!(first.take(60));
+        assert!(first.has_room() && second.has_room());
         assert!(!second.take(50), "one event, and no more");
+        assert!(!first.has_room() && !second.has_room());
         first.give_back();
+        assert!(second.has_room());
         assert!(second.take(10));
         drop((first, second));
         assert_eq!(budget.held.load(Ordering::Relaxed), 0);

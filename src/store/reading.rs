@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::StoreError;
 use super::event::{Place, StoredEvent};
 use super::page_budget::PageShare;
+use super::page_size::{PAGE_BYTES, PageSize};
 use super::sequencer::last_position;
 use super::tables::{EVENT_COLUMNS, EVENT_TABLES, narrow, read_event};
 use crate::database::pool::Pool;
@@ -20,10 +21,6 @@ use crate::database::sql::push_list;
 use crate::envelope::rfc3339;
 use crate::event::StreamId;
 
-/// The most events of one query.
-const PAGE_ROWS: usize = 256;
-/// About the most bytes of one query.
-const PAGE_BYTES: usize = 4 * 1_024 * 1_024;
 /// How long a subscription waits for a sign before it looks by itself.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -126,7 +123,8 @@ pub(super) fn read(
     query: StreamQuery,
     share: PageShare,
 ) -> BoxStream<'static, Result<StoredEvent, StoreError>> {
-    let state = Reading { pool, query, page: VecDeque::new(), share, bound: None, is_over: false };
+    let (page, size) = (VecDeque::new(), PageSize::default());
+    let state = Reading { pool, query, page, size, share, bound: None, is_over: false };
     try_unfold(state, |mut state| async move {
         let next = state.next().await.map_err(unavailable)?;
         Ok(next.map(|event| (event, state)))
@@ -138,6 +136,7 @@ struct Reading {
     pool: Pool,
     query: StreamQuery,
     page: VecDeque<StoredEvent>,
+    size: PageSize,
     share: PageShare,
     /// The first place that is too late, once that is known.
     #[expect(clippy::option_option, reason = "not asked for yet, or there is none")]
@@ -181,11 +180,11 @@ impl Reading {
             let _ =
                 write!(sql, " AND (e.epoch {than} {epoch} OR (e.epoch = {epoch} AND e.sequence {than}= {sequence}))");
         }
-        let rows =
-            self.query.limit.map_or(PAGE_ROWS, |limit| usize::try_from(limit).unwrap_or(PAGE_ROWS).min(PAGE_ROWS));
+        self.share.give_back();
+        let rows = self.size.rows(self.share.has_room());
+        let rows = self.query.limit.map_or(rows, |limit| usize::try_from(limit).unwrap_or(rows).min(rows));
         let _ = write!(sql, " ORDER BY e.epoch {order}, e.sequence {order} LIMIT {rows}");
 
-        self.share.give_back();
         let (mut bytes, mut found, mut is_full) = (0, 0, false);
         let mut stream = self.pool.stream(sql);
         while let Some(row) = stream.try_next().await? {
@@ -199,6 +198,7 @@ impl Reading {
                 break;
             }
         }
+        self.size.saw(found, found, bytes);
         self.is_over = found < rows && !is_full;
         let last = self.page.back().and_then(|event| event.event.place());
         match (last, self.query.direction) {
@@ -256,6 +256,7 @@ pub(super) fn follow(
         position: after,
         head,
         page: VecDeque::new(),
+        size: PageSize::default(),
         share,
         is_checked: false,
         is_told: false,
@@ -275,6 +276,7 @@ struct Following {
     position: u64,
     head: watch::Receiver<u64>,
     page: VecDeque<StoredEvent>,
+    size: PageSize,
     share: PageShare,
     is_checked: bool,
     /// Whether it was said that all was given out.
@@ -322,13 +324,14 @@ impl Following {
             push_list(&mut filter, self.sources.iter().map(|source| dialect.text(&format!("/{source}"))));
             filter.push(')');
         }
+        self.share.give_back();
+        let limit = self.size.rows(self.share.has_room());
         let sql = format!(
             "SELECT {EVENT_COLUMNS} FROM tidings_store_position p LEFT JOIN tidings_store_event e \
-             ON e.id = p.event{filter} WHERE p.position > {} ORDER BY p.position LIMIT {PAGE_ROWS}",
+             ON e.id = p.event{filter} WHERE p.position > {} ORDER BY p.position LIMIT {limit}",
             self.position
         );
-        self.share.give_back();
-        let (mut bytes, mut has_room) = (0, true);
+        let (mut bytes, mut found, mut has_room) = (0, 0, true);
         let mut rows = self.pool.stream(sql);
         while let Some(row) = rows.try_next().await? {
             let position: u64 = narrow(row.integer(0)?)?;
@@ -344,10 +347,12 @@ impl Following {
                 return Err(sqlx::Error::Decode(format!("the event at position {position} is gone").into()));
             }
             self.position = position;
+            found += 1;
             if bytes > PAGE_BYTES || !has_room {
                 break;
             }
         }
+        self.size.saw(found, self.page.len(), bytes);
         Ok(())
     }
 }

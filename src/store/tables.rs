@@ -190,6 +190,19 @@ fn read_stream(row: &Row) -> Result<(StreamId, StreamState), sqlx::Error> {
     Ok((stream, StreamState { writer, key: row.text(4)?, last }))
 }
 
+/// Which of `ids` are those of events that are stored.
+pub(super) async fn stored_ids(pool: &Pool, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
+    let mut sql = "SELECT event_id FROM tidings_store_event WHERE event_id IN (".to_owned();
+    push_ids(&mut sql, ids.iter().copied());
+    sql.push(')');
+    let rows = pool.query(sql).await?;
+    let read = |row: &Row| {
+        let id = row.text(0)?;
+        Uuid::parse_str(&id).map_err(|_| unreadable("event_id", &id))
+    };
+    rows.iter().map(read).collect()
+}
+
 /// The event whose columns begin at `first`.
 pub(super) fn read_event(row: &Row, first: usize) -> Result<StoredEvent, sqlx::Error> {
     let time = |column: usize| -> Result<_, sqlx::Error> {

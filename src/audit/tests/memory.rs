@@ -1,7 +1,9 @@
 //! Memory is bounded: what does not fit is read in a later pass.
 
 use super::super::state::Progress;
+use super::super::streams::Slot;
 use super::*;
+use crate::audit::SequenceRange;
 
 /// Read so many streams of three events each, the last of every thousandth lost and its successor there, within `memory`.
 fn audit(streams: u32, memory: usize) -> (AuditReport, usize) {
@@ -65,6 +67,51 @@ fn epochs_that_are_over_are_counted_and_are_there_again_in_a_state_that_was_save
     // Repeated, and out of order.
     reader.read(&[epoch(7, 0, 1), epoch(8, 0, 2)]);
     assert_eq!(counts(&reader.report()), [0, 1, 1, 0]);
+}
+
+#[test]
+fn what_is_kept_of_flaws_is_counted_is_restored_and_is_left_out_with_its_streams() {
+    let mut reader = Reader::from(0);
+    (0..2_000).for_each(|stream| reader.read(&[Line::new(stream, 1)]));
+    let before = reader.streams.bytes();
+    for sequence in (3..=1_001).step_by(2) {
+        (0..100).for_each(|stream| reader.read(&[Line::new(stream, sequence)]));
+    }
+    let counted = reader.streams.bytes() - before;
+    let ranges = 100 * 500 * size_of::<SequenceRange>();
+    assert!((ranges..ranges * 5 / 2).contains(&counted), "{counted} bytes for {ranges} of ranges");
+
+    let mut again = Streams::new(reader.streams.names(), reader.streams.range());
+    for (number, slot) in (0..=u8::MAX).zip(reader.streams.slots()) {
+        let mut saved = Slot::default();
+        (saved.seen, saved.flaws) = (slot.seen.clone(), slot.flaws.clone());
+        again.restore(number, saved);
+    }
+    assert!(again.bytes() >= before + ranges, "{} bytes are counted after it was restored", again.bytes());
+    (0..8).for_each(|_| again.narrow().unwrap());
+    let slot = &again.slots()[0];
+    let rest = slot.flaws.len() * 500 * size_of::<SequenceRange>();
+    assert!((rest..rest + before).contains(&again.bytes()), "{} bytes for {rest}", again.bytes());
+}
+
+#[test]
+fn a_stream_whose_events_come_late_keeps_no_more_ranges_than_are_listed_and_is_counted_right() {
+    for descending in [false, true] {
+        let mut late: Vec<u64> = (1..=5_000).map(|half| half * 2).collect();
+        if descending {
+            late.reverse();
+        }
+        let mut reader = Reader::from(0);
+        reader.read(&sequences(&[10_001]));
+        let before = reader.streams.bytes();
+        reader.read(&sequences(&late));
+        assert_eq!(counts(&reader.report()), [5_000, 0, 5_000, 0]);
+        assert_eq!(reader.report().streams[0].missing.len(), 1_000);
+        assert!(reader.streams.bytes() - before < 64 * 1_024);
+        // One that is missing without being listed: nobody can tell any more, and it is missing still.
+        reader.read(&sequences(&[if descending { 7 } else { 9_001 }]));
+        assert_eq!(counts(&reader.report()), [5_000, 1, 5_000, 0]);
+    }
 }
 
 /// What this process has in memory, in bytes.

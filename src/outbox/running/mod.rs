@@ -7,6 +7,7 @@ mod holding;
 mod leasing;
 mod reading;
 mod reporting;
+mod row_size;
 mod settling;
 mod silence;
 #[cfg(all(test, feature = "sqlite"))]
@@ -25,6 +26,7 @@ use tokio::time::Instant;
 
 use self::leasing::Renewal;
 use self::reporting::Report;
+use self::row_size::RowSize;
 use self::silence::session_limits;
 use super::RelayOptions;
 use super::held::{Destination, HeldBack};
@@ -133,6 +135,7 @@ pub(super) struct Running {
     announced: BucketSet,
     fetching: Task<(Fetch, bool, Result<Snapshot, sqlx::Error>)>,
     fetch_backoff: Backoff,
+    row_size: RowSize,
     /// Deleted since the read under way began: it may still show them.
     deleted_meanwhile: FxHashSet<RowId>,
     deleting: Task<(Vec<RowId>, Result<(), sqlx::Error>)>,
@@ -207,6 +210,7 @@ impl Running {
             announced: BucketSet::EMPTY,
             fetching: None,
             fetch_backoff: Backoff::new(),
+            row_size: RowSize::default(),
             deleted_meanwhile: FxHashSet::default(),
             deleting: None,
             delete_at: now,

@@ -59,6 +59,7 @@ impl Running {
         }
         let room = self.options.max_in_flight_rows.saturating_sub(self.pipeline.rows()).max(1);
         let most = if self.suspects.is_empty() { self.options.fetch_rows } else { SUSPECT_ROWS };
+        let max_bytes = self.options.max_in_flight_bytes.saturating_sub(self.pipeline.bytes());
         let fetch = Fetch {
             buckets,
             marks: self.settled.marks(buckets),
@@ -66,8 +67,8 @@ impl Running {
             targets: self.producers.targets(),
             left_out: self.left_out.clone(),
             except: self.pipeline.known_in(buckets),
-            max_rows: room.min(most),
-            max_bytes: self.options.max_in_flight_bytes.saturating_sub(self.pipeline.bytes()),
+            max_rows: self.row_size.rows_within(max_bytes, room.min(most)),
+            max_bytes,
         };
         self.deleted_meanwhile.clear();
         let (table, limit) = (self.table.clone(), self.options.database_timeout);
@@ -95,6 +96,7 @@ impl Running {
             }
         };
         self.fetch_backoff.reset();
+        self.row_size.saw(rows.len(), rows.iter().map(OutboxRow::bytes).sum());
         if self.purging_until.is_some() || self.stopping.is_some() {
             return;
         }
