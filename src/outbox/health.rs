@@ -1,15 +1,18 @@
 //! Whether an outbox is emptied.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
 use super::held_topics::{self, HeldTopic};
-use super::status::{backlog, parked_backlog, unowned};
+use super::status::{backlog, parked_backlog, rows_a_bucket, unowned};
 use crate::database::Database;
 
 /// The most rows counted.
 const COUNTED: u32 = 10_000;
+/// The most buckets told.
+const FULLEST: usize = 10;
 
 /// When an outbox counts as healthy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,9 @@ pub struct OutboxHealth {
     /// The age of the oldest of them.
     #[serde(rename = "oldest_seconds", serialize_with = "seconds")]
     pub oldest: Duration,
+    /// The buckets that most of the oldest 10,000 events wait in, those with the most first; at most ten. One that stands out is a busy
+    /// key's, or one whose events do not go on.
+    pub fullest_buckets: Vec<FullBucket>,
     /// How many of the 256 buckets no relay owns.
     pub unowned_buckets: u64,
     /// The topics that take no events: their events wait.
@@ -42,6 +48,16 @@ pub struct OutboxHealth {
     /// How long the one that has been parked longest is.
     #[serde(rename = "oldest_parked_seconds", serialize_with = "seconds")]
     pub oldest_parked: Duration,
+}
+
+/// A bucket, and how many events wait in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct FullBucket {
+    /// Which of the 256.
+    pub bucket: u8,
+    /// How many of the oldest events wait in it.
+    pub rows: u64,
 }
 
 impl OutboxLimits {
@@ -70,9 +86,10 @@ pub async fn health(database: &Database, limits: &OutboxLimits) -> OutboxHealth 
     let read = async {
         let (backlog, unowned) = (backlog(database, COUNTED).await?, unowned(database).await?);
         let held = held_topics::read(database).await?;
-        Ok::<_, sqlx::Error>((backlog, unowned, held, parked_backlog(database, COUNTED).await?))
+        let parked = parked_backlog(database, COUNTED).await?;
+        Ok::<_, sqlx::Error>((backlog, rows_a_bucket(database, COUNTED).await?, unowned, held, parked))
     };
-    let ((rows, oldest), unowned_buckets, held_topics, (parked, oldest_parked)) = match read.await {
+    let ((rows, oldest), a_bucket, unowned_buckets, held_topics, (parked, oldest_parked)) = match read.await {
         Ok(read) => read,
         Err(error) => {
             let error: &dyn std::error::Error = &error;
@@ -83,6 +100,7 @@ pub async fn health(database: &Database, limits: &OutboxLimits) -> OutboxHealth 
                 reasons,
                 rows: 0,
                 oldest: Duration::ZERO,
+                fullest_buckets: Vec::new(),
                 unowned_buckets: 0,
                 held_topics: Vec::new(),
                 parked: 0,
@@ -104,7 +122,10 @@ pub async fn health(database: &Database, limits: &OutboxLimits) -> OutboxHealth 
         reasons.push(format!("{parked} of its events are parked, one of them for {} s", oldest_parked.as_secs()));
     }
     let ready = reasons.is_empty();
-    OutboxHealth { ready, reasons, rows, oldest, unowned_buckets, held_topics, parked, oldest_parked }
+    let mut fullest_buckets: Vec<_> = a_bucket.into_iter().map(|(bucket, rows)| FullBucket { bucket, rows }).collect();
+    fullest_buckets.sort_unstable_by_key(|FullBucket { bucket, rows }| (Reverse(*rows), *bucket));
+    fullest_buckets.truncate(FULLEST);
+    OutboxHealth { ready, reasons, rows, oldest, fullest_buckets, unowned_buckets, held_topics, parked, oldest_parked }
 }
 
 pub(super) fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -30,7 +30,7 @@ mod wake;
 
 pub use bucket::{BUCKETS, bucket_of};
 pub use epochs::{Streams, count_streams, raise_epochs};
-pub use health::{OutboxHealth, OutboxLimits, health};
+pub use health::{FullBucket, OutboxHealth, OutboxLimits, health};
 pub use held_topics::{HeldTopic, held_topics};
 pub use options::{RelayOptions, UnknownWakeListen, WakeListen};
 pub use parked::{

@@ -283,7 +283,7 @@ impl fmt::Debug for StoreProducer {
 mod tests {
     use std::io;
 
-    use chrono::Utc;
+    use chrono::DateTime;
     use futures_util::StreamExt as _;
     use futures_util::stream::{BoxStream, empty};
     use uuid::Uuid;
@@ -320,7 +320,7 @@ mod tests {
     }
 
     fn event() -> NewEvent {
-        let (id, time) = (Uuid::now_v7(), Utc::now());
+        let (id, time) = (Uuid::now_v7(), DateTime::UNIX_EPOCH);
         let envelope = Envelope {
             id,
             source: "accounts".into(),

@@ -69,7 +69,7 @@ impl Future for Acquire {
         let is_granted = match self.turn {
             Some(turn) if state.granted.remove(&turn) => true,
             Some(turn) => {
-                state.waiting.iter_mut().filter(|(other, _)| *other == turn).for_each(|(_, of)| *of = waker.clone());
+                state.waiting.iter_mut().filter(|(other, _)| *other == turn).for_each(|(_, of)| of.clone_from(&waker));
                 false
             }
             None if state.permits > 0 => {

@@ -602,6 +602,12 @@ pub(crate) async fn the_status_tells_of_the_backlog(stage: &Stage) {
     assert_eq!((status.rows(), status.unowned(), status.parked), (2, BUCKETS, 0));
     assert!(status.oldest().unwrap() < Duration::from_mins(1));
     assert_eq!(status.buckets[usize::from(bucket_of("7"))].rows, 2);
+    publish(&stage.database, "8", "three").await;
+    let told = health(&stage.database, &OutboxLimits::default()).await.fullest_buckets;
+    assert_eq!(
+        told.iter().map(|of| (of.bucket, of.rows)).collect::<Vec<_>>(),
+        [(bucket_of("7"), 2), (bucket_of("8"), 1)]
+    );
 }
 
 pub(crate) async fn the_health_tells_of_what_is_parked_and_of_buckets_without_a_relay(stage: &Stage) {
