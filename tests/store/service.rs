@@ -24,14 +24,14 @@ use crate::scenarios::stage::{Stage, eventually};
 const TOKEN: &str = "a-token-that-is-long-enough";
 
 /// A service that runs until it is stopped.
-struct Running {
+pub(crate) struct Running {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     service: JoinHandle<Result<(), StoreError>>,
 }
 
 impl Running {
-    async fn start(store: DatabaseStore, change: impl FnOnce(ServiceOptions) -> ServiceOptions) -> Self {
+    pub(crate) async fn start(store: DatabaseStore, change: impl FnOnce(ServiceOptions) -> ServiceOptions) -> Self {
         let options = change(ServiceOptions::new(([127, 0, 0, 1], 0).into()));
         let service = StoreService::bind(store, options).await.unwrap();
         let address = service.address().unwrap();
@@ -42,7 +42,7 @@ impl Running {
         Self { address, stop, service }
     }
 
-    fn options(&self) -> StoreClientOptions {
+    pub(crate) fn options(&self) -> StoreClientOptions {
         StoreClientOptions::new(format!("http://{}", self.address)).deadline(Duration::from_secs(30))
     }
 
@@ -50,7 +50,7 @@ impl Running {
         StoreClient::new(self.options()).await.unwrap()
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.send(()).unwrap();
         self.service.await.unwrap().unwrap();
     }
