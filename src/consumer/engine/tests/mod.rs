@@ -12,6 +12,7 @@ mod handovers;
 mod health;
 mod limits;
 mod order;
+mod park_requests;
 mod parking;
 mod places;
 mod redriven;
