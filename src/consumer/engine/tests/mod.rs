@@ -14,6 +14,7 @@ mod limits;
 mod order;
 mod park_requests;
 mod parking;
+mod paused_releases;
 mod places;
 mod redriven;
 mod restarts;
