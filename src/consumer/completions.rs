@@ -25,8 +25,8 @@ pub(crate) enum Finished {
     Parked(Result<(), ParkError>),
     /// Taking an event out of the parked store.
     Unparked(Result<(), ParkError>),
-    /// Reading a key's parked events.
-    Fetched(Result<Vec<ParkedRecord>, ParkError>),
+    /// Reading a key's parked events; `None` where they are to stay parked after all.
+    Fetched(Result<Option<Vec<ParkedRecord>>, ParkError>),
     /// Forgetting a key that has no parked events any more.
     Forgotten(Result<(), ParkError>),
     /// The attempt was taken back before it began.

@@ -2,16 +2,28 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
+use parking_lot::Mutex;
 
 use super::commit_metadata::CommitMetadata;
 use super::key::{KeyId, KeyQueue, KeyState, Task};
 use super::offsets::OffsetTracker;
 use super::parked::ParkRequest;
 use crate::transport::{CommitOffset, TopicPartition};
+
+/// How far a skip has come that may be interrupted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Skip {
+    #[default]
+    NotBegun,
+    /// The store was told that the event of this offset is skipped. It has not answered, but may have taken note.
+    Tried(i64),
+    /// It has: only the event is left to be removed.
+    Noted(i64),
+}
 
 /// A key whose events wait in the parked store.
 #[derive(Debug, Default)]
@@ -22,8 +34,8 @@ pub(crate) struct ParkedState {
     pub(crate) counted: bool,
     /// What is being done about it.
     pub(crate) request: Option<ParkRequest>,
-    /// The event that is being skipped, once it is known; `Some(None)` when there was none.
-    pub(crate) skipped: Arc<OnceLock<Option<i64>>>,
+    /// How far the skip of its first event has come, if one is asked for.
+    pub(crate) skip: Arc<Mutex<Skip>>,
     /// The look at operators' requests that was under way when the last one was done; 0 for none.
     pub(crate) answered_in: u64,
 }

@@ -42,14 +42,12 @@ impl FailurePolicy {
             Outcome::DeadLetter { error } => Decision::DeadLetter(error),
             Outcome::Park { error } => Decision::Park(error),
             Outcome::Retry { error, .. } if error.is_terminal() => self.give_up(error),
-            // Nothing is wrong with the event, so however long it takes, it is not given up.
-            Outcome::Retry { error, .. } if error.class() == ErrorClass::Unavailable => {
-                Decision::RetryAfter(jitter(self.retry.backoff_bound(tried.failures)), error)
-            }
             Outcome::Retry { error, after } => {
                 let pause = after.unwrap_or_else(|| jitter(self.retry.backoff_bound(tried.failures)));
-                let exhausted =
-                    tried.attempts >= self.retry.max_attempts || tried.age.saturating_add(pause) > self.retry.max_age;
+                // Where nothing is wrong with the event, it is not given up, however long it takes.
+                let exhausted = error.class() != ErrorClass::Unavailable
+                    && (tried.attempts >= self.retry.max_attempts
+                        || tried.age.saturating_add(pause) > self.retry.max_age);
                 if exhausted { self.give_up(error) } else { Decision::RetryAfter(pause, error) }
             }
         }
@@ -141,6 +139,14 @@ mod tests {
     fn an_event_is_never_given_up_because_the_registry_is_away() {
         let outcome = Outcome::from(HandlerError::new(ErrorClass::Unavailable, "registry away"));
         assert!(matches!(decide(policy(), outcome, 10_000, 1_000_000), Decision::RetryAfter(..)));
+    }
+
+    #[test]
+    fn a_handler_that_says_when_is_asked_again_then_also_where_nothing_is_wrong_with_the_event() {
+        let after = Duration::from_mins(5);
+        let outcome = Outcome::retry_after(after, HandlerError::new(ErrorClass::Unavailable, "database away"));
+        let decision = decide(policy(), outcome, 1, 1_000_000);
+        assert!(matches!(decision, Decision::RetryAfter(pause, _) if pause == after), "{decision:?}");
     }
 
     #[test]

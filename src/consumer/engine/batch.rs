@@ -244,8 +244,7 @@ impl<T: ConsumerTransport> Engine<T> {
             drop(places);
             report.finish(outcomes);
         });
-        // The first event stands for all of them.
-        let run = items.first().map(|item| self.observe_run(item.slot, &item.work, None));
+        let run = items.first().map(|item| self.observe_batch_run(item.slot, &item.work));
         self.next_batch += 1;
         let (task, place) = (task.abort_handle(), self.places.take());
         self.batches

@@ -5,6 +5,7 @@
 //! a clock or a thread of its own: whoever drives it calls [`Engine::turn`] and waits as it says.
 
 mod admit;
+mod answer;
 mod batch;
 mod batch_blame;
 mod batch_settle;

@@ -193,8 +193,29 @@ impl<T: ConsumerTransport> Engine<T> {
         let epoch = self.partitions[slot].as_ref().map_or(0, |partition| partition.epoch);
         let (offset, since) = (record.offset, self.now);
         let key = record.key.clone();
-        let told = false;
-        self.observed.runs.begin(Run { slot, epoch, key, running, partition, offset, since, timeout, told, recall })
+        let (told, outlives_partition) = (false, false);
+        self.observed.runs.begin(Run {
+            slot,
+            epoch,
+            key,
+            running,
+            partition,
+            offset,
+            since,
+            timeout,
+            told,
+            outlives_partition,
+            recall,
+        })
+    }
+
+    /// The same for a batch, whose first event stands for all of them: it reports, whatever becomes of that one's partition.
+    pub(super) fn observe_batch_run(&mut self, slot: usize, work: &Work) -> usize {
+        let run = self.observe_run(slot, work, None);
+        if let Some(Some(run)) = self.observed.runs.runs.get_mut(run) {
+            run.outlives_partition = true;
+        }
+        run
     }
 
     /// What ran as a task has come back.

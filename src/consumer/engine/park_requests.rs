@@ -1,6 +1,7 @@
 //! What operators ask of parked keys, and which keys are parked.
 
 use std::collections::VecDeque;
+use std::iter;
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,6 +127,7 @@ impl<T: ConsumerTransport> Engine<T> {
                 return;
             }
         };
+        self.put_back_paused();
         // What was asked is in the store: what is not done yet is found again.
         self.parking.asked.clear();
         for key in keys {
@@ -174,7 +176,8 @@ impl<T: ConsumerTransport> Engine<T> {
     }
 
     fn answer_request(&mut self, slot: usize, key: Bytes, request: ParkRequest) {
-        let Some(partition) = self.partitions[slot].as_mut().filter(|partition| !partition.draining) else { return };
+        // Where nothing may start, it would only keep others waiting. The next look finds it again.
+        let Some(partition) = self.partitions[slot].as_mut().filter(|partition| partition.is_open()) else { return };
         let Some(parked) = partition.parked.get_mut(&key).filter(|parked| parked.request.is_none()) else { return };
         tracing::info!(
             group = &*self.parts.plan.group, partition = %partition.name, parked = parked.records, request = request.as_str(),
@@ -186,6 +189,33 @@ impl<T: ConsumerTransport> Engine<T> {
         // What is under way is finished first.
         if !partition.keys.contains_key(&key) {
             let _ = self.fetch_parked(slot, &key);
+        }
+    }
+
+    /// Keys that wait in paused partitions take no room from others, of those that are unparked at once: what was fetched of them is
+    /// fetched again once they may go on.
+    fn put_back_paused(&mut self) {
+        for slot in 0..self.partitions.len() {
+            let Some(partition) = self.partitions[slot].as_mut() else { continue };
+            if partition.unparking == 0 || !partition.paused || partition.draining {
+                continue;
+            }
+            let mut put_back = Vec::new();
+            for id in &partition.ready {
+                let (KeyId::Key(key), Some(queue)) = (id, partition.keys.get_mut(id)) else { continue };
+                let Some(parked) = partition.parked.get_mut(&**key) else { continue };
+                // What became of an event is known: it is not handled again.
+                let is_given_up = queue.waiting.front().is_some_and(|work| work.failure.is_some());
+                if parked.request.is_none() || is_given_up || !matches!(queue.state, KeyState::Ready) {
+                    continue;
+                }
+                parked.request = None;
+                partition.unparking = partition.unparking.saturating_sub(1);
+                put_back.extend(iter::from_fn(|| queue.waiting.pop_front_if(|work| work.parked)));
+            }
+            for work in put_back {
+                self.release_bytes(slot, &work);
+            }
         }
     }
 

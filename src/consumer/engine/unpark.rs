@@ -1,19 +1,19 @@
 //! Taking the events of a parked key out of the store, in their order.
 
-use std::future::Future;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::Engine;
 use super::admit::Admission;
+use super::answer::answer;
 use super::park_requests::{LOAD_AGAIN, UNPARKED_AT_ONCE};
 use super::run::Step;
 use crate::consumer::completions::Finished;
 use crate::consumer::key::{Failure, KeyId, KeyState, Way, Work, WorkRoute};
-use crate::consumer::parked::{ParkError, ParkRequest, ParkedKeyId, ParkedRecord, ParkedStore};
-use crate::consumer::passed_over::{NotRemembered, pass_over};
+use crate::consumer::parked::{ParkError, ParkRequest, ParkedRecord};
+use crate::consumer::passed_over::pass_over;
 use crate::consumer::stats::Counters;
 use crate::error_report;
-use crate::transport::{ConsumerTransport, Record};
+use crate::transport::ConsumerTransport;
 
 /// Parked events of a key that are fetched at once, at most.
 const FETCH: usize = 64;
@@ -31,16 +31,17 @@ impl<T: ConsumerTransport> Engine<T> {
         let bytes = self.parts.options.max_buffered_bytes / FETCH_SHARE;
         let remembering = self.plan_of(slot).map(|plan| plan.remembering(WorkRoute::Unrouted)).unwrap_or_default();
         let Some(partition) = self.partitions[slot].as_mut() else { return Step::Held };
-        let (request, skipped) =
-            partition.parked(key).map_or_else(Default::default, |parked| (parked.request, Arc::clone(&parked.skipped)));
+        let (request, skip) =
+            partition.parked(key).map_or_else(Default::default, |parked| (parked.request, Arc::clone(&parked.skip)));
         partition.keys.entry(key.clone()).or_default().state = KeyState::Unparking;
         partition.running += 1;
         let duty = self.duty(slot, key.clone());
         self.parts.runtime.spawn(async move {
             let pass = |record| pass_over(passed_over, remembering, record);
             let request = request.unwrap_or(ParkRequest::Release);
-            let fetched = match answer(&*store, &id, request, &skipped, pass).await {
-                Ok(()) => store.records_within(id, FETCH, bytes).await,
+            let fetched = match answer(&*store, &id, request, &skip, pass).await {
+                Ok(true) => store.records_within(id, FETCH, bytes).await.map(Some),
+                Ok(false) => Ok(None),
                 Err(error) => Err(error),
             };
             if let Some(duty) = duty {
@@ -54,7 +55,8 @@ impl<T: ConsumerTransport> Engine<T> {
     pub(super) fn settle_unparking(&mut self, slot: usize, key: KeyId, finished: Finished) {
         let Some(partition) = self.partitions[slot].as_mut() else { return };
         let (error, fetched) = match finished {
-            Finished::Fetched(Ok(records)) => (None, Some(records)),
+            Finished::Fetched(Ok(None)) => return self.stay_parked(slot, key),
+            Finished::Fetched(Ok(Some(records))) => (None, Some(records)),
             Finished::Fetched(Err(error)) | Finished::Forgotten(Err(error)) => (Some(error), None),
             Finished::Forgotten(Ok(())) => (None, None),
             _ => (Some(ParkError::new("release", "the task was cancelled")), None),
@@ -75,7 +77,7 @@ impl<T: ConsumerTransport> Engine<T> {
             Some(records) => {
                 if let Some(parked) = partition.parked(&key) {
                     parked.request = Some(ParkRequest::Release);
-                    parked.skipped = Arc::default();
+                    parked.skip = Arc::default();
                 }
                 self.queue_parked(slot, &key, records);
                 self.go_on(slot, key);
@@ -90,6 +92,20 @@ impl<T: ConsumerTransport> Engine<T> {
                 self.go_on(slot, key);
             }
         }
+    }
+
+    /// What was asked of a key is not asked any more: the next look at the requests shows what is.
+    fn stay_parked(&mut self, slot: usize, key: KeyId) {
+        let Some(partition) = self.partitions[slot].as_mut() else { return };
+        let group = &*self.parts.plan.group;
+        tracing::info!(group, partition = %partition.name, "what was asked of a parked key is not asked for any more");
+        if let Some(parked) = partition.parked(&key) {
+            parked.request = None;
+            parked.skip = Arc::default();
+        }
+        partition.keys.entry(key.clone()).or_default().state = KeyState::Ready;
+        self.end_unparking(slot);
+        self.go_on(slot, key);
     }
 
     /// All of a key's parked events are done: the store forgets it before its new ones run.
@@ -162,41 +178,4 @@ impl<T: ConsumerTransport> Engine<T> {
         self.release_bytes(slot, &work);
         Step::Free
     }
-}
-
-/// Do what was asked of a key, but for reading its events. `pass` remembers that an event is passed over; `skipped` which event an
-/// interrupted skip was for: it must not become a second one's.
-async fn answer<P: Future<Output = Result<(), NotRemembered>>>(
-    store: &dyn ParkedStore,
-    id: &ParkedKeyId,
-    request: ParkRequest,
-    skipped: &OnceLock<Option<i64>>,
-    pass: impl FnOnce(Record) -> P,
-) -> Result<(), ParkError> {
-    match request {
-        ParkRequest::Release => {}
-        ParkRequest::Skip => {
-            let first = match skipped.get() {
-                Some(first) => *first,
-                None => {
-                    let first = store.records(id.clone(), 1).await?.into_iter().next();
-                    let offset = first.as_ref().map(|first| first.offset);
-                    if let Some(first) = first {
-                        pass(first.into_record()).await.map_err(|error| ParkError::new("skip", error))?;
-                    }
-                    // Before the event is removed: where the process ends in between it is tried again, and no second one skipped.
-                    // Somebody else may have the partition by now and have done what was asked for: then nothing is left to skip.
-                    if !store.answer(id.clone(), ParkRequest::Skip, Some(ParkRequest::Release)).await? {
-                        return Ok(());
-                    }
-                    *skipped.get_or_init(|| offset)
-                }
-            };
-            if let Some(offset) = first {
-                store.remove(id.clone(), offset).await?;
-            }
-        }
-        ParkRequest::Discard => store.discard(id.clone()).await?,
-    }
-    Ok(())
 }

@@ -25,6 +25,9 @@ struct State {
     panics: usize,
     /// The operations whose next calls fail, in this order.
     failing: VecDeque<&'static str>,
+    /// The operation whose next call is done and fails all the same.
+    #[cfg(test)]
+    unanswered: Option<&'static str>,
 }
 
 #[derive(Debug, Default)]
@@ -51,6 +54,18 @@ impl MemoryParkedStore {
     /// Let the next call of each of these operations fail, in this order: `list`, `keep`, `read`, `remove`, `ask about`.
     pub fn fail_each(&self, operations: &[&'static str]) {
         self.state.lock().failing = operations.iter().copied().collect();
+    }
+
+    /// Let the next call of `operation` be done and fail all the same, as where a connection breaks before the answer.
+    #[cfg(test)]
+    pub(crate) fn lose_answer(&self, operation: &'static str) {
+        self.state.lock().unanswered = Some(operation);
+    }
+
+    /// Whether an answer is still to be lost.
+    #[cfg(test)]
+    pub(crate) fn answers_all(&self) -> bool {
+        self.state.lock().unanswered.is_none()
     }
 
     /// Let the next `calls` calls panic.
@@ -82,6 +97,11 @@ impl MemoryParkedStore {
             state.panics -= 1;
             drop(state);
             panic!("the store was told to panic");
+        }
+        #[cfg(test)]
+        if state.unanswered.take_if(|unanswered| *unanswered == operation).is_some() {
+            let _ = change(&mut state);
+            return future::ready(Err(ParkError::new(operation, ToldToFail))).boxed();
         }
         let result =
             if state.fails(operation) { Err(ParkError::new(operation, ToldToFail)) } else { Ok(change(&mut state)) };

@@ -178,7 +178,8 @@ pub trait ParkedStore: Send + Sync + fmt::Debug + 'static {
     /// Forget a key with its events, as [`ParkRequest::Discard`] asks. Where that is not asked for, or not any more, nothing happens.
     fn discard(&self, key: ParkedKeyId) -> BoxFuture<'static, Result<(), ParkError>>;
 
-    /// What was asked for is under way or done: ask for `then` instead. `false` when it is not asked for, or not any more.
+    /// What was asked for is under way or done: ask for `then` instead. `false` when it is not asked for, or not any more; also
+    /// where an earlier call has done it and failed all the same. A call that cannot tell whether it has done it fails.
     fn answer(
         &self,
         key: ParkedKeyId,

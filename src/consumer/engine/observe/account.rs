@@ -108,7 +108,9 @@ impl<T: ConsumerTransport> Engine<T> {
                 .is_some_and(|partition| partition.as_ref().is_some_and(|partition| partition.epoch == run.epoch));
             if !current {
                 // Its partition is somebody else's: what comes of it counts no more.
-                self.observed.runs.end(index);
+                if !run.outlives_partition {
+                    self.observed.runs.end(index);
+                }
                 continue;
             }
             if run.recall.as_ref().is_some_and(|recall| !recall.has_begun()) {

@@ -28,6 +28,8 @@ pub(super) struct Run {
     pub(super) since: Duration,
     pub(super) timeout: Duration,
     pub(super) told: bool,
+    /// Whether its end is told even where its partition is gone: until then its number is nobody else's.
+    pub(super) outlives_partition: bool,
     /// Of a task that may wait for its place.
     pub(super) recall: Option<Arc<Recall>>,
 }

@@ -1,6 +1,7 @@
 //! What holds batches back, and what cuts them short: limits, breakers, handovers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -8,9 +9,11 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::batches::{WAIT, all_done, failed, start};
+use super::health::{OtherThread, block};
 use super::rig::{Rig, TOPIC, options};
 use crate::consumer::ConsumerOptions;
 use crate::consumer::dead_letter_header as header;
+use crate::consumer::health::HealthOptions;
 use crate::dispatch::{BatchPolicy, Delivery, OnExhausted, Policy};
 use crate::outcome::Outcome;
 
@@ -162,6 +165,41 @@ async fn a_batch_cancelled_for_a_lost_partition_has_not_failed_in_the_others() {
     gate.add_permits(1);
     rig.until("they are done", |rig| rig.broker.committed(TOPIC, 1) == Some(3)).await;
     assert_eq!((rig.handled_of("b"), rig.stats().retried, rig.broker.committed(TOPIC, 0)), (vec![0, 2], 0, None));
+}
+
+#[tokio::test]
+async fn a_batch_that_ends_long_after_its_partition_went_ends_nobody_elses_watch() {
+    let released = [0, 1].map(|_| Arc::new(AtomicBool::new(false)));
+    let (held, moment) = (released.clone(), Duration::from_millis(50));
+    let options = options().health(HealthOptions::default().handler_grace(moment));
+    let policy = Policy::INHERIT.timeout(moment);
+    let handler = move |deliveries: Vec<Delivery>| {
+        let held = Arc::clone(&held[usize::from(deliveries[0].record().partition == 1)]);
+        async move {
+            tokio::task::yield_now().await;
+            block(&held);
+            all_done(&deliveries)
+        }
+    };
+    let other = OtherThread::of(4);
+    let rig = {
+        let threads = other.handle();
+        let _there = threads.enter();
+        Rig::start_batches(options, policy, BatchPolicy::new(1, WAIT), handler)
+    };
+    rig.publish(0, "late");
+    rig.until("it is stuck", |rig| !rig.health().stuck.is_empty()).await;
+    rig.lose_first().await;
+    rig.until("it is told no more", |rig| rig.health().stuck.is_empty()).await;
+    rig.publish(1, "other");
+    rig.until("the other one is stuck", |rig| rig.health().stuck.iter().any(|stuck| stuck.partition == 1)).await;
+    released[0].store(true, Ordering::Relaxed);
+    rig.until("the late one has ended", |rig| rig.stats().in_flight == 1).await;
+    // The next account, and one more.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(rig.health().stuck.iter().map(|stuck| stuck.partition).collect::<Vec<_>>(), [1]);
+    released[1].store(true, Ordering::Relaxed);
+    rig.until("it is ready", |rig| rig.health().stuck.is_empty()).await;
 }
 
 #[tokio::test(start_paused = true)]

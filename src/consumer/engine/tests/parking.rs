@@ -19,18 +19,18 @@ use crate::envelope::header as envelope;
 use crate::outcome::{ErrorClass, HandlerError, Outcome};
 use crate::transport::{Headers, TopicPartition};
 
-const PARK: Policy = Policy::INHERIT.max_attempts(1).on_exhausted(OnExhausted::ParkKey);
+pub(super) const PARK: Policy = Policy::INHERIT.max_attempts(1).on_exhausted(OnExhausted::ParkKey);
 
 /// Offsets that fail, until they are mended.
 #[derive(Debug, Clone, Default)]
-struct Broken(Arc<Mutex<Vec<i64>>>);
+pub(super) struct Broken(Arc<Mutex<Vec<i64>>>);
 
 impl Broken {
-    fn at(offsets: &[i64]) -> Self {
+    pub(super) fn at(offsets: &[i64]) -> Self {
         Self(Arc::new(Mutex::new(offsets.to_vec())))
     }
 
-    fn mend(&self, offset: i64) {
+    pub(super) fn mend(&self, offset: i64) {
         self.0.lock().retain(|broken| *broken != offset);
     }
 
@@ -40,7 +40,7 @@ impl Broken {
 }
 
 /// Parks a key whose events are broken.
-fn start(options: ConsumerOptions, broken: &Broken) -> Rig {
+pub(super) fn start(options: ConsumerOptions, broken: &Broken) -> Rig {
     let broken = broken.clone();
     Rig::start_with(options, PARK, None, move |delivery| {
         let fails = broken.fails(delivery.record().offset);
@@ -48,28 +48,28 @@ fn start(options: ConsumerOptions, broken: &Broken) -> Rig {
     })
 }
 
-fn id(partition: i32, key: &str) -> ParkedKeyId {
+pub(super) fn id(partition: i32, key: &str) -> ParkedKeyId {
     let partition = TopicPartition { topic: TOPIC.into(), partition };
     ParkedKeyId { group: "tests.Tests".into(), partition, key: Bytes::copy_from_slice(key.as_bytes()) }
 }
 
 /// The offsets that are parked of a key.
-async fn parked(rig: &Rig, key: &str) -> Vec<i64> {
+pub(super) async fn parked(rig: &Rig, key: &str) -> Vec<i64> {
     let records = rig.parked.records(id(0, key), 1_000).await.unwrap();
     records.iter().map(|record| record.offset).collect()
 }
 
-async fn ask(rig: &Rig, key: &str, request: ParkRequest) {
+pub(super) async fn ask(rig: &Rig, key: &str, request: ParkRequest) {
     assert!(rig.parked.request(id(0, key), Some(request)).await.unwrap());
     rig.commands.send(Command::LookAtParked);
 }
 
-async fn asked(rig: &Rig, key: &str) -> Option<ParkRequest> {
+pub(super) async fn asked(rig: &Rig, key: &str) -> Option<ParkRequest> {
     let keys = rig.parked.keys("tests.Tests".into(), Vec::new()).await.unwrap();
     keys.into_iter().find(|parked| *parked.key == *key.as_bytes()).and_then(|parked| parked.request)
 }
 
-async fn until_committed(rig: &Rig, offset: i64) {
+pub(super) async fn until_committed(rig: &Rig, offset: i64) {
     rig.until("it is committed", |rig| rig.broker.committed(TOPIC, 0) == Some(offset)).await;
 }
 

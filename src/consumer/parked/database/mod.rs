@@ -231,15 +231,17 @@ impl DatabaseParkedStore {
             // Writing to a `String` cannot fail.
             let _ = write!(sql, " AND request = {}", dialect.text(asked.as_str()));
         }
-        let mut attempt = 1;
-        loop {
+        let mut unknown = None;
+        for _ in 1..ATTEMPTS {
             match self.pool().execute(sql.clone()).await {
                 // Rows that matched, changed or not.
-                Ok(rows) => return Ok(rows > 0),
-                Err(error) if attempt < ATTEMPTS && may_run_again(&error) => attempt += 1,
+                Ok(rows) => return answered(rows, unknown),
+                Err(error) if may_run_again(&error) => unknown = asked.map(|_| error),
                 Err(error) => return Err(failed("ask about")(error)),
             }
         }
+        let rows = self.pool().execute(sql).await.map_err(failed("ask about"))?;
+        answered(rows, unknown)
     }
 }
 
@@ -311,6 +313,28 @@ impl ParkedStore for DatabaseParkedStore {
     }
 }
 
+/// Whether a request was changed, by how many rows matched. Where none did behind an attempt whose effect is `unknown`, that one may have
+/// changed it: nothing says what it did.
+fn answered(rows: u64, unknown: Option<sqlx::Error>) -> Result<bool, ParkError> {
+    match unknown {
+        Some(error) if rows == 0 => Err(failed("ask about")(error)),
+        _ => Ok(rows > 0),
+    }
+}
+
 fn failed(operation: &'static str) -> impl FnOnce(sqlx::Error) -> ParkError {
     move |error| ParkError::new(operation, Error::sql("a statement on the tables of parked events")(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_an_earlier_attempt_may_have_changed_a_request_nobody_says_that_it_was_not_asked_for() {
+        let lost = || Some(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()));
+        assert!(!answered(0, None).unwrap());
+        assert!(answered(0, lost()).is_err());
+        assert!(answered(1, None).unwrap() && answered(1, lost()).unwrap());
+    }
 }
