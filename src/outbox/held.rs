@@ -107,9 +107,11 @@ impl HeldBack {
     }
 }
 
-/// Whether a destination takes nothing, whatever the record.
+/// Whether a destination takes nothing, whatever the record. No row names its partition: that one is unknown means that a broker which
+/// has just started does not know the topic yet.
 pub(super) const fn concerns_destination(error: &ProduceError) -> bool {
-    matches!(error, ProduceError::UnknownTopic { .. } | ProduceError::TopicRefused { .. })
+    use ProduceError as E;
+    matches!(error, E::UnknownTopic { .. } | E::UnknownPartition { .. } | E::TopicRefused { .. })
 }
 
 #[cfg(test)]

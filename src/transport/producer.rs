@@ -156,8 +156,8 @@ pub enum ProduceError {
         /// What the broker or the store says.
         reason: String,
     },
-    /// The topic has no such partition.
-    #[error("topic {topic} does not have the partition the record names")]
+    /// The topic has no such partition, or the brokers do not know of it yet: one that has just started may not.
+    #[error("topic {topic} does not have the record's partition, or its brokers do not know of it yet")]
     UnknownPartition {
         /// The topic.
         topic: Arc<str>,
@@ -204,9 +204,12 @@ impl ProduceError {
     /// Whether writing the same record again, with the same producer, may succeed.
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::QueueFull { .. } | Self::UnknownTopic { .. } | Self::TopicRefused { .. } => true,
+            Self::QueueFull { .. }
+            | Self::UnknownTopic { .. }
+            | Self::UnknownPartition { .. }
+            | Self::TopicRefused { .. } => true,
             Self::Refused { retryable, .. } => *retryable,
-            Self::TooLarge { .. } | Self::UnknownPartition { .. } | Self::Purged { .. } | Self::Fatal { .. } => false,
+            Self::TooLarge { .. } | Self::Purged { .. } | Self::Fatal { .. } => false,
         }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use futures_util::future::try_join_all;
-use tidings::publisher::{Acks, Publisher, PublisherOptions};
+use futures_util::future::join_all;
+use tidings::publisher::{Acks, PendingReceipt, PublishError, Publisher, PublisherOptions};
 use tokio::task::JoinHandle;
 
 use crate::journal::JournalFile;
@@ -140,6 +140,16 @@ impl Tally {
     }
 }
 
+/// A broker that is away is waited for: the client sends again by itself. One that has just started may not know the topic yet, and the
+/// client gives up at once.
+async fn until_written(publisher: &Publisher, event: ScorePosted, receipt: PendingReceipt) {
+    let mut written = receipt.await.map(drop);
+    while let Err(error) = written {
+        assert!(matches!(&error, PublishError::NotWritten { source, .. } if source.is_retryable()), "{error:?}");
+        written = publisher.send(&event, Acks::All).await.map(drop);
+    }
+}
+
 async fn load(publisher: Publisher, size: Size, over: Arc<AtomicBool>) -> i64 {
     let mut serial = 0;
     let mut pace = tokio::time::interval(Duration::from_millis(20));
@@ -147,10 +157,12 @@ async fn load(publisher: Publisher, size: Size, over: Arc<AtomicBool>) -> i64 {
         serial += 1;
         let mut sent = Vec::new();
         for player in 0..size.players {
-            sent.push(publisher.enqueue(&ScorePosted::new(player, serial), Acks::All).await.unwrap());
+            let event = ScorePosted::new(player, serial);
+            let receipt = publisher.enqueue(&event, Acks::All).await.unwrap();
+            sent.push(until_written(&publisher, event, receipt));
         }
-        // A broker that is away is waited for: the client sends again by itself.
-        try_join_all(sent).await.unwrap();
+        // A player's next score is posted behind this one.
+        join_all(sent).await;
         if over.load(Ordering::Acquire) && serial >= size.serials {
             return serial;
         }

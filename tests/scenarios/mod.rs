@@ -109,6 +109,7 @@ macro_rules! all_scenarios {
                 shutting_down_waits_for_acknowledgements_and_deletes_what_was_acknowledged,
                 a_poisoned_row_is_parked_and_the_others_go_on,
                 a_topic_that_takes_nothing_holds_back_its_own_events_only_and_is_told_of,
+                a_broker_that_does_not_know_of_a_partition_yet_gets_its_events_later,
                 streams_of_one_name_of_two_sources_do_not_share_their_fate,
                 a_row_too_large_for_the_client_is_parked_at_once_and_its_stream_waits_behind_it,
                 parked_events_are_put_back_in_order_before_what_came_since,

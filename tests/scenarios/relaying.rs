@@ -355,6 +355,19 @@ pub(crate) async fn a_topic_that_takes_nothing_holds_back_its_own_events_only_an
     assert_eq!(stage.published().len(), 141);
 }
 
+pub(crate) async fn a_broker_that_does_not_know_of_a_partition_yet_gets_its_events_later(stage: &Stage) {
+    for event in ["one", "two", "three"] {
+        publish(&stage.database, "7", event).await;
+    }
+    stage.kafka.fail_next(2, |record| ProduceError::UnknownPartition { topic: Arc::clone(&record.topic) });
+    let relay = stage.relay();
+    stage.until_empty().await;
+    let summary = relay.shutdown().await.unwrap();
+    assert_eq!((summary.published, summary.parked), (3, 0));
+    assert_in_order(&stage.published());
+    assert_eq!(stage.published().len(), 3);
+}
+
 pub(crate) async fn streams_of_one_name_of_two_sources_do_not_share_their_fate(stage: &Stage) {
     publish(&stage.database, "poison", "one").await;
     publish(&stage.database, "poison", "two").await;

@@ -149,5 +149,5 @@ impl Running {
 /// Whether Kafka will refuse this record again.
 fn is_refusal(error: &ProduceError) -> bool {
     use ProduceError as E;
-    matches!(error, E::TooLarge { .. } | E::UnknownPartition { .. } | E::Refused { retryable: false, .. })
+    matches!(error, E::TooLarge { .. } | E::Refused { retryable: false, .. })
 }
