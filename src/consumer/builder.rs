@@ -5,8 +5,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
 use super::dispatch_settings::DispatchSettings;
 use super::error::BuildError;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -294,20 +292,20 @@ fn check_parking(route: &BoundRoute) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// Whether the events that a dispatcher handles in transactions come one after the other. The inbox remembers the latest of each stream,
-/// and takes what comes behind it for a repeat.
+/// Whether the events of a topic that are handled in transactions come one after the other. An inbox remembers the latest of each stream,
+/// whether it was handled or passed over, and takes what comes behind it for a repeat.
 fn check_transactions(topic: &TopicPlan) -> Result<(), BuildError> {
-    let mut orders: FxHashMap<&str, &BoundRoute> = FxHashMap::default();
-    for route in topic.routes.iter().filter(|route| route.info.uses_transaction) {
-        if route.order == DeliveryOrder::Unordered {
-            return Err(BuildError::UnorderedTransaction { handler: route.handler });
-        }
-        let first = *orders.entry(route.dispatcher).or_insert(route);
-        if first.order != route.order {
-            return Err(BuildError::TransactionsOfTwoOrders { handler: route.handler, other: first.handler });
-        }
+    let mut transactional = topic.routes.iter().filter(|route| route.info.uses_transaction);
+    let Some(first) = transactional.clone().next() else { return Ok(()) };
+    if let Some(unordered) = transactional.find(|route| route.order == DeliveryOrder::Unordered) {
+        return Err(BuildError::UnorderedTransaction { handler: unordered.handler });
     }
-    Ok(())
+    // One that names no event waits for those of one order, and is remembered as passed over for all.
+    let has_another = |route: &&BoundRoute| route.order != DeliveryOrder::Unordered && route.order != first.order;
+    match topic.routes.iter().find(has_another) {
+        Some(other) => Err(BuildError::TransactionsOfTwoOrders { handler: first.handler, other: other.handler }),
+        None => Ok(()),
+    }
 }
 
 /// One plan a group, in the order the groups were first named.

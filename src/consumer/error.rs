@@ -66,10 +66,10 @@ pub enum BuildError {
         /// The handler.
         handler: &'static str,
     },
-    /// Two handlers of a dispatcher take a `Transaction`, and the events of one do not wait for those of the other.
+    /// A handler takes a `Transaction`, and another one of its group and topic has another order.
     #[error(
-        "the handlers {handler} and {other} take a Transaction, and their events are ordered in two ways: behind a later event of a \
-         stream an earlier one would count as handled before; give them one order, or make them two dispatchers"
+        "{handler} takes a Transaction, and the events of {other} have another order: an earlier event of a stream could count as \
+         handled before behind a later one; give them one order, or groups of their own"
     )]
     TransactionsOfTwoOrders {
         /// The handler.

@@ -80,6 +80,14 @@ impl TopicPlan {
         self.transactional.iter().copied().filter(remembers).collect()
     }
 
+    /// Whether an event of `route`, handled or passed over, is remembered by its place in its stream.
+    pub(crate) fn remembers(&self, route: WorkRoute) -> bool {
+        match route {
+            WorkRoute::Route(index) => self.routes[index].info.uses_transaction,
+            WorkRoute::Unrouted => !self.transactional.is_empty(),
+        }
+    }
+
     pub(crate) fn route(&self, event: &str, version: Option<&str>) -> RouteMatch {
         self.router.route(event, version)
     }

@@ -43,9 +43,15 @@ impl FailurePolicy {
             Outcome::Park { error } => Decision::Park(error),
             Outcome::Retry { error, .. } if error.is_terminal() => self.give_up(error),
             Outcome::Retry { error, after } => {
-                let pause = after.unwrap_or_else(|| jitter(self.retry.backoff_bound(tried.failures)));
+                let unblamed = error.class() == ErrorClass::Unavailable;
+                let pause = match after {
+                    // However often that is said: nothing ends it but the error's own end.
+                    Some(after) if unblamed => after.max(self.retry.backoff_bound(1)),
+                    Some(after) => after,
+                    None => jitter(self.retry.backoff_bound(tried.failures)),
+                };
                 // Where nothing is wrong with the event, it is not given up, however long it takes.
-                let exhausted = error.class() != ErrorClass::Unavailable
+                let exhausted = !unblamed
                     && (tried.attempts >= self.retry.max_attempts
                         || tried.age.saturating_add(pause) > self.retry.max_age);
                 if exhausted { self.give_up(error) } else { Decision::RetryAfter(pause, error) }
@@ -139,6 +145,16 @@ mod tests {
     fn an_event_is_never_given_up_because_the_registry_is_away() {
         let outcome = Outcome::from(HandlerError::new(ErrorClass::Unavailable, "registry away"));
         assert!(matches!(decide(policy(), outcome, 10_000, 1_000_000), Decision::RetryAfter(..)));
+    }
+
+    #[test]
+    fn a_handler_that_says_at_once_is_asked_no_faster_than_its_policy_would_begin_to() {
+        let outcome = Outcome::retry_after(Duration::ZERO, HandlerError::new(ErrorClass::Unavailable, "away"));
+        let decision = decide(policy(), outcome, 7, 0);
+        assert!(
+            matches!(decision, Decision::RetryAfter(pause, _) if pause == Duration::from_millis(100)),
+            "{decision:?}"
+        );
     }
 
     #[test]

@@ -181,10 +181,9 @@ impl<T: ConsumerTransport> Engine<T> {
         }
     }
 
-    /// Whether a handler's transaction remembers the record by its place in a stream.
+    /// Whether an inbox remembers the record by its place in a stream.
     fn is_remembered(&self, slot: usize, record: &Record, route: WorkRoute) -> bool {
-        let WorkRoute::Route(index) = route else { return false };
-        self.plan_of(slot).is_some_and(|plan| plan.routes[index].info.uses_transaction)
+        self.plan_of(slot).is_some_and(|plan| plan.remembers(route))
             && EnvelopeView::new(&record.headers).sequence().is_some()
     }
 

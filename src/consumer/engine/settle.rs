@@ -21,6 +21,9 @@ use crate::dispatch::{OnExhausted, RetryPolicy, RouteMatch};
 use crate::outcome::{ErrorClass, HandlerError, Outcome};
 use crate::transport::{ConsumerTransport, ProduceError, Written};
 
+/// How long a key that was released may wait for its next attempt, whatever its handler says.
+const LONGEST_PAUSE_OF_RELEASED: Duration = Duration::from_secs(30);
+
 impl<T: ConsumerTransport> Engine<T> {
     pub(super) fn settle_name(
         &mut self,
@@ -139,6 +142,8 @@ impl<T: ConsumerTransport> Engine<T> {
                     work.attempts = work.attempts.saturating_sub(1);
                     work.first_attempt = None;
                 }
+                // A key that was released has one of a few places meanwhile, which others wait for.
+                let pause = if work.parked { pause.min(LONGEST_PAUSE_OF_RELEASED) } else { pause };
                 self.log_failure(slot, &work, &error, "an event failed and is tried again", Some(pause));
                 Counters::add(&self.parts.counters.retried, 1);
                 self.pause(slot, key, work, pause)

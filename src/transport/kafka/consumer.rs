@@ -338,6 +338,7 @@ const fn is_fatal(code: RDKafkaErrorCode) -> bool {
         RDKafkaErrorCode::AutoOffsetReset
             | RDKafkaErrorCode::TopicAuthorizationFailed
             | RDKafkaErrorCode::BadMessage
+            | RDKafkaErrorCode::BadCompression
             | RDKafkaErrorCode::InvalidMessage
             | RDKafkaErrorCode::NotImplemented
     )

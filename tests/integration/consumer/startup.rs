@@ -126,7 +126,7 @@ async fn transactions_of_events_that_do_not_wait_for_each_other_are_refused_befo
     let error = refusal(DeliveryOrder::Unordered).await;
     assert!(matches!(error, BuildError::UnorderedTransaction { handler: "Posted::on_posted" }), "{error:?}");
     let error = refusal(DeliveryOrder::Key).await;
-    let handlers = ("Posted::on_posted_since", "Posted::on_posted");
+    let handlers = ("Posted::on_posted", "Posted::on_posted_since");
     assert!(
         matches!(error, BuildError::TransactionsOfTwoOrders { handler, other } if (handler, other) == handlers),
         "{error:?}"
