@@ -78,6 +78,10 @@ impl Comparison {
     /// Tell what became of the suspects, now that the topic was read on.
     pub(super) fn settle(&mut self, streams: &Streams, log: &Log, report: &mut AuditReport) {
         for (stream, Suspect { claim, unknown }) in std::mem::take(&mut self.suspects) {
+            if !streams.covers(stream) {
+                // Left for a later pass since it was suspected: what is known of it here is nothing.
+                continue;
+            }
             let latest = latest(streams, log, stream);
             let mut told = StreamReport {
                 partition: latest.map(|(partition, _)| partition),
