@@ -86,6 +86,10 @@ impl HeldBack {
         self.holds.keys()
     }
 
+    pub(super) fn is_held(&self, destination: &Destination) -> bool {
+        self.holds.contains_key(destination)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.holds.is_empty()
     }

@@ -72,32 +72,27 @@ impl Work {
     }
 }
 
-/// How a lane gets on, for the health that is reported.
+/// How a lane gets on, for the health that is reported: when the database last lost or refused what it was given, if it has taken nothing
+/// since.
 #[derive(Debug, Default)]
-pub(super) struct LaneProgress(Mutex<Steps>);
-
-#[derive(Debug, Default)]
-struct Steps {
-    /// Since when it works off a batch.
-    begun: Option<Instant>,
-    /// When the database last refused or lost a batch, if none was appended since.
-    failed: Option<Instant>,
-}
+pub(super) struct LaneProgress(Mutex<Option<Instant>>);
 
 impl LaneProgress {
-    /// Whether it neither hangs nor has failed a moment ago. Whoever asks for nothing cannot find out that it works again, so a failure
-    /// counts for a while only.
+    /// Whether nothing failed a moment ago. Whoever is asked for nothing cannot find out that it works again, so it counts for a while.
     pub(super) fn is_fine(&self) -> bool {
-        let Steps { begun, failed } = &*self.0.lock();
-        begun.is_none_or(|since| since.elapsed() < SILENCE) && failed.is_none_or(|at| at.elapsed() >= TROUBLE)
+        self.0.lock().is_none_or(|at| at.elapsed() >= TROUBLE)
     }
 
-    fn begin(&self) {
-        self.0.lock().begun = Some(Instant::now());
+    fn succeeded(&self) {
+        *self.0.lock() = None;
     }
 
-    fn end(&self, appended: bool) {
-        *self.0.lock() = Steps { begun: None, failed: (!appended).then(Instant::now) };
+    /// An attempt failed. That others were first, or hold a stream, says nothing of the database; nor does a value that it does not take.
+    fn failed(&self, error: &sqlx::Error) {
+        let is_usual = matches!(Failure::of(error), Failure::Conflict | Failure::Duplicate) || is_about_a_job(error);
+        if !is_usual {
+            *self.0.lock() = Some(Instant::now());
+        }
     }
 }
 
@@ -153,7 +148,7 @@ impl Lane {
         if batch.is_empty() {
             return;
         }
-        match self.append_watched(&batch).await {
+        match self.append(&batch).await {
             Ok(answers) => {
                 for (job, answer) in batch.into_iter().zip(answers) {
                     job.work.reply(Ok(answer));
@@ -162,7 +157,7 @@ impl Lane {
             Err(error) if batch.len() > 1 && is_about_a_job(&error) => {
                 for job in batch {
                     let job = [job];
-                    let answer = self.append_watched(&job).await;
+                    let answer = self.append(&job).await;
                     let [job] = job;
                     reply_one(job, answer);
                 }
@@ -177,23 +172,19 @@ impl Lane {
         }
     }
 
-    /// Append, and tell how the lane gets on.
-    async fn append_watched(&self, jobs: &[Job]) -> Result<Vec<Answer>, sqlx::Error> {
-        self.progress.begin();
-        let appended = self.append(jobs).await;
-        self.progress.end(appended.as_ref().map_or_else(is_about_a_job, |_| true));
-        appended
-    }
-
     async fn append(&self, jobs: &[Job]) -> Result<Vec<Answer>, sqlx::Error> {
         let mut attempt = 0;
         loop {
             let error = match tokio::time::timeout(SILENCE, self.try_append(jobs)).await {
-                Ok(Ok(answers)) => return Ok(answers),
+                Ok(Ok(answers)) => {
+                    self.progress.succeeded();
+                    return Ok(answers);
+                }
                 Ok(Err(error)) => error,
                 // Its connection goes with it.
                 Err(_) => io::Error::from(io::ErrorKind::TimedOut).into(),
             };
+            self.progress.failed(&error);
             attempt += 1;
             // A duplicate is a stream or an event that another replica was first with: it is found the next time. An answer to
             // COMMIT that was lost shows the next time, too: events are recognised by their ids.
@@ -268,16 +259,13 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_lane_that_hangs_or_has_just_failed_is_not_fine() {
+    async fn a_lane_whose_database_failed_a_moment_ago_is_not_fine() {
         let progress = LaneProgress::default();
-        progress.begin();
-        assert!(progress.is_fine());
-        tokio::time::advance(SILENCE).await;
+        progress.failed(&io::Error::from(io::ErrorKind::TimedOut).into());
         assert!(!progress.is_fine());
-        progress.end(true);
+        progress.succeeded();
         assert!(progress.is_fine());
-        progress.begin();
-        progress.end(false);
+        progress.failed(&sqlx::Error::PoolTimedOut);
         assert!(!progress.is_fine());
         tokio::time::advance(TROUBLE).await;
         assert!(progress.is_fine());

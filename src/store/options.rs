@@ -91,9 +91,9 @@ impl StoreOptions {
         self
     }
 
-    /// The largest event, with about 1 KiB for its metadata. Default: 1 MiB.
+    /// The largest event, with about 1 KiB for its metadata; at most 24 MiB, so that requests have room for it. Default: 1 MiB.
     pub fn max_event_bytes(mut self, bytes: usize) -> Self {
-        self.max_event_bytes = bytes.max(1);
+        self.max_event_bytes = bytes.clamp(1, 24 * 1_024 * 1_024);
         self
     }
 

@@ -29,7 +29,7 @@ pub(super) struct ServeOptionArguments {
     #[arg(long, value_name = "BYTES", env = "TIDINGS_STORE_MAX_QUEUED_BYTES", help_heading = STORE)]
     max_queued_bytes: Option<usize>,
 
-    /// The largest event, in bytes. Default: 1,048,576.
+    /// The largest event, in bytes; at most 25,165,824. Default: 1,048,576.
     #[arg(long, value_name = "BYTES", env = "TIDINGS_STORE_MAX_EVENT_BYTES", help_heading = STORE)]
     max_event_bytes: Option<usize>,
 

@@ -1,12 +1,14 @@
 //! Holding back what goes to a destination that takes nothing, and telling of it.
 
 use futures_util::FutureExt as _;
+use rustc_hash::FxHashSet;
 use tokio::time::Instant;
 
 use super::silence::within;
 use super::{MAX_BACKOFF, Running};
 use crate::outbox::held::Destination;
 use crate::outbox::row::{OutboxRow, RowId};
+use crate::outbox::wake::BucketSet;
 use crate::telemetry::names;
 use crate::transport::ProduceError;
 
@@ -64,6 +66,27 @@ impl Running {
                 self.held.is_done_with(&destination);
             }
         }
+    }
+
+    /// One row shows whether a destination that was held back takes events again. Its others would only take the room of those that go
+    /// elsewhere, and wait for it: leave them in the table.
+    pub(super) fn keep_one_of_tried(&mut self, rows: &mut Vec<OutboxRow>) {
+        if self.held.is_empty() {
+            return;
+        }
+        let tried = self.held.destinations().filter(|destination| self.pipeline.goes_to(destination));
+        let mut tried: FxHashSet<Destination> = tried.cloned().collect();
+        let mut left = BucketSet::EMPTY;
+        rows.retain(|row| {
+            let destination = row.destination();
+            let keeps = !self.held.is_held(&destination) || tried.insert(destination);
+            if !keeps {
+                left.insert(row.id.bucket);
+            }
+            keeps
+        });
+        // The read must not count as having shown them.
+        left.iter().for_each(|bucket| self.settled.forget(bucket));
     }
 
     /// Whether a row that a read shows goes to a destination that was held back since it began.

@@ -114,6 +114,7 @@ impl Running {
                 && !self.pipeline.knows(row.id)
                 && !self.deleted_meanwhile.contains(&row.id)
         });
+        self.keep_one_of_tried(&mut rows);
         if !self.suspects.is_empty() && !rows.iter().any(|row| self.suspects.contains(&row.id)) && !truncated {
             // They are gone, or not this relay's any more.
             self.suspects.retain(|row| self.pipeline.knows(*row));

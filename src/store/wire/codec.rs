@@ -16,6 +16,34 @@ use crate::store::service::status::to_status;
 /// The most fields a message has itself, without those of its fields. Each event is one.
 const MOST_FIELDS: usize = 65_536;
 
+/// So many fields may be of any size.
+const FEW_FIELDS: usize = 64;
+
+/// A message, and how small its fields may be on the average, in bytes on the wire, where it has many.
+pub(crate) trait Bounded {
+    const LEAST_BYTES: usize = 0;
+}
+
+/// What an event needs at least: its id, its times and its names.
+const LEAST_EVENT: usize = 96;
+
+impl Bounded for super::AppendRequest {
+    const LEAST_BYTES: usize = LEAST_EVENT;
+}
+
+impl Bounded for super::RelayRequest {
+    const LEAST_BYTES: usize = LEAST_EVENT;
+}
+
+impl Bounded for super::AwaitStoredRequest {}
+impl Bounded for super::ReadStreamRequest {}
+impl Bounded for super::SubscribeRequest {}
+impl Bounded for super::AppendReply {}
+impl Bounded for super::RelayReply {}
+impl Bounded for super::AwaitStoredReply {}
+impl Bounded for super::StoredEvent {}
+impl Bounded for super::SubscribeReply {}
+
 /// Protobuf whose messages have at most [`MOST_FIELDS`] fields.
 #[derive(Debug)]
 pub(crate) struct BoundedCodec<T, U>(PhantomData<(T, U)>);
@@ -29,7 +57,7 @@ impl<T, U> Default for BoundedCodec<T, U> {
 impl<T, U> Codec for BoundedCodec<T, U>
 where
     T: Message + Send + 'static,
-    U: Message + Default + Send + 'static,
+    U: Message + Bounded + Default + Send + 'static,
 {
     type Encode = T;
     type Decode = U;
@@ -49,7 +77,7 @@ where
 #[derive(Debug)]
 pub(crate) struct BoundedDecoder<U>(ProstDecoder<U>);
 
-impl<U: Message + Default> Decoder for BoundedDecoder<U> {
+impl<U: Message + Bounded + Default> Decoder for BoundedDecoder<U> {
     type Item = U;
     type Error = Status;
 
@@ -58,10 +86,12 @@ impl<U: Message + Default> Decoder for BoundedDecoder<U> {
         if message.len() < buffer.remaining() {
             return Err(Status::internal("a message came in pieces"));
         }
-        let has_too_many = has_too_many_fields(message).map_err(|error| Status::internal(error.to_string()))?;
+        let has_too_many =
+            has_too_many_fields(message, U::LEAST_BYTES).map_err(|error| Status::internal(error.to_string()))?;
         if has_too_many {
             // Nothing of it was taken, so nobody may go on behind it: an error ends the call.
-            let reason = format!("a message of more than {MOST_FIELDS} parts: send its events in several requests");
+            let reason =
+                format!("a message of more than {MOST_FIELDS} parts, or of many that are too small to be events");
             return Err(to_status(&StoreError::Invalid { reason }));
         }
         self.0.decode(buffer)
@@ -72,14 +102,14 @@ impl<U: Message + Default> Decoder for BoundedDecoder<U> {
     }
 }
 
-fn has_too_many_fields(mut message: &[u8]) -> Result<bool, DecodeError> {
-    let mut fields = 0;
+fn has_too_many_fields(mut message: &[u8], least_bytes: usize) -> Result<bool, DecodeError> {
+    let (mut fields, bytes) = (0, message.len());
     while !message.is_empty() && fields <= MOST_FIELDS {
         let (tag, wire_type) = decode_key(&mut message)?;
         skip_field(wire_type, tag, &mut message, DecodeContext::default())?;
         fields += 1;
     }
-    Ok(fields > MOST_FIELDS)
+    Ok(fields > MOST_FIELDS || (fields > FEW_FIELDS && bytes < fields * least_bytes))
 }
 
 #[cfg(test)]
@@ -94,20 +124,26 @@ mod tests {
 
     #[test]
     fn a_message_of_many_empty_parts_is_found_before_it_is_decoded() {
-        assert!(!has_too_many_fields(&with_events(MOST_FIELDS)).unwrap());
-        assert!(has_too_many_fields(&with_events(MOST_FIELDS + 1)).unwrap());
+        assert!(!has_too_many_fields(&with_events(MOST_FIELDS), 0).unwrap());
+        assert!(has_too_many_fields(&with_events(MOST_FIELDS + 1), 0).unwrap());
     }
 
     #[test]
     fn what_a_part_holds_is_not_counted() {
         let event = Event { key: "42".to_owned(), payload: vec![0; 4 * MOST_FIELDS].into(), ..Event::default() };
         let request = AppendRequest { events: vec![event; 2], expected: Some(Expected::Exact(7)) };
-        assert!(!has_too_many_fields(&request.encode_to_vec()).unwrap());
+        assert!(!has_too_many_fields(&request.encode_to_vec(), LEAST_EVENT).unwrap());
+    }
+
+    #[test]
+    fn many_parts_that_are_no_events_are_found_and_a_few_are_told_what_they_lack() {
+        assert!(!has_too_many_fields(&with_events(FEW_FIELDS), LEAST_EVENT).unwrap());
+        assert!(has_too_many_fields(&with_events(FEW_FIELDS + 1), LEAST_EVENT).unwrap());
     }
 
     #[test]
     fn a_message_that_is_cut_off_is_an_error() {
         let message = with_events(3);
-        assert!(has_too_many_fields(&message[..message.len() - 1]).is_err());
+        assert!(has_too_many_fields(&message[..message.len() - 1], 0).is_err());
     }
 }
