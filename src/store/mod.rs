@@ -17,6 +17,7 @@ mod database_store;
 mod error;
 mod event;
 mod lane;
+mod offering;
 mod options;
 mod page_budget;
 mod page_size;

@@ -11,24 +11,14 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, ready};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
-use super::client::Backoff;
-use super::service::with_causes;
-use super::{EventStore, NewEvent, Refusal, Relayed, StoreError};
+use super::offering::{Item, lane};
+use super::{EventStore, NewEvent};
 use crate::outbox::{ProducerFactory, bucket_of};
 use crate::transport::{OutgoingRecord, ProduceError, Producer, Target, Written};
 
 /// How many requests are under way at once.
 const LANES: usize = 8;
-/// The most events of one request.
-const AT_ONCE: usize = 512;
-/// About the most bytes of one request.
-const BYTES_AT_ONCE: usize = 2 * 1_024 * 1_024;
-/// How long a store that takes nothing is asked again and again before its events are held back.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Within what time the relay has heard that a lane gave up: less than its pause before it tries again.
-const HEARD: Duration = Duration::from_millis(500);
 
 /// Producers that take events to a store; and, where they are given others for that, to Kafka too.
 ///
@@ -93,11 +83,6 @@ struct StoreProducer {
     lanes: Vec<(mpsc::UnboundedSender<Item>, JoinHandle<()>)>,
     under_way: watch::Sender<usize>,
     kafka: Option<Arc<dyn Producer>>,
-}
-
-struct Item {
-    event: NewEvent,
-    answer: oneshot::Sender<Result<(), ProduceError>>,
 }
 
 impl StoreProducer {
@@ -182,241 +167,8 @@ impl Producer for StoreProducer {
     }
 }
 
-/// Take what comes to the store, a batch at a time.
-async fn lane(store: Arc<dyn EventStore>, mut items: mpsc::UnboundedReceiver<Item>) {
-    let mut gave_up: Option<(Arc<StoreError>, Instant)> = None;
-    while let Some(first) = items.recv().await {
-        // What the relay sent before it heard that the store takes nothing: it must not come before what was given up.
-        if let Some((error, at)) = &gave_up
-            && at.elapsed() < HEARD
-        {
-            first.answer(Err(Arc::clone(error)));
-            continue;
-        }
-        let mut bytes = first.event.bytes();
-        let mut batch = vec![first];
-        while batch.len() < AT_ONCE && bytes < BYTES_AT_ONCE {
-            let Ok(item) = items.try_recv() else { break };
-            bytes += item.event.bytes();
-            batch.push(item);
-        }
-        gave_up = take(&*store, batch).await.map(|error| (error, Instant::now()));
-    }
-}
-
-/// Take a batch there. The error, where the store takes nothing.
-async fn take(store: &dyn EventStore, batch: Vec<Item>) -> Option<Arc<StoreError>> {
-    let error = match offer(store, &batch).await {
-        Ok(results) => {
-            for (item, result) in batch.into_iter().zip(results) {
-                item.answer(Ok(result));
-            }
-            return None;
-        }
-        Err(error) => error,
-    };
-    // The store takes a request as a whole or not at all: one event that it cannot take must not hold the others.
-    if matches!(error, StoreError::Invalid { .. }) && batch.len() > 1 {
-        let mut gave_up: Option<Arc<StoreError>> = None;
-        for item in batch {
-            if let Some(error) = &gave_up {
-                item.answer(Err(Arc::clone(error)));
-                continue;
-            }
-            match offer(store, std::slice::from_ref(&item)).await {
-                // As many answers as events.
-                Ok(results) => {
-                    if let Some(result) = results.into_iter().next() {
-                        item.answer(Ok(result));
-                    }
-                }
-                Err(error) => {
-                    let error = Arc::new(error);
-                    gave_up = is_about_the_store(&error).then(|| Arc::clone(&error));
-                    item.answer(Err(error));
-                }
-            }
-        }
-        return gave_up;
-    }
-    let error = Arc::new(error);
-    for item in batch {
-        item.answer(Err(Arc::clone(&error)));
-    }
-    is_about_the_store(&error).then_some(error)
-}
-
-/// Whether it is not about an event.
-fn is_about_the_store(error: &StoreError) -> bool {
-    !matches!(error, StoreError::Invalid { .. })
-}
-
-/// Send `batch` until it is answered, however often: what was stored is recognised. A store that is away for longer than that is left
-/// alone for a while, so that the relay goes on with what goes elsewhere.
-async fn offer(store: &dyn EventStore, batch: &[Item]) -> Result<Vec<Relayed>, StoreError> {
-    let mut backoff = Backoff::new();
-    let mut failures = 0_u32;
-    let begun = Instant::now();
-    loop {
-        let events = batch.iter().map(|item| item.event.clone()).collect();
-        let left = PATIENCE.saturating_sub(begun.elapsed());
-        let answered = match tokio::time::timeout(left, store.relay(events)).await.unwrap_or(Err(StoreError::Deadline))
-        {
-            Ok(results) if results.len() != batch.len() => {
-                // No word against any of them.
-                let reason = format!("the store gave {} answers for {} events", results.len(), batch.len());
-                Err(StoreError::Unavailable(reason.into()))
-            }
-            answered => answered,
-        };
-        match answered {
-            Err(error) if error.is_retryable() && begun.elapsed() < PATIENCE => {
-                failures += 1;
-                if failures.is_power_of_two() {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::warn!(error, failures, events = batch.len(), "the event store has not taken events yet");
-                }
-                tokio::time::sleep(backoff.next()).await;
-            }
-            result => return result,
-        }
-    }
-}
-
-impl Item {
-    fn answer(self, result: Result<Relayed, Arc<StoreError>>) {
-        let topic: Arc<str> = (&*self.event.envelope.source).into();
-        let refused = |reason| Err(ProduceError::Refused { topic: Arc::clone(&topic), reason, retryable: false });
-        let result = match result {
-            Ok(Relayed::Stored | Relayed::Repeated) => Ok(()),
-            // About the token: the events of this source wait, and the others go on.
-            Ok(Relayed::Refused(refusal @ Refusal::Forbidden { .. })) => {
-                Err(ProduceError::TopicRefused { topic, reason: refusal.to_string() })
-            }
-            Ok(Relayed::Refused(refusal)) => refused(refusal.to_string()),
-            // Only what is wrong with the event itself makes it one to be parked.
-            Err(error) if !is_about_the_store(&error) => refused(error.to_string()),
-            // The store takes nothing: what goes there waits, and what goes elsewhere does not.
-            Err(error) => Err(ProduceError::TopicRefused { topic, reason: with_causes(&*error) }),
-        };
-        // The relay may have gone.
-        let _ = self.answer.send(result);
-    }
-}
-
 impl fmt::Debug for StoreProducer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("StoreProducer").field("kafka", &self.kafka).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use chrono::DateTime;
-    use futures_util::StreamExt as _;
-    use futures_util::stream::{BoxStream, empty};
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::envelope::Envelope;
-    use crate::event::Stream;
-    use crate::store::{Append, Appended, Notice, StoredEvent, StreamQuery, Subscription};
-
-    /// What the store makes of its first request, its second and so on.
-    type Script = fn(usize) -> Option<StoreError>;
-
-    #[derive(Debug)]
-    struct Scripted(Script, AtomicUsize);
-
-    impl EventStore for Scripted {
-        fn append(&self, _: Append) -> BoxFuture<'_, Result<Appended, StoreError>> {
-            ready(Err(StoreError::Closed)).boxed()
-        }
-
-        fn relay(&self, events: Vec<NewEvent>) -> BoxFuture<'_, Result<Vec<Relayed>, StoreError>> {
-            let answer = (self.0)(self.1.fetch_add(1, Ordering::Relaxed));
-            ready(answer.map_or_else(|| Ok(vec![Relayed::Stored; events.len()]), Err)).boxed()
-        }
-
-        fn stored(&self, _: Uuid) -> BoxFuture<'_, Result<(), StoreError>> {
-            ready(Err(StoreError::Closed)).boxed()
-        }
-
-        fn read(&self, _: StreamQuery) -> BoxStream<'static, Result<StoredEvent, StoreError>> {
-            empty().boxed()
-        }
-
-        fn subscribe(&self, _: Subscription) -> BoxStream<'static, Result<Notice, StoreError>> {
-            empty().boxed()
-        }
-    }
-
-    fn event() -> NewEvent {
-        let (id, time) = (Uuid::now_v7(), DateTime::UNIX_EPOCH);
-        let envelope = Envelope {
-            id,
-            source: "accounts".into(),
-            event: "accounts.AccountRenamed".into(),
-            schema_version: "1.0.0".into(),
-            time,
-            recorded_time: time,
-            stream: Stream::new("Account", "1"),
-            sequence: Some(1),
-            stream_epoch: 0,
-            key: "1".to_owned(),
-            correlation_id: id.to_string(),
-            causation_id: None,
-            data_schema: String::new(),
-            traceparent: String::new(),
-            tracestate: None,
-        };
-        NewEvent { envelope, payload: bytes::Bytes::new() }
-    }
-
-    async fn answer_of(script: Script) -> (ProduceError, Duration) {
-        let (answer, answered) = oneshot::channel();
-        let begun = Instant::now();
-        take(&Scripted(script, AtomicUsize::new(0)), vec![Item { event: event(), answer }]).await;
-        (answered.await.unwrap().unwrap_err(), begun.elapsed())
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_a_store_takes_nothing_of_is_held_back_and_says_why() {
-        let away = |_| Some(StoreError::Unavailable(io::Error::from(io::ErrorKind::ConnectionRefused).into()));
-        let (error, after) = answer_of(away).await;
-        assert!(matches!(&error, ProduceError::TopicRefused { topic, .. } if &**topic == "accounts"), "{error:?}");
-        assert!(error.to_string().contains("connection refused"), "{error}");
-        assert!(after >= PATIENCE, "it may have been away for a moment: {after:?}");
-        let (error, after) =
-            answer_of(|_| Some(StoreError::Unauthenticated { reason: "it has expired".to_owned() })).await;
-        assert!(matches!(error, ProduceError::TopicRefused { .. }), "{error:?}");
-        assert_eq!(after, Duration::ZERO);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn nothing_that_was_sent_behind_what_a_lane_gave_up_comes_before_it() {
-        let fails_once: Script =
-            |request| (request == 0).then(|| StoreError::Unauthenticated { reason: "not yet".to_owned() });
-        let (sender, items) = mpsc::unbounded_channel();
-        let lane = tokio::spawn(lane(Arc::new(Scripted(fails_once, AtomicUsize::new(0))), items));
-        let send = || {
-            let (answer, answered) = oneshot::channel();
-            sender.send(Item { event: event(), answer }).unwrap();
-            answered
-        };
-        assert!(send().await.unwrap().is_err());
-        assert!(send().await.unwrap().is_err(), "the store would have taken it");
-        tokio::time::advance(HEARD).await;
-        assert!(send().await.unwrap().is_ok());
-        lane.abort();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_event_that_no_store_takes_is_refused_for_good() {
-        let (error, _) = answer_of(|_| Some(StoreError::Invalid { reason: "it names no stream".to_owned() })).await;
-        assert!(matches!(error, ProduceError::Refused { retryable: false, .. }), "{error:?}");
     }
 }

@@ -44,9 +44,9 @@ fn hear_of(tasks: usize, reports: &Reports<usize>, bell: &Bell) {
     }
 }
 
-#[test]
-fn whoever_waits_gets_the_place_that_is_left_and_is_heard_of() {
-    in_every_order(|| {
+/// Two tasks wait for the one place, and end by `finish` when they had it.
+fn two_tasks(finish: fn(&SharedPlaces, &Reports<usize>, usize)) {
+    in_every_order(move || {
         let bell = Arc::<Bell>::default();
         let reports = Reports::new(rings(&bell));
         let mut places = Places::new(1);
@@ -64,6 +64,11 @@ fn whoever_waits_gets_the_place_that_is_left_and_is_heard_of() {
         hear_of(2, &reports, &bell);
         assert!(places.has_one() && places.in_use() == 0);
     });
+}
+
+#[test]
+fn whoever_waits_gets_the_place_that_is_left_and_is_heard_of() {
+    two_tasks(finish);
 }
 
 #[test]
@@ -144,20 +149,9 @@ fn a_task_that_counts_as_waiting_until_it_is_over_is_found() {
 #[test]
 #[should_panic(expected = "deadlock")]
 fn a_task_that_looks_who_waits_before_its_report_is_there_and_not_behind_it_is_found() {
-    in_every_order(|| {
-        let bell = Arc::<Bell>::default();
-        let reports = Reports::new(rings(&bell));
-        let mut places = Places::new(1);
-        let held = places.take();
-        for task in 0..2 {
-            let (shared, reports) = (Arc::clone(places.shared()), Arc::clone(&reports));
-            let waiter = shared.wait();
-            thread::spawn(move || {
-                drop(block_on(waiter.place()));
-                if shared.are_hardly_waited_for() { reports.push(task) } else { reports.push_quietly(task) }
-            });
-        }
-        drop(held);
-        hear_of(2, &reports, &bell);
-    });
+    two_tasks(
+        |places, reports, task| {
+            if places.are_hardly_waited_for() { reports.push(task) } else { reports.push_quietly(task) }
+        },
+    );
 }
