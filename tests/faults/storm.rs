@@ -38,6 +38,9 @@ impl Size {
     pub(crate) const LONG: Self = Self { players: 400, serials: 520, faults: 25, work: Duration::from_micros(500) };
 }
 
+/// How often each player's next score is posted.
+const PACE: Duration = Duration::from_millis(20);
+
 /// A topic under load, and a group that reads it.
 pub(crate) struct Storm {
     pub(crate) scene: Scene,
@@ -142,24 +145,28 @@ impl Tally {
 
 /// A broker that is away is waited for: the client sends again by itself. One that has just started may not know the topic yet, and the
 /// client gives up at once.
-async fn until_written(publisher: &Publisher, event: ScorePosted, receipt: PendingReceipt) {
-    let mut written = receipt.await.map(drop);
+async fn until_written(publisher: &Publisher, event: ScorePosted, taken: Result<PendingReceipt, PublishError>) {
+    let mut written = match taken {
+        Ok(receipt) => receipt.await.map(drop),
+        Err(error) => Err(error),
+    };
     while let Err(error) = written {
         assert!(matches!(&error, PublishError::NotWritten { source, .. } if source.is_retryable()), "{error:?}");
+        tokio::time::sleep(PACE).await;
         written = publisher.send(&event, Acks::All).await.map(drop);
     }
 }
 
 async fn load(publisher: Publisher, size: Size, over: Arc<AtomicBool>) -> i64 {
     let mut serial = 0;
-    let mut pace = tokio::time::interval(Duration::from_millis(20));
+    let mut pace = tokio::time::interval(PACE);
     loop {
         serial += 1;
         let mut sent = Vec::new();
         for player in 0..size.players {
             let event = ScorePosted::new(player, serial);
-            let receipt = publisher.enqueue(&event, Acks::All).await.unwrap();
-            sent.push(until_written(&publisher, event, receipt));
+            let taken = publisher.enqueue(&event, Acks::All).await;
+            sent.push(until_written(&publisher, event, taken));
         }
         // A player's next score is posted behind this one.
         join_all(sent).await;
