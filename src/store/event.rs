@@ -161,38 +161,40 @@ impl NewEvent {
 }
 
 #[cfg(test)]
-mod tests {
-    use chrono::DateTime;
+pub(super) mod tests {
+    use chrono::{DateTime, Utc};
 
     use super::*;
     use crate::event::Stream;
 
+    /// The first event of a stream, of this time.
+    pub(in crate::store) fn event(time: DateTime<Utc>) -> NewEvent {
+        let envelope = Envelope {
+            id: Uuid::now_v7(),
+            source: "accounts".into(),
+            event: "accounts.AccountRenamed".into(),
+            schema_version: "1.0.0".into(),
+            time,
+            recorded_time: time,
+            stream: Stream::new("Account", "1"),
+            sequence: Some(1),
+            stream_epoch: 0,
+            key: "1".to_owned(),
+            correlation_id: String::new(),
+            causation_id: None,
+            data_schema: String::new(),
+            traceparent: String::new(),
+            tracestate: None,
+        };
+        NewEvent { envelope, payload: Bytes::new() }
+    }
+
     #[test]
     fn a_time_that_nobody_could_read_again_is_refused() {
-        let event = |time: &str| {
-            let time = DateTime::parse_from_rfc3339(time).unwrap().to_utc();
-            let envelope = Envelope {
-                id: Uuid::now_v7(),
-                source: "accounts".into(),
-                event: "accounts.AccountRenamed".into(),
-                schema_version: "1.0.0".into(),
-                time,
-                recorded_time: time,
-                stream: Stream::new("Account", "1"),
-                sequence: None,
-                stream_epoch: 0,
-                key: "1".to_owned(),
-                correlation_id: String::new(),
-                causation_id: None,
-                data_schema: String::new(),
-                traceparent: String::new(),
-                tracestate: None,
-            };
-            NewEvent { envelope, payload: Bytes::new() }.check(usize::MAX)
-        };
-        assert!(event("9999-12-31T23:59:59Z").is_ok() && event("0000-01-01T00:00:00Z").is_ok());
+        let check = |time: &str| event(DateTime::parse_from_rfc3339(time).unwrap().to_utc()).check(usize::MAX);
+        assert!(check("9999-12-31T23:59:59Z").is_ok() && check("0000-01-01T00:00:00Z").is_ok());
         for time in ["9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00+01:00"] {
-            let error = event(time).unwrap_err().to_string();
+            let error = check(time).unwrap_err().to_string();
             assert!(error.contains("is in the year"), "{error}");
         }
     }
