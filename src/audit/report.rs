@@ -17,10 +17,13 @@ pub struct AuditReport {
     /// What was counted.
     #[serde(flatten)]
     pub totals: AuditTotals,
-    /// Streams of which something is wrong, or waits; by partition, then by name. At most 100,000.
+    /// Streams of which something is wrong, or waits; by partition, then by name. At most 100,000, and at most 64 MiB of them.
     pub streams: Vec<StreamReport>,
     /// How many more there are, of which only the counts are known.
     pub unlisted_streams: u64,
+    /// What the streams that are listed take, in bytes.
+    #[serde(skip)]
+    pub(super) listed: usize,
 }
 
 /// What an audit counted.
@@ -146,8 +149,24 @@ impl AuditReport {
         }
     }
 
-    fn list(&mut self, stream: StreamReport) {
-        if self.streams.len() < MAX_STREAMS {
+    /// All but the list of streams.
+    #[cfg(feature = "cli")]
+    pub(crate) fn without_streams(&self) -> Self {
+        Self {
+            topic: self.topic.clone(),
+            partitions: self.partitions,
+            passes: self.passes,
+            totals: self.totals,
+            streams: Vec::new(),
+            unlisted_streams: self.unlisted_streams,
+            listed: 0,
+        }
+    }
+
+    pub(super) fn list(&mut self, stream: StreamReport) {
+        let listed = self.listed.saturating_add(stream.bytes());
+        if self.streams.len() < MAX_STREAMS && listed <= MAX_LISTED {
+            self.listed = listed;
             self.streams.push(stream);
         } else {
             self.unlisted_streams += 1;
@@ -192,6 +211,8 @@ impl AuditTotals {
 pub(super) const MAX_RANGES: usize = 1_000;
 /// The most streams that are listed.
 const MAX_STREAMS: usize = 100_000;
+/// The most bytes that they take: streams with a thousand ranges each would be gigabytes.
+const MAX_LISTED: usize = 64 * 1_024 * 1_024;
 
 /// What is wrong with a stream in a partition, while it is read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -253,6 +274,10 @@ impl Flaw {
 }
 
 impl StreamReport {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.stream.capacity() + self.missing.capacity() * size_of::<SequenceRange>()
+    }
+
     fn merge(&mut self, other: &mut Self) {
         self.missing.append(&mut other.missing);
         self.missing.sort_unstable();

@@ -4,6 +4,7 @@
 //! is over, and a hash of it all. It is
 //! written beside the file and then takes its place: what is there is whole, whenever the process ends.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::hash::Hasher as _;
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -31,7 +32,7 @@ pub(super) struct Progress {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Header {
+struct Header<'a> {
     topic: String,
     key: [u64; 2],
     from: u16,
@@ -39,19 +40,19 @@ struct Header {
     log: Log,
     passes: u32,
     totals: AuditTotals,
-    told: Vec<StreamReport>,
+    told: Cow<'a, [StreamReport]>,
     unlisted: u64,
-    slots: Vec<SlotHeader>,
+    slots: Vec<SlotHeader<'a>>,
     streams: u64,
     former: u64,
 }
 
 #[derive(Serialize, Deserialize)]
-struct SlotHeader {
+struct SlotHeader<'a> {
     number: u8,
     totals: AuditTotals,
     unlisted: u64,
-    flaws: Vec<(u64, Flaw)>,
+    flaws: Vec<(u64, Cow<'a, Flaw>)>,
 }
 
 impl Progress {
@@ -116,15 +117,10 @@ impl Progress {
         file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
     }
 
-    fn header(&self) -> Header {
+    fn header(&self) -> Header<'_> {
         let slots = self.streams.slots();
         let range = self.streams.range();
-        let header = |(number, slot): (u8, &Slot)| SlotHeader {
-            number,
-            totals: slot.totals,
-            unlisted: slot.unlisted,
-            flaws: slot.flaws.iter().map(|(key, flaw)| (*key, flaw.clone())).collect(),
-        };
+        let header = |(number, slot)| header_of(number, slot);
         Header {
             topic: self.over.topic.clone(),
             key: self.streams.names().key(),
@@ -133,13 +129,18 @@ impl Progress {
             log: self.log.clone(),
             passes: self.over.passes,
             totals: self.over.totals,
-            told: self.over.streams.clone(),
+            told: Cow::Borrowed(&self.over.streams),
             unlisted: self.over.unlisted_streams,
             slots: (0..=u8::MAX).zip(slots).map(header).collect(),
             streams: slots.iter().map(|slot| slot.seen.len() as u64).sum(),
             former: slots.iter().map(|slot| slot.former.len() as u64).sum(),
         }
     }
+}
+
+fn header_of(number: u8, slot: &Slot) -> SlotHeader<'_> {
+    let flaws = slot.flaws.iter().map(|(key, flaw)| (*key, Cow::Borrowed(flaw))).collect();
+    SlotHeader { number, totals: slot.totals, unlisted: slot.unlisted, flaws }
 }
 
 enum Unusable {
@@ -163,7 +164,7 @@ fn read(input: &mut Hashing<impl Read>, topic: &str) -> Result<Progress, Unusabl
     let length = u64::from_le_bytes(input.array()?);
     let mut header = Vec::new();
     input.read_to(length, &mut header)?;
-    let header: Header = serde_json::from_slice(&header).map_err(|_| content("it is damaged"))?;
+    let header: Header<'_> = serde_json::from_slice(&header).map_err(|_| content("it is damaged"))?;
     if header.topic != topic {
         return Err(Unusable::Content(format!("it is of the topic {}", header.topic)));
     }
@@ -173,7 +174,8 @@ fn read(input: &mut Hashing<impl Read>, topic: &str) -> Result<Progress, Unusabl
     let mut slots: FxHashMap<u8, Slot> = FxHashMap::default();
     for SlotHeader { number, totals, unlisted, flaws } in header.slots {
         let slot = slots.entry(number).or_default();
-        (slot.totals, slot.unlisted, slot.flaws) = (totals, unlisted, flaws.into_iter().collect());
+        (slot.totals, slot.unlisted, slot.flaws) =
+            (totals, unlisted, flaws.into_iter().map(|(key, flaw)| (key, flaw.into_owned())).collect());
     }
     for _ in 0..header.streams {
         let [number] = input.array()?;
@@ -195,14 +197,14 @@ fn read(input: &mut Hashing<impl Read>, topic: &str) -> Result<Progress, Unusabl
     for (number, slot) in slots {
         streams.restore(number, slot);
     }
-    let over = AuditReport {
+    let mut over = AuditReport {
         topic: header.topic,
         passes: header.passes,
         totals: header.totals,
-        streams: header.told,
         unlisted_streams: header.unlisted,
         ..AuditReport::default()
     };
+    header.told.into_owned().into_iter().for_each(|stream| over.list(stream));
     Ok(Progress { streams, log: header.log, over })
 }
 

@@ -187,7 +187,7 @@ fn write(report: &AuditReport, format: OutputFormat, printer: &Printer) -> Resul
             for stream in &report.streams {
                 printer.line(&output::json(&Line::Stream(stream), false)?)?;
             }
-            let topic = AuditReport { streams: Vec::new(), ..report.clone() };
+            let topic = report.without_streams();
             printer.line(&output::json(&Line::Topic(&topic), false)?)
         }
         OutputFormat::Table => {

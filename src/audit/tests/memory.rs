@@ -3,7 +3,7 @@
 use super::super::state::Progress;
 use super::super::streams::Slot;
 use super::*;
-use crate::audit::SequenceRange;
+use crate::audit::{SequenceRange, StreamReport};
 
 /// Read so many streams of three events each, the last of every thousandth lost and its successor there, within `memory`.
 fn audit(streams: u32, memory: usize) -> (AuditReport, usize) {
@@ -38,6 +38,25 @@ fn several_passes_find_what_one_finds() {
     assert_eq!((whole.passes, whole.totals.streams, whole.totals.events), (1, 20_000, 59_980));
     assert!(parts.passes >= 5 && bytes_of_parts <= bytes / 5, "{} passes, {bytes_of_parts} of {bytes}", parts.passes);
     assert_eq!((parts.totals, counts(&parts)), (whole.totals, [20, 0, 0, 0]));
+}
+
+#[test]
+fn a_report_lists_no_more_streams_than_fit_into_its_bytes_and_counts_the_others() {
+    let ranges: Vec<_> = (0..1_000).map(|from| SequenceRange { epoch: 0, from: 2 * from, to: 2 * from }).collect();
+    let mut report = AuditReport::default();
+    for stream in 0..20_000 {
+        let stream = StreamReport {
+            partition: Some(0),
+            stream: format!("Account/{stream}"),
+            missing: ranges.clone(),
+            missing_events: 1_000,
+            ..StreamReport::default()
+        };
+        report.tell(stream);
+    }
+    let listed = report.streams.len();
+    assert!((2_000..4_000).contains(&listed), "{listed} streams of some 24 kB each in 64 MiB");
+    assert_eq!((report.unlisted_streams, report.totals.missing), (20_000 - listed as u64, 20_000_000));
 }
 
 #[test]
