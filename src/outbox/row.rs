@@ -20,6 +20,13 @@ pub(crate) struct RowId {
     pub(crate) id: u64,
 }
 
+impl RowId {
+    /// From the first two columns of a row.
+    pub(crate) fn read(row: &Row) -> Result<Self, sqlx::Error> {
+        Ok(Self { bucket: narrow(row.integer(0)?)?, id: narrow(row.integer(1)?)? })
+    }
+}
+
 /// A place in a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position {
@@ -84,7 +91,7 @@ impl OutboxRow {
 
     pub(crate) fn read(row: &Row) -> Result<Self, sqlx::Error> {
         Ok(Self {
-            id: RowId { bucket: narrow(row.integer(0)?)?, id: narrow(row.integer(1)?)? },
+            id: RowId::read(row)?,
             event_id: row.text(2)?,
             topic: row.text(3)?.into(),
             stream: StreamId::of_row(&row.text(8)?, &row.text(4)?),

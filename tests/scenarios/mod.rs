@@ -113,6 +113,7 @@ macro_rules! all_scenarios {
                 streams_of_one_name_of_two_sources_do_not_share_their_fate,
                 a_row_too_large_for_the_client_is_parked_at_once_and_its_stream_waits_behind_it,
                 parked_events_are_put_back_in_order_before_what_came_since,
+                parked_events_that_are_put_back_go_before_later_ones_that_nobody_has_read_yet,
                 what_is_put_back_and_refused_again_is_parked_again,
                 a_parked_event_that_is_skipped_is_gone_and_the_others_are_published,
                 a_new_epoch_is_above_those_that_a_copy_may_have_forgotten,

@@ -474,6 +474,27 @@ pub(crate) async fn parked_events_are_put_back_in_order_before_what_came_since(s
     assert_eq!(parked(&stage.database, None, 10).await.unwrap(), []);
 }
 
+pub(crate) async fn parked_events_that_are_put_back_go_before_later_ones_that_nobody_has_read_yet(stage: &Stage) {
+    with_parked_events(stage, 4).await;
+    // Nobody relays, and the bucket fills up behind two more events of the stream.
+    publish(&stage.database, "7", "five").await;
+    publish(&stage.database, "7", "six").await;
+    for row in 1..=60 {
+        insert_row(stage, "players", "7", row).await;
+    }
+    let released = retry_parked(&stage.database, &account("7")).await.unwrap();
+    assert_eq!(released.events, 5);
+    // One that reads the outbox in small parts.
+    let kafka = stage.kafka.clone();
+    let relay = Relay::new(&stage.database, move || -> Arc<dyn Producer> { Arc::new(kafka.clone()) });
+    let relay = relay.options(RelayOptions::default().fetch_rows(5)).spawn();
+    stage.until_empty().await;
+    relay.shutdown().await.unwrap();
+    let published = stage.published();
+    let sequences = published.iter().filter(|(stream, _)| stream == "Account/7").map(|(_, sequence)| *sequence);
+    assert_eq!(sequences.collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+}
+
 pub(crate) async fn what_is_put_back_and_refused_again_is_parked_again(stage: &Stage) {
     with_parked_events(stage, 4).await;
     let relay = Stage::relay_through(&stage.database, Small::new(stage));

@@ -22,6 +22,9 @@ const SHARED_COLUMNS: &str = "bucket, event_id, topic, stream, epoch, sequence, 
      schema_version, occurred_at, recorded_at, correlation_id, causation_id, data_schema, spec_version, content_type, \
      traceparent, tracestate, target, created_at, payload";
 
+/// Why a row is parked that was not refused itself.
+const WAITS: &str = "it waits behind an earlier event of its stream";
+
 /// An event that is parked: one that Kafka refused, or one that waits behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -2,15 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::SHARED_COLUMNS;
+use super::{SHARED_COLUMNS, WAITS};
 use crate::database::open::OpenTransaction;
 use crate::database::sql::push_list;
 use crate::outbox::keys::{KeyList, deletion};
 use crate::outbox::row::{BEHIND_A_PARKED_EVENT, RowId};
 use crate::outbox::table::OutboxTable;
-
-/// Why a row is parked that was not refused itself.
-const WAITS: &str = "it waits behind an earlier event of its stream";
 
 /// A row to park.
 #[derive(Debug, Clone, PartialEq, Eq)]

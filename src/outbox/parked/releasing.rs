@@ -1,19 +1,25 @@
 //! Putting parked events back, in order, or letting go of one.
 
-use super::{ParkedEvent, SHARED_COLUMNS, condition, first_parked};
-use crate::database::sql::push_list;
+use std::fmt::Write as _;
+
+use super::{ParkedEvent, SHARED_COLUMNS, WAITS, condition, first_parked};
+use crate::database::open::{CommitFailure, OpenTransaction};
+use crate::database::sql::{Dialect, push_list};
 use crate::database::{Database, Error};
 use crate::event::StreamId;
+use crate::outbox::keys::{KeyList, deletion};
+use crate::outbox::row::{BEHIND_A_PARKED_EVENT, RowId};
+use crate::outbox::table::OutboxTable;
 use crate::transport::Target;
 
 /// The most events put back in one transaction.
-const AT_ONCE: u32 = 500;
+const AT_ONCE: usize = 500;
 
 /// What became of a stream's parked events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Released {
-    /// How many are back in the outbox.
+    /// How many are back in the outbox: those that were parked, and those that waited in the outbox behind them.
     pub events: u64,
     /// The event that was let go of.
     pub skipped: Option<ParkedEvent>,
@@ -28,12 +34,16 @@ pub struct Released {
 /// [`Error::Sql`]. What was put back until then stays so, and is the beginning of what was parked.
 pub async fn retry_parked(database: &Database, stream: &StreamId) -> Result<Released, Error> {
     let (mut events, mut last) = (0, None);
-    // What came meanwhile was parked behind these.
-    while let Some(put_back) = put_back(database, stream, last.as_ref()).await? {
-        events += put_back.events;
-        last = Some(put_back.last);
+    loop {
+        match step(database, stream, last.as_ref()).await? {
+            Step::Nothing => return Ok(Released { events, skipped: None, forgotten: 0 }),
+            Step::Gathered => {}
+            Step::PutBack { events: some, last: place } => {
+                events += some;
+                last = Some(place);
+            }
+        }
     }
-    Ok(Released { events, skipped: None, forgotten: 0 })
 }
 
 /// Let go of the first parked event of `stream` for good, and put the others back. Consumers see a gap in the stream's sequence.
@@ -48,10 +58,25 @@ pub async fn skip_parked(database: &Database, stream: &StreamId) -> Result<Relea
         return Ok(Released { events: 0, skipped: None, forgotten: 0 });
     };
     let which = forgotten_with(database, &first).await?;
-    let skip = database.pool.execute(format!("DELETE FROM tidings_outbox_parked WHERE {which}")).await;
-    let forgotten = skip.map_err(Error::sql("skipping a parked event"))?;
+    let forgotten = forget(database, stream, &which).await.map_err(Error::sql("skipping a parked event"))?;
     let released = retry_parked(database, stream).await?;
     Ok(Released { skipped: (forgotten > 0).then_some(first), forgotten, ..released })
+}
+
+/// Delete the parked events of `stream` of which `which` is true. A relay that is about to park one behind them waits, and finds that
+/// nothing is before it any more.
+async fn forget(database: &Database, stream: &StreamId, which: &str) -> Result<u64, sqlx::Error> {
+    let buckets = buckets(&OutboxTable::new(database.pool.clone()), stream).await?;
+    if buckets.is_empty() {
+        return Ok(0);
+    }
+    let mut open = OpenTransaction::begin(&database.pool).await?;
+    open.query(locked(&buckets)).await?;
+    let counted = open.query(format!("SELECT COUNT(*) FROM tidings_outbox_parked WHERE {which}")).await?;
+    let count = counted.first().map_or(Ok(0), |row| row.integer(0))?;
+    let delete = format!("DELETE FROM tidings_outbox_parked WHERE {which}");
+    open.commit(vec![delete]).await.map_err(CommitFailure::into_source)?;
+    Ok(count.unsigned_abs())
 }
 
 /// How many parked events of `stream` [`skip_parked`] would let go of.
@@ -90,48 +115,141 @@ async fn forgotten_with(database: &Database, first: &ParkedEvent) -> Result<Stri
 /// The place of an event in its stream.
 type Place = (i64, String);
 
-struct PutBack {
-    events: u64,
-    last: Place,
+/// What one transaction did.
+enum Step {
+    /// Nothing is left to be put back.
+    Nothing,
+    /// Events that wait in the outbox were moved behind those that are parked.
+    Gathered,
+    PutBack {
+        events: u64,
+        last: Place,
+    },
 }
 
-/// Put back the first few, unless they are there again: at or below `last`, the last place that was put back.
-async fn put_back(database: &Database, stream: &StreamId, last: Option<&Place>) -> Result<Option<PutBack>, Error> {
-    let pool = &database.pool;
-    let dialect = pool.dialect();
-    let of_stream = condition(dialect, stream);
+/// One step of putting back what is parked of a stream, unless it is there again: at or below `last`, the last place that was put back.
+///
+/// What is put back gets ids above all others, and whoever reads the outbox in parts would come upon later events of the stream first.
+/// So these are moved behind what is parked, and put back with it. The stream is locked: nobody commits another event meanwhile.
+async fn step(database: &Database, stream: &StreamId, last: Option<&Place>) -> Result<Step, Error> {
+    let table = OutboxTable::new(database.pool.clone());
     let moved = async {
-        let first = format!(
-            "SELECT event_id, bucket, epoch, sequence FROM tidings_outbox_parked WHERE {of_stream} ORDER BY epoch, sequence LIMIT {AT_ONCE}"
-        );
-        let (mut ids, mut buckets, mut places) = (Vec::new(), Vec::new(), Vec::new());
-        for row in pool.query(first).await? {
-            ids.push(dialect.text(&row.text(0)?));
-            buckets.push(u8::try_from(row.integer(1)?).unwrap_or_default());
-            places.push((row.integer(2)?, row.text(3)?));
+        let buckets = buckets(&table, stream).await?;
+        if buckets.is_empty() {
+            return Ok(Step::Nothing);
         }
-        let refused_again = places.first().zip(last).is_some_and(|(first, last)| first <= last);
-        let Some(last) = places.pop().filter(|_| !refused_again) else { return Ok(None) };
-        let (mut events, mut leases) = (String::new(), String::new());
-        push_list(&mut events, &ids);
-        buckets.sort_unstable();
-        buckets.dedup();
-        push_list(&mut leases, &buckets);
-        // The gate, too: these rows get their ids now.
-        let statements = dialect.gate().map(|gate| format!("SELECT slot {gate}")).into_iter().chain([
-            format!("UPDATE tidings_outbox_lease SET owner = owner WHERE bucket IN ({leases})"),
-            format!(
-                "INSERT INTO tidings_outbox ({SHARED_COLUMNS}) SELECT {SHARED_COLUMNS} FROM tidings_outbox_parked \
-                 WHERE event_id IN ({events}) ORDER BY epoch, sequence"
-            ),
-            format!("DELETE FROM tidings_outbox_parked WHERE event_id IN ({events})"),
-        ]);
-        pool.run_transaction(statements.collect()).await?;
-        Ok(Some((PutBack { events: u64::try_from(ids.len()).unwrap_or_default(), last }, buckets)))
+        let mut list = table.keys.first();
+        loop {
+            let result = try_step(&table, stream, &buckets, last, list).await;
+            match table.keys.after(list, &result) {
+                Some(plainer) => list = plainer,
+                None => break result.inspect(|_| database.wake.committed(buckets.into_iter())),
+            }
+        }
     };
-    let moved = moved.await.map_err(Error::sql("putting parked events back"))?;
-    Ok(moved.map(|(put_back, buckets)| {
-        database.wake.committed(buckets.into_iter());
-        put_back
-    }))
+    moved.await.map_err(Error::sql("putting parked events back"))
+}
+
+/// Where a stream's parked events were.
+async fn buckets(table: &OutboxTable, stream: &StreamId) -> Result<Vec<u8>, sqlx::Error> {
+    let of_stream = condition(table.pool.dialect(), stream);
+    let sql = format!("SELECT DISTINCT bucket FROM tidings_outbox_parked WHERE {of_stream} ORDER BY bucket");
+    let rows = table.pool.query(sql).await?;
+    rows.iter().map(|row| Ok(u8::try_from(row.integer(0)?).unwrap_or_default())).collect()
+}
+
+async fn try_step(
+    table: &OutboxTable,
+    stream: &StreamId,
+    buckets: &[u8],
+    last: Option<&Place>,
+    list: KeyList,
+) -> Result<Step, sqlx::Error> {
+    let dialect = table.pool.dialect();
+    let of_stream = condition(dialect, stream);
+    let name = dialect.text(stream.stream.as_str());
+    let mut open = OpenTransaction::begin(&table.pool).await?;
+    // The gate, too: rows get their ids here. The stream before the leases, which must not wait for somebody's long transaction.
+    let mut lock = dialect.gate().map(|gate| format!("SELECT slot {gate};")).unwrap_or_default();
+    // Writing to a `String` cannot fail.
+    let _ = write!(lock, "UPDATE tidings_stream SET sequence = sequence WHERE stream = {name};{}", locked(buckets));
+    open.query(lock).await?;
+
+    let behind = behind(&mut open, table, &of_stream, buckets).await?;
+    if !behind.is_empty() {
+        open.query(gathering(list, dialect, &behind)).await?;
+    }
+    if behind.len() >= AT_ONCE {
+        open.commit(Vec::new()).await.map_err(CommitFailure::into_source)?;
+        return Ok(Step::Gathered);
+    }
+
+    let first = format!(
+        "SELECT event_id, epoch, sequence FROM tidings_outbox_parked WHERE {of_stream} ORDER BY epoch, sequence LIMIT {AT_ONCE}"
+    );
+    let (mut ids, mut places) = (Vec::new(), Vec::new());
+    for row in open.query(first).await? {
+        ids.push(dialect.text(&row.text(0)?));
+        places.push((row.integer(1)?, row.text(2)?));
+    }
+    let refused_again = places.first().zip(last).is_some_and(|(first, last)| first <= last);
+    let Some(last) = places.pop().filter(|_| !refused_again) else {
+        // What was gathered is parked now, as the relay would have parked it.
+        open.commit(Vec::new()).await.map_err(CommitFailure::into_source)?;
+        return Ok(Step::Nothing);
+    };
+    let mut events = String::new();
+    push_list(&mut events, &ids);
+    let statements = vec![
+        format!(
+            "INSERT INTO tidings_outbox ({SHARED_COLUMNS}) SELECT {SHARED_COLUMNS} FROM tidings_outbox_parked \
+             WHERE event_id IN ({events}) ORDER BY epoch, sequence"
+        ),
+        format!("DELETE FROM tidings_outbox_parked WHERE event_id IN ({events})"),
+    ];
+    open.commit(statements).await.map_err(CommitFailure::into_source)?;
+    Ok(Step::PutBack { events: u64::try_from(ids.len()).unwrap_or_default(), last })
+}
+
+/// Locks the leases of `buckets`: no relay parks anything of them meanwhile.
+fn locked(buckets: &[u8]) -> String {
+    let mut leases = String::new();
+    push_list(&mut leases, buckets);
+    format!("UPDATE tidings_outbox_lease SET owner = owner WHERE bucket IN ({leases})")
+}
+
+/// The rows of the outbox that wait behind parked ones of their stream: the first few.
+async fn behind(
+    open: &mut OpenTransaction,
+    table: &OutboxTable,
+    of_stream: &str,
+    buckets: &[u8],
+) -> Result<Vec<RowId>, sqlx::Error> {
+    let index = table.pool.dialect().by_primary_key();
+    let mut list = String::new();
+    push_list(&mut list, buckets);
+    let sql = format!(
+        "SELECT bucket, id FROM tidings_outbox {index} WHERE bucket IN ({list}) AND {of_stream} AND {BEHIND_A_PARKED_EVENT} \
+         ORDER BY bucket, id LIMIT {AT_ONCE}"
+    );
+    let rows = open.query(sql).await?;
+    rows.iter().map(RowId::read).collect()
+}
+
+/// Moves rows of the outbox to the parked ones.
+fn gathering(list: KeyList, dialect: Dialect, rows: &[RowId]) -> String {
+    let (mut places, mut or) = (String::new(), "");
+    for group in rows.chunk_by(|left, right| left.bucket == right.bucket) {
+        let Some(RowId { bucket, .. }) = group.first() else { continue };
+        let mut ids = String::new();
+        push_list(&mut ids, group.iter().map(|row| row.id));
+        // Writing to a `String` cannot fail.
+        let _ = write!(places, "{or}bucket = {bucket} AND id IN ({ids})");
+        or = " OR ";
+    }
+    let (reason, now, delete) = (dialect.text(WAITS), dialect.now(), deletion(list, rows));
+    format!(
+        "REPLACE INTO tidings_outbox_parked (id, {SHARED_COLUMNS}, reason, parked_at) \
+         SELECT id, {SHARED_COLUMNS}, {reason}, {now} FROM tidings_outbox WHERE ({places});{delete}"
+    )
 }
