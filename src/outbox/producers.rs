@@ -1,5 +1,6 @@
 //! Where a relay gets its producers: it drops one that failed and makes another.
 
+use std::collections::BTreeMap;
 use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,13 @@ pub trait ProducerFactory: Send + Sync + 'static {
     fn prepare(&self) -> BoxFuture<'_, Vec<String>> {
         ready(Vec::new()).boxed()
     }
+
+    /// Asked before another producer is made, where a broker refused records for `topics` as too large: how much each of them takes at
+    /// once, in bytes, where that is known. The next producer fits its batches to that. Default: nothing is known.
+    fn fit(&self, topics: Vec<String>) -> BoxFuture<'_, BTreeMap<String, u32>> {
+        drop(topics);
+        ready(BTreeMap::new()).boxed()
+    }
 }
 
 impl<F: Fn() -> Arc<dyn Producer> + Send + Sync + 'static> ProducerFactory for F {
@@ -53,13 +61,14 @@ impl<F: Fn() -> Arc<dyn Producer> + Send + Sync + 'static> ProducerFactory for F
 pub struct KafkaProducers {
     kafka: KafkaOptions,
     topics: Vec<String>,
-    options: Mutex<ProducerOptions>,
+    /// How much each topic takes at once, in bytes, as far as that was asked.
+    limits: Mutex<BTreeMap<String, u32>>,
 }
 
 impl KafkaProducers {
-    /// Producers for the brokers of `kafka`. Name the [topics](Self::topic) that are written to.
+    /// Producers for the brokers of `kafka`. Name the [topics](Self::topic) that are written to, as far as they are known.
     pub fn new(kafka: KafkaOptions) -> Self {
-        Self { kafka, topics: Vec::new(), options: Mutex::new(ProducerOptions::relay()) }
+        Self { kafka, topics: Vec::new(), limits: Mutex::default() }
     }
 
     /// Producers for the brokers and the topic of `publisher`.
@@ -67,26 +76,28 @@ impl KafkaProducers {
         Self::new(publisher.options().brokers().clone()).topic(&**publisher.service())
     }
 
-    /// Fit batches and records to what `topic` takes, and check how durable it is. The relay asks the brokers when it starts;
-    /// where they do not answer, Kafka's defaults are assumed.
+    /// Fit batches to what `topic` takes, and check how durable it is. The relay asks the brokers when it starts. What others take it
+    /// asks when a batch of theirs was too large; until then 1 MB is assumed, which is less than Kafka's default.
     pub fn topic(mut self, topic: impl Into<String>) -> Self {
         self.topics.push(topic.into());
         self
     }
 
     fn learn(&self, topics: &[TopicState]) {
-        let limits = || topics.iter().filter_map(|topic| topic.max_message_bytes);
-        if let (Some(least), Some(most)) = (limits().min(), limits().max()) {
-            let mut options = self.options.lock();
-            // A batch must fit the topic that takes least; a record may be for the one that takes most.
-            *options = options.clone().fitting(most).batch_bytes(least.min(LARGEST_BATCH));
-        }
+        let known = topics.iter().filter_map(|topic| Some((topic.name.clone(), topic.max_message_bytes?)));
+        self.limits.lock().extend(known);
+    }
+
+    fn options(&self) -> ProducerOptions {
+        // A batch must fit the topic that takes least. Records are the brokers' to judge, who know their limits of today.
+        let least = self.limits.lock().values().copied().min();
+        ProducerOptions::relay().batch_bytes(least.unwrap_or(LARGEST_BATCH).min(LARGEST_BATCH))
     }
 }
 
 impl ProducerFactory for KafkaProducers {
     fn make(&self) -> Result<Arc<dyn Producer>, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(Arc::new(KafkaProducer::new(&self.kafka, &self.options.lock())?))
+        Ok(Arc::new(KafkaProducer::new(&self.kafka, &self.options())?))
     }
 
     fn prepare(&self) -> BoxFuture<'_, Vec<String>> {
@@ -101,6 +112,18 @@ impl ProducerFactory for KafkaProducers {
                 }
                 Err(error) => vec![format!("the topics' settings could not be read: {error}")],
             }
+        }
+        .boxed()
+    }
+
+    fn fit(&self, topics: Vec<String>) -> BoxFuture<'_, BTreeMap<String, u32>> {
+        async move {
+            match topics::show(&self.kafka, &topics, ASKING).await {
+                Ok(states) => self.learn(&states),
+                Err(error) => tracing::warn!(%error, "how much topics take could not be asked"),
+            }
+            let limits = self.limits.lock();
+            topics.into_iter().filter_map(|topic| limits.get(&topic).copied().map(|limit| (topic, limit))).collect()
         }
         .boxed()
     }

@@ -3,6 +3,7 @@
 //! A stream's events go through one lane, which has one request under way at a time and sends it again until it is answered: so
 //! they arrive in their order through any number of replicas and connections, and what gathers meanwhile goes together.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,6 +69,13 @@ impl ProducerFactory for StoreProducers {
         match &self.kafka {
             Some(kafka) => kafka.prepare(),
             None => ready(Vec::new()).boxed(),
+        }
+    }
+
+    fn fit(&self, topics: Vec<String>) -> BoxFuture<'_, BTreeMap<String, u32>> {
+        match &self.kafka {
+            Some(kafka) => kafka.fit(topics),
+            None => ready(BTreeMap::new()).boxed(),
         }
     }
 }

@@ -21,6 +21,12 @@ async fn publisher(service: &str, mode: DeliveryMode) -> Publisher {
     Publisher::builder(options.connect_deadline(LONG)).build().await.unwrap()
 }
 
+/// One that has asked how much its topic takes.
+async fn publisher_that_knows(service: &str, mode: DeliveryMode) -> Publisher {
+    let options = PublisherOptions::new(service).kafka(kafka()).mode(mode);
+    Publisher::builder(options.connect_deadline(LONG)).build().await.unwrap()
+}
+
 async fn publish(database: &Database, id: &str, nickname: &str) {
     let publish = database.transaction(async |tx| {
         tx.publish(&AccountRenamed::new(id, nickname));
@@ -93,6 +99,74 @@ async fn a_record_that_the_broker_refuses_is_parked_with_its_stream_and_its_comp
             of_stream.iter().map(|record| record.text_headers()["ce_sequence"].to_owned()).collect();
         assert!(sequences.len() == count && sequences.is_sorted(), "{id}: {sequences:?}");
     }
+    stage.clear().await;
+}
+
+#[tokio::test]
+async fn a_relay_that_was_told_of_no_topic_publishes_what_each_topic_takes() {
+    let stage = Stage::server(&setting("TIDINGS_TEST_DATABASE")).await;
+    let (large, small) = (fresh("accounts"), fresh("players"));
+    for (topic, limit) in [(&large, "3000000"), (&small, "5000")] {
+        let topic = TopicSpec::new(topic, 1).config("max.message.bytes", limit);
+        topics::ensure(&kafka(), &[topic], LONG).await.unwrap();
+    }
+    let of = async |service: &str| {
+        stage.database.clone().with_publisher(&publisher_that_knows(service, DeliveryMode::Outbox).await)
+    };
+    let (to_large, to_small) = (of(&large).await, of(&small).await);
+    for bytes in [1_040_000, 2_900_000] {
+        publish(&to_large, "7", &"x".repeat(bytes)).await;
+    }
+    // Together they are more than that topic takes at once.
+    for event in 0..400 {
+        publish(&to_small, &(event % 10).to_string(), &"x".repeat(1_000)).await;
+    }
+    let relay = Relay::new(&stage.database, KafkaProducers::new(kafka())).spawn();
+    stage.until_empty().await;
+    let summary = relay.shutdown().await.unwrap();
+    assert_eq!((summary.published, summary.parked), (402, 0));
+    // It learns, and goes on with batches that fit.
+    assert!((1..=2).contains(&summary.restarts), "{summary:?}");
+    stage.clear().await;
+}
+
+#[tokio::test]
+async fn an_event_too_large_for_its_topic_takes_none_of_its_company_with_it() {
+    let stage = Stage::server(&setting("TIDINGS_TEST_DATABASE")).await;
+    let service = fresh("accounts");
+    topics::ensure(&kafka(), &[TopicSpec::new(&service, 1)], LONG).await.unwrap();
+    let recorded = publisher(&service, DeliveryMode::Outbox).await;
+    let database = stage.database.clone().with_publisher(&recorded);
+    for event in 0..300 {
+        let size = if event == 20 { 9_000 } else { 10 };
+        publish(&database, &event.to_string(), &"x".repeat(size)).await;
+    }
+    shrink(&service).await;
+    let relay = Relay::new(&stage.database, KafkaProducers::of(&recorded)).spawn();
+    stage.until_empty().await;
+    let summary = relay.shutdown().await.unwrap();
+    assert_eq!((summary.published, summary.parked), (299, 1));
+    stage.clear().await;
+}
+
+#[tokio::test]
+async fn an_event_whose_time_the_broker_does_not_take_is_parked_and_its_company_is_not() {
+    let stage = Stage::server(&setting("TIDINGS_TEST_DATABASE")).await;
+    let service = fresh("accounts");
+    let topic = TopicSpec::new(&service, 1).config("message.timestamp.before.max.ms", "600000");
+    topics::ensure(&kafka(), &[topic], LONG).await.unwrap();
+    let recorded = publisher(&service, DeliveryMode::Outbox).await;
+    let database = stage.database.clone().with_publisher(&recorded);
+    for event in 0..40 {
+        publish(&database, &(event % 20).to_string(), &event.to_string()).await;
+    }
+    stage.execute("UPDATE tidings_outbox SET occurred_at = '2020-01-01T00:00:00Z' WHERE stream = 'Account/7'").await;
+    let relay = Relay::new(&database, KafkaProducers::of(&recorded)).spawn();
+    stage.until_empty().await;
+    let summary = relay.shutdown().await.unwrap();
+    assert_eq!((summary.published, summary.parked), (38, 2));
+    let parked = parked(&database, None, 10).await.unwrap();
+    assert!(parked[0].reason.contains("timestamp"), "{parked:?}");
     stage.clear().await;
 }
 

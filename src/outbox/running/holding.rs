@@ -4,8 +4,9 @@ use futures_util::FutureExt as _;
 use rustc_hash::FxHashSet;
 use tokio::time::Instant;
 
+use super::Running;
+use super::backoff::MAX_BACKOFF;
 use super::silence::within;
-use super::{MAX_BACKOFF, Running};
 use crate::outbox::held::Destination;
 use crate::outbox::row::{OutboxRow, RowId};
 use crate::outbox::wake::BucketSet;

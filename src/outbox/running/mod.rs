@@ -3,6 +3,7 @@
 //! Reading, writing, deleting and renewing go on at once, each at most once at a time. Whatever fails on the way to Kafka ends
 //! the same way: everything under way is purged, the producer is dropped, and the relay begins again from the table.
 
+mod backoff;
 mod holding;
 mod leasing;
 mod reading;
@@ -13,8 +14,10 @@ mod silence;
 #[cfg(all(test, feature = "sqlite"))]
 #[allow(clippy::unwrap_used, reason = "what these tests share may stop at the first surprise")]
 mod tests;
+mod too_large;
 mod writing;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,10 +27,12 @@ use futures_util::future::BoxFuture;
 use rustc_hash::FxHashSet;
 use tokio::time::Instant;
 
+use self::backoff::Backoff;
 use self::leasing::Renewal;
 use self::reporting::Report;
 use self::row_size::RowSize;
 use self::silence::session_limits;
+use self::too_large::TooLarge;
 use super::RelayOptions;
 use super::held::{Destination, HeldBack};
 use super::lease::Member;
@@ -43,9 +48,6 @@ use crate::database::Database;
 use crate::database::pool::Pool;
 use crate::transport::Producer;
 
-/// The pause after a failure, doubled with each that follows.
-const FIRST_BACKOFF: Duration = Duration::from_millis(50);
-const MAX_BACKOFF: Duration = Duration::from_secs(5);
 /// How long to wait for what becomes of purged records.
 const PURGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many rows are read while one of them is under suspicion, and all go one by one.
@@ -101,6 +103,9 @@ pub(super) struct Running {
     purging_until: Option<Instant>,
     /// Rows that were refused in company; each is tried alone, then parked.
     suspects: FxHashSet<RowId>,
+    /// Those that brokers found too large, or their company.
+    too_large: TooLarge,
+    fitting: Task<BTreeMap<String, u32>>,
     /// Where nothing can be taken at present.
     held: HeldBack,
     /// What the last read left out of it.
@@ -147,6 +152,8 @@ pub(super) struct Running {
     park_at: Instant,
 
     report_at: Instant,
+    /// When the report under way began.
+    reported_from: Instant,
     reporting: Task<Result<Report, sqlx::Error>>,
     reported_buckets: BucketSet,
     /// Set when shutting down: until when acknowledgements are waited for.
@@ -188,6 +195,8 @@ impl Running {
             ear,
             purging_until: None,
             suspects: FxHashSet::default(),
+            too_large: TooLarge::default(),
+            fitting: None,
             held: HeldBack::default(),
             left_out: Vec::new(),
             shown: Vec::new(),
@@ -219,6 +228,7 @@ impl Running {
             parking: None,
             park_at: now,
             report_at: now,
+            reported_from: now,
             reporting: None,
             reported_buckets: BucketSet::EMPTY,
             stopping: None,
@@ -250,6 +260,7 @@ impl Running {
                 reported = task(&mut self.reporting) => self.reported(reported),
                 asked = task(&mut self.asking) => self.asked(asked),
                 noted = task(&mut self.noting) => self.noted(noted),
+                limits = task(&mut self.fitting) => self.fitted(&limits),
                 () = listener.woken() => self.woken = self.woken.or(listener.take()),
                 woken = heard(self.ear.as_ref()) => self.woken = self.woken.or(woken),
                 () = tokio::time::sleep_until(wake_at) => {}
@@ -310,7 +321,7 @@ impl Running {
             when(self.may_fetch(), self.poll_at),
             self.held.next_try(Instant::now()).unwrap_or(far),
             when(self.more_to_send, Instant::now()),
-            when(self.producer.is_none() && self.purging_until.is_none() && self.stopping.is_none(), self.make_at),
+            when(self.wants_producer(), self.make_at),
             when(self.deleting.is_none() && self.pipeline.acknowledged_rows() > 0, self.next_delete()),
             when(self.parking.is_none() && self.pipeline.has_refused(), self.park_at),
             when(self.reporting.is_none() && self.stopping.is_none(), self.report_at),
@@ -372,24 +383,5 @@ async fn task<T>(task: &mut Task<T>) -> T {
             result
         }
         None => std::future::pending().await,
-    }
-}
-
-/// A pause that doubles.
-struct Backoff(Duration);
-
-impl Backoff {
-    const fn new() -> Self {
-        Self(FIRST_BACKOFF)
-    }
-
-    fn next(&mut self) -> Duration {
-        let pause = self.0;
-        self.0 = (self.0 * 2).min(MAX_BACKOFF);
-        pause
-    }
-
-    fn reset(&mut self) {
-        self.0 = FIRST_BACKOFF;
     }
 }

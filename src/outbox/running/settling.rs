@@ -3,8 +3,9 @@
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
+use super::backoff::{FIRST_BACKOFF, MAX_BACKOFF};
 use super::silence::within;
-use super::{ASK_INTERVAL, DELETE_INTERVAL, FIRST_BACKOFF, MAX_ASK_INTERVAL, MAX_BACKOFF, Running, WORTH_DELETING};
+use super::{ASK_INTERVAL, DELETE_INTERVAL, MAX_ASK_INTERVAL, Running, WORTH_DELETING};
 use crate::fault_point;
 use crate::outbox::row::RowId;
 use crate::telemetry::names;
@@ -84,6 +85,8 @@ impl Running {
                 metrics::counter!(names::OUTBOX_PARKED).increment(count);
                 self.pipeline.parked(&rows);
                 for row in rows {
+                    // What follows a refused row goes with it, and is not to be tried alone any more.
+                    self.suspects.remove(&row);
                     // One that was not parked is still there, to be read again.
                     self.settled.forget(row.bucket);
                     self.woken.insert(row.bucket);

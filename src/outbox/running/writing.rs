@@ -14,9 +14,13 @@ use crate::telemetry::names;
 use crate::transport::ProduceError;
 
 impl Running {
+    /// Whether a producer is to be made, once it is time.
+    pub(super) fn wants_producer(&self) -> bool {
+        self.producer.is_none() && self.purging_until.is_none() && self.fitting.is_none() && self.stopping.is_none()
+    }
+
     pub(super) fn make_producer(&mut self, now: Instant) {
-        let wanted = self.producer.is_none() && self.purging_until.is_none() && self.stopping.is_none();
-        if !wanted || now < self.make_at {
+        if !self.wants_producer() || now < self.make_at {
             return;
         }
         match self.producers.make() {
@@ -78,7 +82,7 @@ impl Running {
         if self.purging_until.is_some() {
             // Of what fails while everything is thrown away, only a refusal means anything.
             if is_refusal(error) {
-                self.suspects.insert(row);
+                self.suspect(row, error);
             }
             if let Some(destination) = refusing {
                 self.held.hold(destination, error.to_string(), Instant::now());
@@ -100,7 +104,7 @@ impl Running {
             _ => {
                 if is_refusal(error) {
                     // A broker refuses a batch as a whole: the row may only have been in bad company.
-                    self.suspects.insert(row);
+                    self.suspect(row, error);
                 }
                 tracing::warn!(
                     error = error as &dyn std::error::Error,
@@ -110,6 +114,11 @@ impl Running {
                 self.begin_again(error.kind());
             }
         }
+    }
+
+    fn suspect(&mut self, row: RowId, error: &ProduceError) {
+        self.suspects.insert(row);
+        self.too_large.insert(row, error);
     }
 
     pub(super) fn refuse(&mut self, row: RowId, error: &(dyn std::error::Error + 'static)) {
@@ -141,6 +150,7 @@ impl Running {
         self.order.clear();
         self.settled.reset();
         self.producer = None;
+        self.start_fitting();
         self.make_at = now + self.make_backoff.next();
         self.poll_at = now;
     }

@@ -26,6 +26,11 @@ pub(super) fn produce_error(error: &KafkaError, topic: &Arc<str>, bytes: usize, 
         Code::Fatal | Code::GaplessGuarantee | Code::Fenced | Code::ProducerFenced => {
             ProduceError::Fatal { reason: events.fatal().unwrap_or_else(|| describe(code)) }
         }
+        // A broker's answer about this very record, also where the client failed for it: who takes it for the failure of the client
+        // tries it again for ever.
+        Code::InvalidRecord | Code::InvalidTimestamp | Code::PolicyViolation => {
+            ProduceError::Refused { topic, reason: describe(code), retryable: false }
+        }
         _ => match events.fatal() {
             // After a fatal error the rest of the queue fails, under many names, for the same reason.
             Some(reason) => ProduceError::Fatal { reason },
@@ -62,11 +67,8 @@ const fn retryable(code: Code) -> bool {
         code,
         Code::BadMessage
             | Code::InvalidArgument
-            | Code::InvalidRecord
-            | Code::InvalidTimestamp
             | Code::InvalidTopic
             | Code::InvalidRequiredAcks
-            | Code::PolicyViolation
             | Code::UnsupportedForMessageFormat
             | Code::UnsupportedCompressionType
     )
@@ -113,5 +115,14 @@ mod tests {
         let denied = KafkaError::MessageProduction(Code::TopicAuthorizationFailed);
         let denied = produce_error(&denied, &"a".into(), 1, &events);
         assert!(matches!(&denied, ProduceError::TopicRefused { .. }), "{denied}");
+    }
+
+    #[test]
+    fn a_record_that_is_invalid_is_told_from_its_company_also_where_the_client_failed_for_it() {
+        let events = ClientEvents::default();
+        events.record(Code::Fatal, "a record failed");
+        let told = |code| produce_error(&KafkaError::MessageProduction(code), &"a".into(), 1, &events);
+        assert!(matches!(told(Code::InvalidRecord), ProduceError::Refused { retryable: false, .. }));
+        assert!(matches!(told(Code::InvalidDifferentRecord), ProduceError::Fatal { .. }));
     }
 }

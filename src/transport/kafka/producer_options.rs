@@ -95,8 +95,11 @@ impl ProducerOptions {
 
     /// For a relay: acknowledged by all replicas, without gaps, and never given up. The first record that fails stops the
     /// producer with [`ProduceError::Fatal`](crate::transport::ProduceError::Fatal) rather than letting its successors pass.
+    /// `max_record_bytes` is all that the queue holds, 128 MiB: how large a record may be is for the brokers to say.
     pub fn relay() -> Self {
-        Self::default().gapless(true).delivery_timeout(Duration::ZERO)
+        let options = Self::default().gapless(true).delivery_timeout(Duration::ZERO);
+        let all = u32::try_from(options.queue_bytes).unwrap_or(u32::MAX);
+        options.max_record_bytes(all)
     }
 
     /// Who must have a record before it counts as written. Default: all.
