@@ -34,6 +34,8 @@
 //! ```
 
 mod atomically;
+#[cfg(feature = "store")]
+mod bounded;
 pub(crate) mod columns;
 mod commit;
 mod connection;

@@ -16,9 +16,10 @@ use uuid::Uuid;
 use super::append::{Append, Appended, Relayed};
 use super::awaited::Awaited;
 use super::event::{NewEvent, StoredEvent};
+use super::following::{self, Presence};
 use super::lane::{Job, Lane, LaneProgress, SILENCE, Work};
 use super::page_budget::PageBudget;
-use super::reading::{self, Notice, Presence, StreamQuery, Subscription};
+use super::reading::{self, Notice, StreamQuery, Subscription};
 use super::room::{Amount, Room, Seat};
 use super::sequencer::{Sequencer, last_position};
 use super::tables::stored_ids;
@@ -108,7 +109,8 @@ impl DatabaseStore {
         }
         // Lines that die hold up neither this replica nor, with their locks, the others.
         let limits = SessionLimits { idle: SILENCE.max(options.lease_ttl), statement: SILENCE, lock_wait: SILENCE / 3 };
-        let connections = u32::try_from(options.lanes + 1).unwrap_or(u32::MAX);
+        // One for each lane, one for the sequencer, and one for whoever asks how the database is.
+        let connections = u32::try_from(options.lanes + 2).unwrap_or(u32::MAX);
         let apart = Database { pool: database.pool.apart(connections, limits), ..database.clone() };
         let (appended, head) = (watch::Sender::new(0), watch::Sender::new(0));
         let awaited = Arc::<Awaited>::default();
@@ -231,7 +233,8 @@ impl DatabaseStore {
         if !self.inner.progress.iter().all(|progress| progress.is_fine()) {
             return false;
         }
-        let answer = tokio::time::timeout(ANSWER, last_position(&self.inner.database.pool)).await;
+        // Readers may have all the others in use, and some of those may be silent.
+        let answer = tokio::time::timeout(ANSWER, last_position(&self.inner.apart)).await;
         matches!(answer, Ok(Ok(_)))
     }
 
@@ -287,7 +290,7 @@ impl EventStore for DatabaseStore {
     fn subscribe(&self, subscription: Subscription) -> BoxStream<'static, Result<Notice, StoreError>> {
         let Inner { database, head, subscriptions, pages, .. } = &*self.inner;
         let presence = Presence::new(subscriptions);
-        reading::follow(database.pool.clone(), subscription, head.subscribe(), presence, pages.share())
+        following::follow(database.pool.clone(), subscription, head.subscribe(), presence, pages.share())
     }
 }
 

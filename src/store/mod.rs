@@ -16,6 +16,7 @@ mod client;
 mod database_store;
 mod error;
 mod event;
+mod following;
 mod lane;
 mod offering;
 mod options;

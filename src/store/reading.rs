@@ -1,28 +1,29 @@
-//! Reading streams, and following all of them.
+//! Reading streams.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures_util::StreamExt as _;
 use futures_util::stream::{BoxStream, try_unfold};
-use futures_util::{StreamExt as _, TryStreamExt as _};
-use tokio::sync::watch;
 
 use super::StoreError;
 use super::event::{Place, StoredEvent};
+use super::lane::SILENCE;
 use super::page_budget::PageShare;
 use super::page_size::{PAGE_BYTES, PageSize};
-use super::sequencer::last_position;
 use super::tables::{EVENT_COLUMNS, EVENT_TABLES, narrow, read_event};
 use crate::database::pool::Pool;
-use crate::database::sql::push_list;
 use crate::envelope::rfc3339;
 use crate::event::StreamId;
 
-/// How long a subscription waits for a sign before it looks by itself.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often a read looks for an event that was not shown, though one behind it was.
+const LOOKS_AT_A_HOLE: u32 = 20;
+/// How long it waits before it looks again.
+const HOLE: Duration = Duration::from_millis(50);
 
 /// Which way a stream is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -124,7 +125,7 @@ pub(super) fn read(
     share: PageShare,
 ) -> BoxStream<'static, Result<StoredEvent, StoreError>> {
     let (page, size) = (VecDeque::new(), PageSize::default());
-    let state = Reading { pool, query, page, size, share, bound: None, is_over: false };
+    let state = Reading { pool, query, page, size, share, bound: None, last: None, is_over: false };
     try_unfold(state, |mut state| async move {
         let next = state.next().await.map_err(unavailable)?;
         Ok(next.map(|event| (event, state)))
@@ -138,16 +139,27 @@ struct Reading {
     page: VecDeque<StoredEvent>,
     size: PageSize,
     share: PageShare,
-    /// The first place that is too late, once that is known.
-    #[expect(clippy::option_option, reason = "not asked for yet, or there is none")]
-    bound: Option<Option<Place>>,
+    /// The first place that is too late, once that is known, where there is one.
+    bound: Option<Place>,
+    /// The last place in a page.
+    last: Option<Place>,
     is_over: bool,
 }
 
 impl Reading {
     async fn next(&mut self) -> Result<Option<StoredEvent>, sqlx::Error> {
-        if self.page.is_empty() && !self.is_over && self.query.limit != Some(0) {
+        let mut looks = 0;
+        while self.page.is_empty() && !self.is_over && self.query.limit != Some(0) {
+            if looks == LOOKS_AT_A_HOLE {
+                let StreamId { source, stream } = &self.query.stream;
+                let reason = format!("an event of stream {stream} of {source} is not there, behind {:?}", self.last);
+                return Err(sqlx::Error::Decode(reason.into()));
+            }
+            if looks > 0 {
+                tokio::time::sleep(HOLE).await;
+            }
             self.read_page().await?;
+            looks += 1;
         }
         let Some(event) = self.page.pop_front() else { return Ok(None) };
         self.query.limit = self.query.limit.map(|limit| limit.saturating_sub(1));
@@ -158,18 +170,14 @@ impl Reading {
         Ok(Some(event))
     }
 
+    /// Sequences have no gaps. Where one shows all the same, the look was torn, and what is missing is there at the next.
     async fn read_page(&mut self) -> Result<(), sqlx::Error> {
-        let bound = match self.bound {
-            Some(bound) => bound,
-            None => {
-                let bound = self.first_too_late().await?;
-                self.bound = Some(bound);
-                bound
-            }
-        };
+        if let (None, Some(until)) = (self.bound, self.query.until) {
+            self.bound = Some(self.first_too_late(until).await?);
+        }
         let mut sql = format!("SELECT {EVENT_COLUMNS} FROM {EVENT_TABLES} WHERE {}", self.stream_condition());
         // Writing to a `String` cannot fail.
-        if let Some(Place { epoch, sequence }) = bound {
+        if let Some(Place { epoch, sequence }) = self.bound {
             let _ = write!(sql, " AND (e.epoch < {epoch} OR (e.epoch = {epoch} AND e.sequence < {sequence}))");
         }
         let (than, order) = match self.query.direction {
@@ -185,24 +193,28 @@ impl Reading {
         let rows = self.query.limit.map_or(rows, |limit| usize::try_from(limit).unwrap_or(rows).min(rows));
         let _ = write!(sql, " ORDER BY e.epoch {order}, e.sequence {order} LIMIT {rows}");
 
-        let (mut bytes, mut found, mut is_full) = (0, 0, false);
-        let mut stream = self.pool.stream(sql);
-        while let Some(row) = stream.try_next().await? {
+        let (mut bytes, mut found, mut is_cut) = (0, 0, false);
+        let Self { pool, query, page, share, last, .. } = self;
+        let read = pool.rows_within(SILENCE, sql, |row| {
             let event = read_event(&row, 0)?;
+            let place = event.event.place();
+            if !place.is_some_and(|place| follows(query, *last, place)) {
+                is_cut = true;
+                return Ok(ControlFlow::Break(()));
+            }
+            *last = place;
             bytes += event.event.bytes();
             found += 1;
-            let has_room = self.share.take(event.event.bytes());
-            self.page.push_back(event);
-            is_full = bytes > PAGE_BYTES || !has_room;
-            if is_full {
-                break;
-            }
-        }
+            let has_room = share.take(event.event.bytes());
+            page.push_back(event);
+            is_cut = bytes > PAGE_BYTES || !has_room;
+            Ok(if is_cut { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        });
+        read.await?;
         self.size.saw(found, found, bytes);
-        self.is_over = found < rows && !is_full;
-        let last = self.page.back().and_then(|event| event.event.place());
-        match (last, self.query.direction) {
-            (None, _) => self.is_over = true,
+        self.is_over = found < rows && !is_cut;
+        match (self.last, self.query.direction) {
+            (None, _) => {}
             (Some(last), Direction::Forwards) => {
                 self.query.from = Some(Place { sequence: last.sequence + 1, ..last });
             }
@@ -221,17 +233,29 @@ impl Reading {
         Ok(())
     }
 
-    async fn first_too_late(&self) -> Result<Option<Place>, sqlx::Error> {
-        let Some(until) = self.query.until else { return Ok(None) };
+    /// The first place that is not to be read: one recorded after `until`, or whatever comes behind the last one there is now, since
+    /// nobody has looked at that.
+    ///
+    /// Two looks: the second shows all of the stream up to what the first shows, and so everything there that is too late.
+    async fn first_too_late(&self, until: DateTime<Utc>) -> Result<Place, sqlx::Error> {
+        let condition = self.stream_condition();
+        let places = format!("e.epoch, e.sequence FROM tidings_store_event e WHERE {condition}");
         let sql = format!(
-            "SELECT e.epoch, e.sequence FROM tidings_store_event e WHERE {} AND e.recorded_at > '{}' \
-             ORDER BY e.epoch, e.sequence LIMIT 1",
-            self.stream_condition(),
+            "SELECT 0, {places} ORDER BY e.epoch DESC, e.sequence DESC LIMIT 1;\
+             SELECT 1, {places} AND e.recorded_at > '{}' ORDER BY e.epoch, e.sequence LIMIT 1",
             rfc3339(until)
         );
-        let rows = self.pool.query(sql).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        Ok(Some(Place { epoch: narrow(row.integer(0)?)?, sequence: narrow(row.integer(1)?)? }))
+        // Where the first finds none, all there is came since.
+        let (mut behind, mut late) = (Place { epoch: 0, sequence: 0 }, None);
+        for row in self.pool.query_within(SILENCE, sql).await? {
+            let place = Place { epoch: narrow(row.integer(1)?)?, sequence: narrow(row.integer(2)?)? };
+            if row.integer(0)? == 0 {
+                behind = Place { sequence: place.sequence + 1, ..place };
+            } else {
+                late = Some(place);
+            }
+        }
+        Ok(late.map_or(behind, |late| late.min(behind)))
     }
 
     fn stream_condition(&self) -> String {
@@ -241,136 +265,20 @@ impl Reading {
     }
 }
 
-/// The events behind a position, and those that come.
-pub(super) fn follow(
-    pool: Pool,
-    subscription: Subscription,
-    head: watch::Receiver<u64>,
-    presence: Presence,
-    share: PageShare,
-) -> BoxStream<'static, Result<Notice, StoreError>> {
-    let Subscription { after, sources } = subscription;
-    let state = Following {
-        pool,
-        sources,
-        position: after,
-        head,
-        page: VecDeque::new(),
-        size: PageSize::default(),
-        share,
-        is_checked: false,
-        is_told: false,
-        _presence: presence,
-    };
-    try_unfold(state, |mut state| async move {
-        let notice = state.next().await?;
-        Ok(Some((notice, state)))
-    })
-    .boxed()
-}
-
-struct Following {
-    pool: Pool,
-    sources: Vec<String>,
-    /// Everything up to here was given out, or is in the page.
-    position: u64,
-    head: watch::Receiver<u64>,
-    page: VecDeque<StoredEvent>,
-    size: PageSize,
-    share: PageShare,
-    is_checked: bool,
-    /// Whether it was said that all was given out.
-    is_told: bool,
-    _presence: Presence,
-}
-
-impl Following {
-    async fn next(&mut self) -> Result<Notice, StoreError> {
-        if !self.is_checked {
-            let last = last_position(&self.pool).await.map_err(unavailable)?;
-            if self.position > last {
-                let reason = format!("position {} was never given out: the last one is {last}", self.position);
-                return Err(StoreError::Invalid { reason });
-            }
-            self.is_checked = true;
+/// Whether an event may be given out as the next one behind `last`: nothing is missing between them.
+fn follows(query: &StreamQuery, last: Option<Place>, place: Place) -> bool {
+    let Place { epoch, sequence } = place;
+    match (query.direction, last) {
+        (Direction::Forwards, last) => {
+            let first = query.from.unwrap_or(Place { epoch: 0, sequence: 1 });
+            let next = last.map_or(first, |last| Place { sequence: last.sequence + 1, ..last });
+            (epoch == next.epoch && sequence == next.sequence.max(1)) || (epoch > next.epoch && sequence == 1)
         }
-        loop {
-            if let Some(event) = self.page.pop_front() {
-                return Ok(Notice::Event(event));
-            }
-            let before = self.position;
-            self.read_page().await.map_err(unavailable)?;
-            if self.position > before {
-                self.is_told = false;
-            } else if !self.is_told {
-                self.is_told = true;
-                return Ok(Notice::CaughtUp { position: self.position });
-            } else {
-                let position = self.position;
-                // The time, or the end of the sequencer here: another replica's is looked for.
-                if let Ok(Err(_)) = tokio::time::timeout(LOOK, self.head.wait_for(|head| *head > position)).await {
-                    return Err(StoreError::Closed);
-                }
-            }
+        // It begins with the last that shows.
+        (Direction::Backwards, None) => true,
+        (Direction::Backwards, Some(last)) => {
+            (epoch == last.epoch && sequence + 1 == last.sequence) || (epoch < last.epoch && last.sequence == 1)
         }
-    }
-
-    /// Positions have no gaps. Where one shows all the same, the look was torn, and what is missing is there at the next.
-    async fn read_page(&mut self) -> Result<(), sqlx::Error> {
-        let mut filter = String::new();
-        if !self.sources.is_empty() {
-            let dialect = self.pool.dialect();
-            filter.push_str(" AND e.source IN (");
-            push_list(&mut filter, self.sources.iter().map(|source| dialect.text(&format!("/{source}"))));
-            filter.push(')');
-        }
-        self.share.give_back();
-        let limit = self.size.rows(self.share.has_room());
-        let sql = format!(
-            "SELECT {EVENT_COLUMNS} FROM tidings_store_position p LEFT JOIN tidings_store_event e \
-             ON e.id = p.event{filter} WHERE p.position > {} ORDER BY p.position LIMIT {limit}",
-            self.position
-        );
-        let (mut bytes, mut found, mut has_room) = (0, 0, true);
-        let mut rows = self.pool.stream(sql);
-        while let Some(row) = rows.try_next().await? {
-            let position: u64 = narrow(row.integer(0)?)?;
-            if position != self.position + 1 {
-                break;
-            }
-            if row.optional_text(1)?.is_some() {
-                let event = read_event(&row, 0)?;
-                bytes += event.event.bytes();
-                has_room = self.share.take(event.event.bytes());
-                self.page.push_back(event);
-            } else if self.sources.is_empty() {
-                return Err(sqlx::Error::Decode(format!("the event at position {position} is gone").into()));
-            }
-            self.position = position;
-            found += 1;
-            if bytes > PAGE_BYTES || !has_room {
-                break;
-            }
-        }
-        self.size.saw(found, self.page.len(), bytes);
-        Ok(())
-    }
-}
-
-/// Counts the subscriptions that there are, for as long as each of them lives.
-#[derive(Debug)]
-pub(super) struct Presence(watch::Sender<usize>);
-
-impl Presence {
-    pub(super) fn new(count: &watch::Sender<usize>) -> Self {
-        count.send_modify(|count| *count += 1);
-        Self(count.clone())
-    }
-}
-
-impl Drop for Presence {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count = count.saturating_sub(1));
     }
 }
 

@@ -255,7 +255,8 @@ impl Sequencer {
 
 /// The last position given out.
 pub(super) async fn last_position(pool: &Pool) -> Result<u64, sqlx::Error> {
-    let rows = pool.query("SELECT position FROM tidings_store_sequencer WHERE id = 1".to_owned()).await?;
+    let sql = "SELECT position FROM tidings_store_sequencer WHERE id = 1".to_owned();
+    let rows = pool.query_within(SILENCE, sql).await?;
     rows.first().map_or(Ok(0), |row| narrow(row.integer(0)?))
 }
 

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use uuid::Uuid;
 
 use super::event::{NewEvent, Place, StoredEvent};
+use super::lane::SILENCE;
 use super::rules::{Changes, Judge, StreamState, Writer};
 use crate::database::columns::{ENVELOPE_COLUMNS, push_envelope};
 use crate::database::open::{CommitFailure, OpenTransaction};
@@ -195,7 +196,7 @@ pub(super) async fn stored_ids(pool: &Pool, ids: &[Uuid]) -> Result<Vec<Uuid>, s
     let mut sql = "SELECT event_id FROM tidings_store_event WHERE event_id IN (".to_owned();
     push_ids(&mut sql, ids.iter().copied());
     sql.push(')');
-    let rows = pool.query(sql).await?;
+    let rows = pool.query_within(SILENCE, sql).await?;
     let read = |row: &Row| {
         let id = row.text(0)?;
         Uuid::parse_str(&id).map_err(|_| unreadable("event_id", &id))

@@ -211,6 +211,59 @@ async fn a_line_that_dies_while_streams_are_locked_keeps_them_for_seconds_only()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg(feature = "store")]
+async fn readers_of_a_store_whose_connections_fall_silent_are_told_so_and_can_go_on() {
+    use futures_util::TryStreamExt as _;
+    use tidings::Stream;
+    use tidings::store::{Append, DatabaseStore, EventStore as _, ExpectedVersion, Notice, StoreError};
+    use tidings::store::{StoreOptions, StreamQuery, Subscription};
+
+    use crate::scenarios::event_store::event;
+
+    let stage = Stage::server(&setting("TIDINGS_TEST_DATABASE")).await;
+    DatabaseStore::migrate(&stage.database).await.unwrap();
+    let silence = watch::Sender::new(0);
+    let database = through(&stage, |_| false, silence.subscribe()).await;
+    let store = DatabaseStore::open(&database, StoreOptions::default().forward(false)).await.unwrap();
+    let first = event("Account/1", "x");
+    store.append(Append::new([first.clone()], ExpectedVersion::None)).await.unwrap();
+    let read = async || {
+        store.read(StreamQuery::new("accounts", Stream::from_name("Account/1"))).try_collect::<Vec<_>>().await.map(drop)
+    };
+    let follow = async || loop {
+        if let Some(Notice::Event(_)) = store.subscribe(Subscription::after(0)).try_next().await? {
+            return Ok(());
+        }
+    };
+    let ask = async || {
+        let limit = Duration::from_secs(60);
+        let (read, followed, stored) = tokio::join!(
+            tokio::time::timeout(limit, read()),
+            tokio::time::timeout(limit, follow()),
+            tokio::time::timeout(limit, store.stored(first.id())),
+        );
+        [read, followed, stored].map(|asked: Result<Result<(), StoreError>, _>| asked.expect("nobody is told"))
+    };
+    // Each has a connection of its own then.
+    eventually("three are asked at once", async || {
+        ask().await.into_iter().for_each(Result::unwrap);
+        database.mysql_pool().unwrap().num_idle() >= 3
+    })
+    .await;
+    silence.send_modify(|times| *times += 1);
+    for asked in ask().await {
+        assert!(matches!(asked, Ok(()) | Err(StoreError::Unavailable(_))), "{asked:?}");
+    }
+    eventually("all go on", async || ask().await.iter().all(Result::is_ok)).await;
+    // None is kept by whoever waits for its answer.
+    let pool = database.mysql_pool().unwrap();
+    eventually("no connection is waited for", async || usize::try_from(pool.size()).unwrap() == pool.num_idle()).await;
+    store.close().await;
+    database.close().await;
+    stage.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_server_ends_a_services_session_that_says_nothing() {
     let stage = Stage::server(&setting("TIDINGS_TEST_DATABASE")).await;
     let Place::Server { url, name } = &stage.place else { panic!("a file has no sessions") };

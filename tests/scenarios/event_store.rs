@@ -79,7 +79,7 @@ fn sequences(events: &[StoredEvent]) -> Vec<u64> {
 }
 
 /// The next `count` events behind `after`.
-async fn follow(store: &dyn EventStore, after: u64, count: usize) -> Vec<StoredEvent> {
+pub(crate) async fn follow(store: &dyn EventStore, after: u64, count: usize) -> Vec<StoredEvent> {
     let notices = store.subscribe(Subscription::after(after));
     let events = notices.filter_map(|notice| {
         std::future::ready(match notice.unwrap() {
@@ -150,6 +150,57 @@ pub(crate) async fn a_stream_is_read_both_ways_in_parts_and_as_it_was(stage: &St
     assert_eq!(all(&store, query("Account/1").until(began)).await, []);
     assert_eq!(all(&store, query("Account/2")).await, []);
     assert_eq!(all(&store, StreamQuery::new("billing", Stream::from_name("Account/1"))).await, []);
+    store.close().await;
+}
+
+pub(crate) async fn a_stream_as_it_was_has_nothing_of_what_is_appended_while_it_is_read(stage: &Stage) {
+    let store = store(stage, StoreOptions::default()).await;
+    let then: DateTime<Utc> = "2026-01-02T03:04:05Z".parse().unwrap();
+    let recorded = |number: u64, time: DateTime<Utc>| {
+        let mut event = placed("Account/1", 0, number);
+        event.envelope.recorded_time = time;
+        event
+    };
+    store.relay((1..=40).map(|number| recorded(number, then)).collect()).await.unwrap();
+    let mut reading = store.read(query("Account/1").until(then));
+    let mut read: Vec<_> = reading.try_next().await.unwrap().into_iter().collect();
+    store.relay((41..=80).map(|number| recorded(number, then + TimeDelta::seconds(1))).collect()).await.unwrap();
+    read.extend(reading.try_collect::<Vec<_>>().await.unwrap());
+    assert_eq!(sequences(&read), (1..=40).collect::<Vec<_>>());
+    store.close().await;
+}
+
+/// Write an event by hand, as if a torn view showed it, or did not.
+async fn copy_as(stage: &Stage, sequence: u64) {
+    let columns = "source, stream, bucket, topic, partition_key, event_type, schema_version, occurred_at, recorded_at, \
+                   correlation_id, data_schema, traceparent, payload";
+    let copy = format!(
+        "INSERT INTO tidings_store_event (event_id, epoch, sequence, {columns}) \
+         SELECT '{}', 0, {sequence}, {columns} FROM tidings_store_event WHERE sequence = 1",
+        Uuid::now_v7()
+    );
+    stage.execute(&copy).await;
+}
+
+pub(crate) async fn a_read_that_does_not_see_an_event_gives_out_nothing_behind_it_and_looks_again(stage: &Stage) {
+    let store = store(stage, StoreOptions::default()).await;
+    store.relay(vec![placed("Account/1", 0, 1), placed("Account/1", 0, 2)]).await.unwrap();
+    copy_as(stage, 4).await;
+    let (mut forwards, mut backwards) =
+        (store.read(query("Account/1")), store.read(query("Account/1").direction(Direction::Backwards)));
+    let mut read = (Vec::new(), Vec::new());
+    read.0.extend(forwards.try_next().await.unwrap());
+    read.0.extend(forwards.try_next().await.unwrap());
+    read.1.extend(backwards.try_next().await.unwrap());
+    copy_as(stage, 3).await;
+    read.0.extend(forwards.try_collect::<Vec<_>>().await.unwrap());
+    read.1.extend(backwards.try_collect::<Vec<_>>().await.unwrap());
+    assert_eq!((sequences(&read.0), sequences(&read.1)), (vec![1, 2, 3, 4], vec![4, 3, 2, 1]));
+
+    // One that never comes is no reason to say that there is nothing.
+    copy_as(stage, 6).await;
+    let missing = store.read(query("Account/1")).try_collect::<Vec<_>>().await;
+    assert!(matches!(missing, Err(StoreError::Unavailable(_))), "{missing:?}");
     store.close().await;
 }
 

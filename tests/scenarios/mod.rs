@@ -181,6 +181,8 @@ macro_rules! event_store_scenarios {
             event_store {
                 an_event_comes_back_as_it_was,
                 a_stream_is_read_both_ways_in_parts_and_as_it_was,
+                a_stream_as_it_was_has_nothing_of_what_is_appended_while_it_is_read,
+                a_read_that_does_not_see_an_event_gives_out_nothing_behind_it_and_looks_again,
                 an_append_takes_effect_only_at_the_version_it_expects,
                 an_id_is_for_one_event_for_ever,
                 a_relayed_event_is_taken_only_behind_its_predecessor,
