@@ -51,11 +51,30 @@ pub(super) struct StreamState {
     pub(super) last: Place,
 }
 
+/// What is known of an event that has an id of the batch.
+#[derive(Debug, Clone)]
+pub(super) enum Known {
+    /// All that decides whether another is the same.
+    Event(Box<NewEvent>),
+    /// It is of another size than what came with its id: that it is not the same is all there is to know, however large it is.
+    OfAnotherSize,
+}
+
+impl Known {
+    /// The event, if it says the same as `event`.
+    fn same_as(&self, event: &NewEvent) -> Option<&NewEvent> {
+        match self {
+            Self::Event(known) if known.is_same_event(event) => Some(known),
+            Self::Event(_) | Self::OfAnotherSize => None,
+        }
+    }
+}
+
 /// What is known of the streams and events that a batch is about, and what the batch adds to it.
 #[derive(Debug, Default)]
 pub(super) struct Judge {
     streams: BTreeMap<StreamId, StreamState>,
-    events: HashMap<Uuid, NewEvent>,
+    events: HashMap<Uuid, Known>,
     /// Streams that the batch begins (true) or goes on with.
     changed: BTreeMap<StreamId, bool>,
     accepted: Vec<NewEvent>,
@@ -71,7 +90,7 @@ pub(super) struct Changes {
 
 impl Judge {
     /// A judge who knows these streams and these events.
-    pub(super) fn new(streams: BTreeMap<StreamId, StreamState>, events: HashMap<Uuid, NewEvent>) -> Self {
+    pub(super) fn new(streams: BTreeMap<StreamId, StreamState>, events: HashMap<Uuid, Known>) -> Self {
         Self { streams, events, ..Self::default() }
     }
 
@@ -93,7 +112,7 @@ impl Judge {
         let stream = || envelope.stream.clone();
         let (epoch, sequence) = (envelope.stream_epoch, envelope.sequence.unwrap_or_default());
         if let Some(known) = self.events.get(&event.id()) {
-            let same = known.place() == event.place() && known.is_same_event(event);
+            let same = known.same_as(event).is_some_and(|known| known.place() == event.place());
             return if same { Ok(None) } else { Err(Refusal::OtherContent { id: event.id() }) };
         }
         let gap = |last| Refusal::Gap { stream: stream(), epoch, sequence, last };
@@ -155,15 +174,14 @@ impl Judge {
     fn repeated(&self, append: &Append, stream: &StreamId) -> Result<Option<Appended>, Refusal> {
         let known: Vec<_> =
             append.events.iter().filter_map(|event| Some((event, self.events.get(&event.id())?))).collect();
-        for (event, known) in &known {
-            if !known.is_same_event(event) {
-                return Err(Refusal::OtherContent { id: event.id() });
-            }
-        }
         if known.is_empty() {
             return Ok(None);
         }
-        let places: Option<Vec<Place>> = known.iter().map(|(_, known)| known.place()).collect();
+        let same = known
+            .iter()
+            .map(|(event, known)| known.same_as(event).ok_or_else(|| Refusal::OtherContent { id: event.id() }));
+        let same = same.collect::<Result<Vec<&NewEvent>, _>>()?;
+        let places: Option<Vec<Place>> = same.into_iter().map(NewEvent::place).collect();
         let places = places.filter(|places| places.len() == append.events.len()).unwrap_or_default();
         let follows = |pair: &[Place]| pair[0].epoch == pair[1].epoch && pair[0].sequence + 1 == pair[1].sequence;
         match (places.first(), places.last()) {
@@ -192,7 +210,7 @@ impl Judge {
         let id = event.stream_id();
         let is_new = self.streams.insert(id.clone(), state).is_none();
         self.changed.entry(id).or_insert(is_new);
-        self.events.insert(event.id(), event.clone());
+        self.events.insert(event.id(), Known::Event(Box::new(event.clone())));
         self.accepted.push(event);
     }
 

@@ -1,13 +1,13 @@
 //! The store's tables: what an append reads and writes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
 
 use uuid::Uuid;
 
 use super::event::{NewEvent, Place, StoredEvent};
 use super::lane::SILENCE;
-use super::rules::{Changes, Judge, StreamState, Writer};
+use super::rules::{Changes, Judge, Known, StreamState, Writer};
 use crate::database::columns::{ENVELOPE_COLUMNS, push_envelope};
 use crate::database::open::{CommitFailure, OpenTransaction};
 use crate::database::pool::{Pool, Row};
@@ -25,6 +25,11 @@ const BYTES_A_STATEMENT: usize = 1_024 * 1_024;
 pub(super) const EVENT_COLUMNS: &str = "p.position, e.event_id, e.source, e.stream, e.epoch, e.sequence, e.partition_key, \
      e.event_type, e.schema_version, e.occurred_at, e.recorded_at, e.correlation_id, e.causation_id, e.data_schema, \
      e.traceparent, e.tracestate, e.payload";
+
+/// As [`EVENT_COLUMNS`], of `tidings_store_event e` alone, without what no event is recognised by.
+const KNOWN_COLUMNS: &str = "NULL, e.event_id, e.source, e.stream, e.epoch, e.sequence, e.partition_key, e.event_type, \
+     e.schema_version, e.occurred_at, e.recorded_at, e.correlation_id, e.causation_id, e.data_schema, e.traceparent, NULL, \
+     e.payload";
 
 /// What [`EVENT_COLUMNS`] are columns of.
 pub(super) const EVENT_TABLES: &str = "tidings_store_event e LEFT JOIN tidings_store_position p ON p.event = e.id";
@@ -64,7 +69,8 @@ impl AppendTransaction {
         }
         let _ = write!(
             sql,
-            " ORDER BY source, stream {};SELECT 1, {EVENT_COLUMNS} FROM {EVENT_TABLES} WHERE e.event_id IN (",
+            " ORDER BY source, stream {};SELECT 1, e.event_id, OCTET_LENGTH(e.payload), OCTET_LENGTH(e.data_schema) \
+             FROM tidings_store_event e WHERE e.event_id IN (",
             dialect.for_update()
         );
         // Read behind the locks: whatever was appended to these streams is seen.
@@ -72,13 +78,28 @@ impl AppendTransaction {
         sql.push(')');
 
         let (mut streams, mut known) = (BTreeMap::new(), HashMap::new());
+        let sent: HashSet<_> = events.iter().map(|event| (event.id(), size_of(event))).collect();
+        let mut alike = Vec::new();
         for row in self.open.query(sql).await? {
             if row.integer(0)? == 0 {
                 let (stream, state) = read_stream(&row)?;
                 streams.insert(stream, state);
             } else {
-                let event = read_event(&row, 1)?.event;
-                known.insert(event.id(), event);
+                let (id, size) = (read_id(&row, 1)?, (narrow(row.integer(2)?)?, narrow(row.integer(3)?)?));
+                known.insert(id, Known::OfAnotherSize);
+                if sent.contains(&(id, size)) {
+                    alike.push(id);
+                }
+            }
+        }
+        // Only these: whoever sends little has no more than that read, however much is stored.
+        if !alike.is_empty() {
+            let mut sql = format!("SELECT {KNOWN_COLUMNS} FROM tidings_store_event e WHERE e.event_id IN (");
+            push_ids(&mut sql, alike.into_iter());
+            sql.push(')');
+            for row in self.open.query(sql).await? {
+                let event = read_event(&row, 0)?.event;
+                known.insert(event.id(), Known::Event(Box::new(event)));
             }
         }
         Ok(Judge::new(streams, known))
@@ -191,17 +212,23 @@ fn read_stream(row: &Row) -> Result<(StreamId, StreamState), sqlx::Error> {
     Ok((stream, StreamState { writer, key: row.text(4)?, last }))
 }
 
+/// How large the parts of an event are that may be large, and by which it is recognised.
+fn size_of(event: &NewEvent) -> (usize, usize) {
+    (event.payload.len(), event.envelope.data_schema.len())
+}
+
+fn read_id(row: &Row, column: usize) -> Result<Uuid, sqlx::Error> {
+    let id = row.text(column)?;
+    Uuid::parse_str(&id).map_err(|_| unreadable("event_id", &id))
+}
+
 /// Which of `ids` are those of events that are stored.
 pub(super) async fn stored_ids(pool: &Pool, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
     let mut sql = "SELECT event_id FROM tidings_store_event WHERE event_id IN (".to_owned();
     push_ids(&mut sql, ids.iter().copied());
     sql.push(')');
     let rows = pool.query_within(SILENCE, sql).await?;
-    let read = |row: &Row| {
-        let id = row.text(0)?;
-        Uuid::parse_str(&id).map_err(|_| unreadable("event_id", &id))
-    };
-    rows.iter().map(read).collect()
+    rows.iter().map(|row| read_id(row, 0)).collect()
 }
 
 /// The event whose columns begin at `first`.
@@ -211,9 +238,8 @@ pub(super) fn read_event(row: &Row, first: usize) -> Result<StoredEvent, sqlx::E
         let time = chrono::DateTime::parse_from_rfc3339(&text).map_err(|_| unreadable("time", &text))?;
         Ok(time.to_utc())
     };
-    let id = row.text(first + 1)?;
     let envelope = Envelope {
-        id: Uuid::parse_str(&id).map_err(|_| unreadable("event_id", &id))?,
+        id: read_id(row, first + 1)?,
         source: source_of_path(&row.text(first + 2)?).to_owned().into(),
         stream: Stream::from_name(&row.text(first + 3)?),
         stream_epoch: narrow(row.integer(first + 4)?)?,

@@ -76,6 +76,8 @@ mod schema;
 mod schema_command;
 #[cfg(feature = "mysql")]
 mod silence;
+#[cfg(all(feature = "mysql", feature = "store"))]
+mod store_on_servers;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod strangers;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]

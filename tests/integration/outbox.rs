@@ -6,6 +6,8 @@ mod scenarios {
     #[cfg(feature = "store")]
     pub(super) use crate::scenarios::event_store;
     pub(super) use crate::scenarios::{inbox, inbox_batches, relaying, shards, transactions};
+    #[cfg(feature = "store")]
+    pub(super) use crate::store_on_servers;
     pub(super) use crate::{inbox_on_servers, long_transactions, on_servers, traps};
 }
 
@@ -45,6 +47,20 @@ macro_rules! server_scenarios {
     };
 }
 
+/// As [`server_scenarios`], of the event store.
+#[cfg(feature = "store")]
+macro_rules! store_server_scenarios {
+    ($attributes:tt $stage:tt) => {
+        scenarios! { $attributes $stage
+            store_on_servers {
+                an_append_that_stays_open_holds_up_no_other_and_is_not_passed_by,
+                beside_a_view_that_stays_open_positions_come_about_as_soon_as_without,
+                who_sends_small_events_has_no_large_ones_read,
+            }
+        }
+    };
+}
+
 mod mysql {
     use super::scenarios;
     use crate::scenarios::stage::Stage;
@@ -55,6 +71,8 @@ mod mysql {
     server_scenarios! { [] (Stage::server(&crate::setting("TIDINGS_TEST_DATABASE"))) }
     #[cfg(feature = "store")]
     crate::event_store_scenarios! { [] (Stage::server(&crate::setting("TIDINGS_TEST_DATABASE"))) }
+    #[cfg(feature = "store")]
+    store_server_scenarios! { [] (Stage::server(&crate::setting("TIDINGS_TEST_DATABASE"))) }
 }
 
 mod mariadb {
@@ -76,6 +94,11 @@ mod mariadb {
     }
     #[cfg(feature = "store")]
     crate::event_store_scenarios! {
+        [#[ignore = "needs MariaDB: scripts/servers up mariadb"]]
+        (Stage::server(&crate::setting("TIDINGS_TEST_MARIADB")))
+    }
+    #[cfg(feature = "store")]
+    store_server_scenarios! {
         [#[ignore = "needs MariaDB: scripts/servers up mariadb"]]
         (Stage::server(&crate::setting("TIDINGS_TEST_MARIADB")))
     }

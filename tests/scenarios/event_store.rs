@@ -250,10 +250,12 @@ pub(crate) async fn an_id_is_for_one_event_for_ever(stage: &Stage) {
         "another trace, the same event"
     );
 
-    let mut other = pair[0].clone();
-    other.payload = "changed".into();
-    let refused = store.append(Append::new([other], ExpectedVersion::Any)).await;
-    assert!(matches!(refused, Err(StoreError::Refused(Refusal::OtherContent { .. }))), "{refused:?}");
+    for payload in ["changed", "c", ""] {
+        let mut other = pair[0].clone();
+        other.payload = payload.into();
+        let refused = store.append(Append::new([other], ExpectedVersion::Any)).await;
+        assert!(matches!(refused, Err(StoreError::Refused(Refusal::OtherContent { .. }))), "{payload}: {refused:?}");
+    }
     let mut elsewhere = pair[0].clone();
     elsewhere.envelope.stream = Stream::from_name("Account/2");
     let refused = store.append(Append::new([elsewhere], ExpectedVersion::Any)).await;

@@ -140,7 +140,8 @@ struct Tables {
 
 impl Tables {
     fn judge(&self) -> Judge {
-        Judge::new(self.streams.clone(), self.events.clone())
+        let known = self.events.iter().map(|(id, event)| (*id, Known::Event(Box::new(event.clone()))));
+        Judge::new(self.streams.clone(), known.collect())
     }
 
     fn write(&mut self, changes: Changes) {
