@@ -141,6 +141,22 @@ async fn only_who_has_a_token_is_served_and_health_needs_none() {
 }
 
 #[tokio::test]
+async fn who_has_no_token_has_no_long_question_read() {
+    let stage = Stage::sqlite().await;
+    let running = Running::start(store(&stage, StoreOptions::default()).await, |options| options).await;
+    let channel =
+        tonic::transport::Endpoint::from_shared(format!("http://{}", running.address)).unwrap().connect_lazy();
+    let mut health = tonic_health::pb::health_client::HealthClient::new(channel);
+    let mut ask = async |bytes: usize| {
+        let request = tonic_health::pb::HealthCheckRequest { service: "x".repeat(bytes) };
+        health.check(request).await.unwrap_err().code()
+    };
+    assert_eq!(ask(250).await, tonic::Code::NotFound);
+    assert_eq!(ask(2_000).await, tonic::Code::OutOfRange);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_token_does_what_it_grants_and_nothing_else() {
     let stage = Stage::sqlite().await;
     let tokens = Tokens::parse(

@@ -4,7 +4,7 @@ mod calls;
 mod deadline;
 mod grant;
 pub(super) mod options;
-mod receiving;
+pub(super) mod receiving;
 mod seats;
 pub(super) mod status;
 mod tokens;
@@ -31,7 +31,11 @@ pub use options::{ServiceOptions, TlsFiles};
 pub use tokens::Tokens;
 
 /// The largest request that is read, in bytes.
-const LARGEST_REQUEST: usize = 32 * 1_024 * 1_024;
+pub(super) const LARGEST_REQUEST: usize = 32 * 1_024 * 1_024;
+/// The largest question about health that is read, in bytes: a name. It takes no token and no seat to ask it.
+const LARGEST_HEALTH_QUESTION: usize = 1_024;
+/// The largest question about the contract, in bytes: a name, or two.
+const LARGEST_REFLECTION_QUESTION: usize = 16 * 1_024;
 /// How often the database is asked whether it still answers, for the health that is reported.
 const LOOK: Duration = Duration::from_secs(2);
 /// How long calls may take to end when the service does.
@@ -98,8 +102,10 @@ impl StoreService {
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(wire::DESCRIPTORS)
             .build_v1()
-            .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+            .map_err(|error| StoreError::Unavailable(Box::new(error)))?
+            .max_decoding_message_size(LARGEST_REFLECTION_QUESTION);
         let (health, health_service) = tonic_health::server::health_reporter();
+        let health_service = health_service.max_decoding_message_size(LARGEST_HEALTH_QUESTION);
 
         let mut server = Server::builder()
             .http2_keepalive_interval(Some(Duration::from_secs(30)))

@@ -1,17 +1,19 @@
 //! Requests that are being received, counted byte by byte: a caller says how many calls it makes, not how much it sends.
 
-use std::future::Future as _;
+use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use tokio::task::futures::TaskLocalFuture;
 use tokio::time::{Sleep, sleep};
 use tonic::Status;
 use tonic::body::Body;
 
+use super::LARGEST_REQUEST;
 use super::status::to_status;
 use crate::store::StoreError;
 use crate::store::room::Seat;
@@ -23,24 +25,52 @@ const RECEIVING: Duration = Duration::from_secs(30);
 /// The largest request that brings no events, in bytes.
 const LARGEST_QUESTION: usize = 64 * 1_024;
 
+/// What stands before a message: whether it is compressed, and its length.
+const MESSAGE_HEADER: usize = 5;
+
+tokio::task_local! {
+    /// The seat of the request that is received and decoded here. What is decoded is not the request's for longer than its seat is.
+    static SEAT: Weak<Seat>;
+}
+
+/// `call`, which decodes the request of `seat`.
+pub(super) fn seated<F: Future>(seat: &Arc<Seat>, call: F) -> TaskLocalFuture<Weak<Seat>, F> {
+    SEAT.scope(Arc::downgrade(seat), call)
+}
+
+/// Count `bytes` more, that the request which is decoded here is about to take in memory.
+pub(in crate::store) fn take_for_decoding(bytes: usize) -> Result<(), StoreError> {
+    let seat = SEAT.try_with(Weak::upgrade).ok().flatten();
+    if seat.is_none_or(|seat| seat.grow(bytes)) {
+        return Ok(());
+    }
+    metrics::counter!(names::STORE_OVERLOADED).increment(1);
+    Err(StoreError::Overloaded)
+}
+
 /// A request's body. Its bytes are in the seat's room, and where there is no more, the request ends; as it does when it takes too long.
 pub(super) struct Received {
     body: Body,
     seat: Arc<Seat>,
-    /// How many bytes it may still bring.
+    /// How many bytes it may bring, and how many of them are still to come.
+    most: usize,
     left: usize,
     too_long: Pin<Box<Sleep>>,
 }
 
 impl Received {
-    /// The events that `body` brings, as bytes of `seat`. How many these may be is up to who decodes them.
+    /// The events that `body` brings, as bytes of `seat`.
     pub(super) fn events(body: Body, seat: Arc<Seat>) -> Self {
-        Self { body, seat, left: usize::MAX, too_long: Box::pin(sleep(RECEIVING)) }
+        Self::new(body, seat, LARGEST_REQUEST + MESSAGE_HEADER)
     }
 
     /// What `body` asks for, as bytes of `seat`.
     pub(super) fn question(body: Body, seat: Arc<Seat>) -> Self {
-        Self { left: LARGEST_QUESTION, ..Self::events(body, seat) }
+        Self::new(body, seat, LARGEST_QUESTION)
+    }
+
+    fn new(body: Body, seat: Arc<Seat>, most: usize) -> Self {
+        Self { body, seat, most, left: most, too_long: Box::pin(sleep(RECEIVING)) }
     }
 }
 
@@ -55,7 +85,7 @@ impl http_body::Body for Received {
         };
         let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
         let Some(left) = self.left.checked_sub(bytes) else {
-            let reason = format!("a request that brings no events has at most {LARGEST_QUESTION} bytes");
+            let reason = format!("a request of this kind has at most {} bytes", self.most);
             return Poll::Ready(Some(Err(to_status(&StoreError::Invalid { reason }))));
         };
         self.left = left;
@@ -113,12 +143,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_question_that_is_as_long_as_events_are_is_refused() {
+    async fn a_request_that_is_longer_than_any_of_its_kind_is_refused() {
         let room = Room::new(10, usize::MAX);
         let seat = Arc::new(room.take(Amount { events: 1, bytes: 0 }).unwrap());
-        let ask = |bytes: usize| Received::question(Body::new("x".repeat(bytes)), Arc::clone(&seat));
-        assert_eq!(receive(&mut ask(LARGEST_QUESTION)).await, Some(Ok(LARGEST_QUESTION)));
-        assert_eq!(receive(&mut ask(LARGEST_QUESTION + 1)).await, Some(Err(Code::InvalidArgument)));
+        let kinds = [
+            (Received::question as fn(Body, Arc<Seat>) -> Received, LARGEST_QUESTION),
+            (Received::events, LARGEST_REQUEST + MESSAGE_HEADER),
+        ];
+        for (kind, most) in kinds {
+            let ask = |bytes: usize| kind(Body::new("x".repeat(bytes)), Arc::clone(&seat));
+            assert_eq!(receive(&mut ask(most)).await, Some(Ok(most)));
+            assert_eq!(receive(&mut ask(most + 1)).await, Some(Err(Code::InvalidArgument)));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_decoded_takes_room_for_as_long_as_its_request_has_a_seat() {
+        let room = Room::new(10, 100);
+        let (first, second) = (call(&room, 0).1, call(&room, 0).1);
+        seated(&first, async { take_for_decoding(60).unwrap() }).await;
+        let refused = seated(&second, async { take_for_decoding(60) }).await;
+        assert!(matches!(refused, Err(StoreError::Overloaded)));
+        drop(first);
+        seated(&second, async { take_for_decoding(60).unwrap() }).await;
+        // A client has no seats.
+        take_for_decoding(usize::MAX).unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ use tonic::{Request, Status};
 
 use super::ServiceOptions;
 use super::grant::Grant;
-use super::receiving::Received;
+use super::receiving::{Received, seated};
 use super::status::to_status;
 use crate::store::room::{Amount, Room, Seat};
 use crate::store::{DatabaseStore, StoreError};
@@ -89,7 +89,9 @@ where
                 let seat = Arc::new(seat);
                 request.extensions_mut().insert(Arc::clone(&seat));
                 let receive = if brings_events { Received::events } else { Received::question };
-                self.calls.call(request.map(|body| Body::new(receive(body, seat))))
+                let of_call = Arc::clone(&seat);
+                let call = self.calls.call(request.map(|body| Body::new(receive(body, of_call))));
+                seated(&seat, call).boxed()
             }
             Err(status) => ready(Ok(status.into_http())).boxed(),
         }

@@ -10,8 +10,9 @@ use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder};
 use tonic_prost::{ProstDecoder, ProstEncoder};
 
-use crate::store::StoreError;
+use crate::store::service::receiving::take_for_decoding;
 use crate::store::service::status::to_status;
+use crate::store::{NewEvent, StoreError};
 
 /// The most fields a message has itself, without those of its fields. Each event is one.
 const MOST_FIELDS: usize = 65_536;
@@ -26,6 +27,9 @@ pub(crate) trait Bounded {
 
 /// What an event needs at least: its id, its times and its names.
 const LEAST_EVENT: usize = 96;
+
+/// What an event takes in memory beside its texts: as it comes, and as it is worked with.
+const DECODED_EVENT: usize = size_of::<super::Event>() + size_of::<NewEvent>();
 
 impl Bounded for super::AppendRequest {
     const LEAST_BYTES: usize = LEAST_EVENT;
@@ -86,13 +90,15 @@ impl<U: Message + Bounded + Default> Decoder for BoundedDecoder<U> {
         if message.len() < buffer.remaining() {
             return Err(Status::internal("a message came in pieces"));
         }
-        let has_too_many =
-            has_too_many_fields(message, U::LEAST_BYTES).map_err(|error| Status::internal(error.to_string()))?;
-        if has_too_many {
-            // Nothing of it was taken, so nobody may go on behind it: an error ends the call.
+        let fields = count_fields(message, U::LEAST_BYTES).map_err(|error| Status::internal(error.to_string()))?;
+        // Where it is refused nothing of it was taken, so nobody may go on behind it: an error ends the call.
+        let Some(fields) = fields else {
             let reason =
                 format!("a message of more than {MOST_FIELDS} parts, or of many that are too small to be events");
             return Err(to_status(&StoreError::Invalid { reason }));
+        };
+        if U::LEAST_BYTES > 0 {
+            take_for_decoding(fields * DECODED_EVENT).map_err(|error| to_status(&error))?;
         }
         self.0.decode(buffer)
     }
@@ -102,14 +108,16 @@ impl<U: Message + Bounded + Default> Decoder for BoundedDecoder<U> {
     }
 }
 
-fn has_too_many_fields(mut message: &[u8], least_bytes: usize) -> Result<bool, DecodeError> {
+/// How many fields a message has, unless they are too many, or too small for so many.
+fn count_fields(mut message: &[u8], least_bytes: usize) -> Result<Option<usize>, DecodeError> {
     let (mut fields, bytes) = (0, message.len());
     while !message.is_empty() && fields <= MOST_FIELDS {
         let (tag, wire_type) = decode_key(&mut message)?;
         skip_field(wire_type, tag, &mut message, DecodeContext::default())?;
         fields += 1;
     }
-    Ok(fields > MOST_FIELDS || (fields > FEW_FIELDS && bytes < fields * least_bytes))
+    let has_too_many = fields > MOST_FIELDS || (fields > FEW_FIELDS && bytes < fields * least_bytes);
+    Ok(Some(fields).filter(|_| !has_too_many))
 }
 
 #[cfg(test)]
@@ -124,26 +132,26 @@ mod tests {
 
     #[test]
     fn a_message_of_many_empty_parts_is_found_before_it_is_decoded() {
-        assert!(!has_too_many_fields(&with_events(MOST_FIELDS), 0).unwrap());
-        assert!(has_too_many_fields(&with_events(MOST_FIELDS + 1), 0).unwrap());
+        assert_eq!(count_fields(&with_events(MOST_FIELDS), 0).unwrap(), Some(MOST_FIELDS));
+        assert_eq!(count_fields(&with_events(MOST_FIELDS + 1), 0).unwrap(), None);
     }
 
     #[test]
     fn what_a_part_holds_is_not_counted() {
         let event = Event { key: "42".to_owned(), payload: vec![0; 4 * MOST_FIELDS].into(), ..Event::default() };
         let request = AppendRequest { events: vec![event; 2], expected: Some(Expected::Exact(7)) };
-        assert!(!has_too_many_fields(&request.encode_to_vec(), LEAST_EVENT).unwrap());
+        assert_eq!(count_fields(&request.encode_to_vec(), LEAST_EVENT).unwrap(), Some(3));
     }
 
     #[test]
     fn many_parts_that_are_no_events_are_found_and_a_few_are_told_what_they_lack() {
-        assert!(!has_too_many_fields(&with_events(FEW_FIELDS), LEAST_EVENT).unwrap());
-        assert!(has_too_many_fields(&with_events(FEW_FIELDS + 1), LEAST_EVENT).unwrap());
+        assert_eq!(count_fields(&with_events(FEW_FIELDS), LEAST_EVENT).unwrap(), Some(FEW_FIELDS));
+        assert_eq!(count_fields(&with_events(FEW_FIELDS + 1), LEAST_EVENT).unwrap(), None);
     }
 
     #[test]
     fn a_message_that_is_cut_off_is_an_error() {
         let message = with_events(3);
-        assert!(has_too_many_fields(&message[..message.len() - 1], 0).is_err());
+        assert!(count_fields(&message[..message.len() - 1], 0).is_err());
     }
 }
