@@ -1,10 +1,12 @@
 //! `tidings store serve`: the event store as a service.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use tokio::sync::oneshot;
 
 use super::serve_options::ServeOptionArguments;
 use crate::cli::database;
@@ -13,7 +15,7 @@ use crate::cli::printer::Printer;
 use crate::cli::relay_options::RelayOptionArguments;
 use crate::cli::settings::{DatabaseArguments, KafkaArguments, Settings};
 use crate::consumer::terminated;
-use crate::outbox::{KafkaProducers, Relay, RelayOptions};
+use crate::outbox::{KafkaProducers, Relay, RelayError, RelayOptions, RelaySummary};
 use crate::store::{DatabaseStore, ServiceOptions, StoreOptions, StoreService, TlsFiles, Tokens};
 use crate::transport::kafka::{KafkaOptions, KafkaProducer, ProducerOptions, topics};
 
@@ -97,17 +99,47 @@ pub(super) async fn run(arguments: ServeArguments, settings: &Settings, printer:
     let service = StoreService::bind(store, service).await?;
     let address = service.address().map_err(|error| CliError::failed(&error))?;
     let relay_options = arguments.relay.change(RelayOptions::default());
-    let relay = || Relay::new(&database, KafkaProducers::new(kafka.clone())).options(relay_options).spawn();
+    let relay = || Relay::new(&database, KafkaProducers::new(kafka.clone())).options(relay_options);
     let relay = forward.then(relay);
     let onward = if forward { format!(", and forwards to {}", kafka.brokers()) } else { String::new() };
     printer.note(&format!("the event store in {place} listens at {address}{onward}"));
-    let served = service.run(terminated()).await;
-    if let Some(relay) = relay {
-        let summary = relay.shutdown().await.map_err(|error| CliError::failed(&error))?;
+    let summary = serve(service, relay, terminated()).await;
+    database.close().await;
+    if let Some(summary) = summary? {
         printer.note(&format!("forwarded {}, parked {}", summary.published, summary.parked));
     }
-    database.close().await;
-    served.map_err(CliError::from)
+    Ok(())
+}
+
+/// Serve, and forward, until `told` to end. Where nothing is forwarded any more, nothing is served either: who looks after the process
+/// starts it again.
+async fn serve(
+    service: StoreService,
+    relay: Option<Relay>,
+    told: impl Future<Output = ()> + Send,
+) -> Result<Option<RelaySummary>, CliError> {
+    let Some(relay) = relay else { return service.run(told).await.map(|()| None).map_err(CliError::from) };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut relay = tokio::spawn(relay.run(async {
+        // Dropped, it says the same.
+        let _ = stopped.await;
+    }));
+    let mut ended = None;
+    let told_or_ended = async {
+        tokio::select! {
+            () = told => {}
+            // It does so by itself only where it cannot begin.
+            result = &mut relay => ended = Some(result),
+        }
+    };
+    let served = service.run(told_or_ended).await;
+    drop(stop);
+    let result = match ended {
+        Some(result) => result,
+        None => relay.await,
+    };
+    let summary = result.unwrap_or(Err(RelayError::Ended)).map_err(|error| CliError::failed(&error))?;
+    served.map(|()| Some(summary)).map_err(CliError::from)
 }
 
 async fn service_options(arguments: &ServeArguments) -> Result<ServiceOptions, CliError> {
@@ -136,5 +168,41 @@ async fn check_brokers(kafka: &KafkaOptions, timeout: Duration) -> Result<(), Cl
     match topics::show(kafka, &[ANY_TOPIC.to_owned()], timeout).await {
         Err(error @ crate::transport::kafka::TopicError::Kafka(_)) => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use std::sync::Arc;
+
+    use futures_util::FutureExt as _;
+    use futures_util::future::{self, BoxFuture};
+
+    use super::*;
+    use crate::database::{Database, DatabaseOptions};
+    use crate::transport::Producer;
+    use crate::transport::memory::MemoryProducer;
+
+    async fn connect(folder: &tempfile::TempDir, name: &str) -> Database {
+        let url = format!("sqlite:{}", folder.path().join(name).display());
+        Database::connect(DatabaseOptions::new(url).check_migrated(false)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_store_whose_relay_cannot_begin_ends_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let (database, empty) = (connect(&folder, "store.db").await, connect(&folder, "empty.db").await);
+        DatabaseStore::migrate(&database).await.unwrap();
+        let start = async |database_of_relay: &Database, told: BoxFuture<'static, ()>| {
+            let store = DatabaseStore::open(&database, StoreOptions::default()).await.unwrap();
+            let options = ServiceOptions::new(([127, 0, 0, 1], 0).into());
+            let service = StoreService::bind(store, options).await.unwrap();
+            let producers = || -> Arc<dyn Producer> { Arc::new(MemoryProducer::new(1)) };
+            serve(service, Some(Relay::new(database_of_relay, producers)), told).await
+        };
+        let error = start(&empty, future::pending().boxed()).await.unwrap_err();
+        assert!(format!("{error:?}").contains("migrate"), "{error:?}");
+        let summary = start(&database, future::ready(()).boxed()).await.unwrap();
+        assert_eq!(summary, Some(RelaySummary::default()));
     }
 }
