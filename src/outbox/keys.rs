@@ -13,7 +13,7 @@ use crate::database::sql::{Dialect, push_list};
 
 /// How rows are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum KeyList {
+pub(crate) enum KeyList {
     /// By a list of keys that the statement brings along, and that the table is joined to.
     #[cfg(feature = "mysql")]
     Joined,
@@ -23,12 +23,12 @@ pub(super) enum KeyList {
 
 /// What the server of a pool is known to understand.
 #[derive(Debug, Clone)]
-pub(super) struct KeyLists {
+pub(crate) struct KeyLists {
     only_plain: Arc<AtomicBool>,
 }
 
 impl KeyLists {
-    pub(super) fn new(dialect: Dialect) -> Self {
+    pub(crate) fn new(dialect: Dialect) -> Self {
         let only_plain = match dialect {
             #[cfg(feature = "mysql")]
             Dialect::MySql => false,
@@ -40,7 +40,7 @@ impl KeyLists {
 
     /// How to name rows at first.
     #[cfg_attr(not(feature = "mysql"), allow(clippy::unused_self, reason = "only MySQL knows another way"))]
-    pub(super) fn first(&self) -> KeyList {
+    pub(crate) fn first(&self) -> KeyList {
         #[cfg(feature = "mysql")]
         if !self.only_plain.load(Ordering::Relaxed) {
             return KeyList::Joined;
@@ -49,13 +49,13 @@ impl KeyLists {
     }
 
     /// How to name them in another attempt, if there is to be one, after `list` had this result.
-    pub(super) fn after<T>(&self, list: KeyList, result: &Result<T, sqlx::Error>) -> Option<KeyList> {
+    pub(crate) fn after<T>(&self, list: KeyList, result: &Result<T, sqlx::Error>) -> Option<KeyList> {
         match (list, result) {
             #[cfg(feature = "mysql")]
             (KeyList::Joined, Err(error)) if is_not_understood(error) => Some(KeyList::Plain),
             // It was not something else in the statement.
             (KeyList::Plain, Ok(_)) if !self.only_plain.swap(true, Ordering::Relaxed) => {
-                tracing::info!("the database knows no JSON_TABLE: rows of the outbox are deleted by plain conditions");
+                tracing::info!("the database knows no JSON_TABLE: rows are deleted by plain conditions");
                 None
             }
             _ => None,

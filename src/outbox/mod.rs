@@ -28,6 +28,15 @@ mod status;
 mod table;
 mod wake;
 
+#[cfg(feature = "store")]
+pub(crate) use keys::{KeyList, KeyLists};
+#[cfg(feature = "store")]
+pub(crate) use row::RowId;
+#[cfg(feature = "store")]
+pub(crate) use settled::Settled;
+#[cfg(feature = "store")]
+pub(crate) use table::{gate_question, is_gate_free};
+
 pub use bucket::{BUCKETS, bucket_of};
 pub use epochs::{Streams, count_streams, raise_epochs};
 pub use health::{FullBucket, OutboxHealth, OutboxLimits, health};

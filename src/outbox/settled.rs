@@ -28,7 +28,7 @@ const WORTH_A_MARK: u32 = 32;
 const WORTH_ASKING: u32 = 512;
 
 /// What is settled, and the marks that follow from it.
-pub(super) struct Settled {
+pub(crate) struct Settled {
     /// Every id up to here belongs to a transaction that has ended.
     until: u64,
     /// The highest id seen in any snapshot.
@@ -49,7 +49,7 @@ pub(super) struct Settled {
 }
 
 impl Settled {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         Self {
             until: 0,
             seen: 0,
@@ -76,7 +76,7 @@ impl Settled {
 
     /// All buckets are about to be read: those whose turn it is from their starts, as many as are due, however seldom this is. Rows
     /// that were written by hand, past the gates, must not wait for ever.
-    pub(super) fn forget_what_is_due(&mut self, now: Instant) {
+    pub(crate) fn forget_what_is_due(&mut self, now: Instant) {
         let mut due = 0;
         while self.again_at <= now && due < BUCKETS {
             self.again_at += AGAIN_INTERVAL;
@@ -88,7 +88,7 @@ impl Settled {
     }
 
     /// A read begins: what is settled by now.
-    pub(super) fn begin_read(&mut self) -> u64 {
+    pub(crate) fn begin_read(&mut self) -> u64 {
         self.forgotten = BucketSet::EMPTY;
         self.until
     }
@@ -99,8 +99,14 @@ impl Settled {
         marked.filter(|(_, mark)| *mark > 0).collect()
     }
 
+    /// The mark of `bucket`; 0 where it is read from its start.
+    #[cfg(feature = "store")]
+    pub(crate) fn mark(&self, bucket: u8) -> u64 {
+        self.marks[usize::from(bucket)]
+    }
+
     /// A row was taken from a snapshot into the pipeline.
-    pub(super) fn took(&mut self, row: RowId) {
+    pub(crate) fn took(&mut self, row: RowId) {
         self.seen = self.seen.max(row.id);
         self.passed[usize::from(row.bucket)] += 1;
         self.passed_in_all = self.passed_in_all.saturating_add(1);
@@ -108,7 +114,7 @@ impl Settled {
 
     /// A snapshot taken when ids were settled up to `until` has shown all of `bucket` up to `covered`, and the pipeline knows
     /// everything in it but what begins at `unknown`.
-    pub(super) fn read(&mut self, bucket: u8, until: u64, covered: u64, unknown: Option<u64>) {
+    pub(crate) fn read(&mut self, bucket: u8, until: u64, covered: u64, unknown: Option<u64>) {
         if self.forgotten.contains(bucket) {
             return;
         }
@@ -124,7 +130,7 @@ impl Settled {
     }
 
     /// The gates to ask about now.
-    pub(super) fn gates(&mut self) -> Vec<usize> {
+    pub(crate) fn gates(&mut self) -> Vec<usize> {
         if self.asking.is_none() && self.passed_in_all >= WORTH_ASKING && self.seen > self.until {
             self.asking = Some((self.seen, [false; GATES]));
             self.passed_in_all = 0;
@@ -134,12 +140,12 @@ impl Settled {
     }
 
     /// Whether the gates are to be asked about.
-    pub(super) fn is_asking(&self) -> bool {
+    pub(crate) fn is_asking(&self) -> bool {
         self.asking.is_some() || self.passed_in_all >= WORTH_ASKING && self.seen > self.until
     }
 
     /// A gate that was asked about was found free.
-    pub(super) fn found_free(&mut self, gate: usize) {
+    pub(crate) fn found_free(&mut self, gate: usize) {
         let Some((id, free)) = &mut self.asking else { return };
         if let Some(free) = free.get_mut(gate) {
             *free = true;

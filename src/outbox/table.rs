@@ -10,9 +10,11 @@ use super::held::Destination;
 use super::keys::{KeyLists, deletion};
 use super::row::{BEHIND_A_PARKED_EVENT, OutboxRow, RowId};
 use super::wake::BucketSet;
-#[cfg(feature = "mysql")]
+#[cfg(any(feature = "mysql", feature = "store"))]
 use crate::database::Failure;
 use crate::database::pool::Pool;
+#[cfg(any(feature = "mysql", feature = "store"))]
+use crate::database::pool::Row;
 use crate::database::sql::push_list;
 use crate::transport::Target;
 
@@ -117,15 +119,7 @@ impl OutboxTable {
     pub(super) async fn is_free(&self, gate: usize) -> Result<bool, sqlx::Error> {
         match &self.pool {
             #[cfg(feature = "mysql")]
-            Pool::MySql(_) => {
-                // Shut and opened again in one statement; it does not wait, and so makes nobody else wait.
-                let sql = format!("SELECT slot FROM tidings_outbox_gate WHERE slot = {gate} FOR UPDATE NOWAIT");
-                match self.pool.query(sql).await {
-                    Ok(rows) => Ok(!rows.is_empty()),
-                    Err(error) if Failure::of(&error) == Failure::Conflict => Ok(false),
-                    Err(error) => Err(error),
-                }
-            }
+            Pool::MySql(_) => is_gate_free(self.pool.query(gate_question(gate)).await),
             #[cfg(feature = "sqlite")]
             Pool::Sqlite(_) => {
                 let _ = gate;
@@ -149,6 +143,22 @@ impl OutboxTable {
                 None => return result.map(drop),
             }
         }
+    }
+}
+
+/// Asks whether nobody who writes holds `gate`. Shut and opened again in one statement; it does not wait, and so makes nobody else wait.
+#[cfg(any(feature = "mysql", feature = "store"))]
+pub(crate) fn gate_question(gate: usize) -> String {
+    format!("SELECT slot FROM tidings_outbox_gate WHERE slot = {gate} FOR UPDATE NOWAIT")
+}
+
+/// What the answer to [`gate_question`] says.
+#[cfg(any(feature = "mysql", feature = "store"))]
+pub(crate) fn is_gate_free(answer: Result<Vec<Row>, sqlx::Error>) -> Result<bool, sqlx::Error> {
+    match answer {
+        Ok(rows) => Ok(!rows.is_empty()),
+        Err(error) if Failure::of(&error) == Failure::Conflict => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -27,7 +27,7 @@ use super::{EventStore, StoreError, StoreOptions};
 use crate::database::pool::Pool;
 use crate::database::session::SessionLimits;
 use crate::database::{Database, Error, TableSet};
-use crate::outbox::{bucket_of, durability};
+use crate::outbox::{KeyLists, bucket_of, durability};
 use crate::telemetry::names;
 
 /// How long the database may take to say that it is there.
@@ -128,6 +128,7 @@ impl DatabaseStore {
         let lanes = lanes.collect();
         let sequencer = Sequencer {
             pool: apart.pool.clone(),
+            keys: KeyLists::new(apart.pool.dialect()),
             owner: Uuid::new_v4().to_string(),
             ttl: options.lease_ttl,
             poll: options.poll,

@@ -22,6 +22,7 @@ mod offering;
 mod options;
 mod page_budget;
 mod page_size;
+mod passed;
 mod producers;
 mod reading;
 mod recorder;

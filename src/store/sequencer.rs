@@ -14,11 +14,13 @@ use tokio::time::Instant;
 
 use super::event::Place;
 use super::lane::SILENCE;
+use super::passed::{Look, Passed};
 use super::tables::narrow;
 use crate::database::Failure;
 use crate::database::pool::Pool;
 use crate::database::sql::push_list;
 use crate::fault_point;
+use crate::outbox::{KeyList, KeyLists};
 use crate::telemetry::names;
 
 /// The most positions given out in one transaction.
@@ -33,6 +35,7 @@ const CLAIMS_A_TTL: u32 = 3;
 /// A replica's sequencer: it waits for the lease, and gives out positions while it has it.
 pub(super) struct Sequencer {
     pub(super) pool: Pool,
+    pub(super) keys: KeyLists,
     /// A UUID made when the replica starts.
     pub(super) owner: String,
     pub(super) ttl: Duration,
@@ -46,11 +49,11 @@ pub(super) struct Sequencer {
 }
 
 /// The lease, and the last position given out under it.
-#[derive(Debug, Clone, Copy)]
 struct Held {
     epoch: i64,
     position: u64,
     renew_at: Instant,
+    passed: Passed,
 }
 
 impl Sequencer {
@@ -99,12 +102,13 @@ impl Sequencer {
         if held.is_none() && now >= *claim_at {
             *held = self.claim().await?;
             *claim_at = now + self.ttl / CLAIMS_A_TTL;
-            if let Some(held) = held {
+            if let Some(held) = held.as_ref() {
                 tracing::info!(epoch = held.epoch, position = held.position, "this replica gives out positions now");
                 self.see(held.position);
             }
         }
-        let Some(mut lease) = *held else {
+        // Whatever fails leaves nobody with it: what was known may be true of another server.
+        let Some(mut lease) = held.take() else {
             let before = *self.head.borrow();
             if *self.subscriptions.borrow() == 0 {
                 return Ok(0);
@@ -115,19 +119,20 @@ impl Sequencer {
         };
         self.appended.borrow_and_update();
         // What is left comes at the next turn, which is at once: between turns it is looked who wants this one to end.
-        let events = self.unnumbered().await?;
-        let given = events.len();
+        let (mark, until) = lease.passed.begin();
+        let look = self.unnumbered(mark).await?;
+        let given = look.events.len();
         if given > 0 {
-            if !self.number(&mut lease, &events).await? {
+            if !self.number(&mut lease, &look.events).await? {
                 tracing::warn!("another replica gives out positions now");
-                *held = None;
                 return Ok(0);
             }
             self.see(lease.position);
         }
+        lease.passed.numbered(until, &look);
+        lease.passed.ask(&self.pool).await?;
         if now >= lease.renew_at {
-            if !self.renew(lease).await? {
-                *held = None;
+            if !self.renew(&lease).await? {
                 return Ok(given);
             }
             lease.renew_at = now + self.ttl / CLAIMS_A_TTL;
@@ -151,28 +156,32 @@ impl Sequencer {
         let now = self.pool.dialect().now();
         let claimed = self
             .pool
-            .execute(format!(
-                "UPDATE tidings_store_sequencer SET owner = {me}, epoch = epoch + 1, expires_at = {until} \
-                 WHERE id = 1 AND (owner IS NULL OR owner = {me} OR expires_at <= {now})"
-            ))
+            .execute_within(
+                SILENCE,
+                format!(
+                    "UPDATE tidings_store_sequencer SET owner = {me}, epoch = epoch + 1, expires_at = {until} \
+                     WHERE id = 1 AND (owner IS NULL OR owner = {me} OR expires_at <= {now})"
+                ),
+            )
             .await?;
         if claimed == 0 {
             return Ok(None);
         }
-        let rows = self.pool.query(format!("SELECT epoch, position FROM tidings_store_sequencer WHERE owner = {me}"));
-        let rows = rows.await?;
+        let sql = format!("SELECT epoch, position FROM tidings_store_sequencer WHERE owner = {me}");
+        let rows = self.pool.query_within(SILENCE, sql).await?;
         // It may have been taken in between, by a clock that jumped.
         let Some(row) = rows.first() else { return Ok(None) };
         let renew_at = Instant::now() + self.ttl / CLAIMS_A_TTL;
-        Ok(Some(Held { epoch: row.integer(0)?, position: narrow(row.integer(1)?)?, renew_at }))
+        let (epoch, position) = (row.integer(0)?, narrow(row.integer(1)?)?);
+        Ok(Some(Held { epoch, position, renew_at, passed: Passed::new() }))
     }
 
-    async fn renew(&self, held: Held) -> Result<bool, sqlx::Error> {
+    async fn renew(&self, held: &Held) -> Result<bool, sqlx::Error> {
         let (me, until, epoch) = (self.me(), self.until(), held.epoch);
         let sql = format!(
             "UPDATE tidings_store_sequencer SET expires_at = {until} WHERE id = 1 AND owner = {me} AND epoch = {epoch}"
         );
-        Ok(self.pool.execute(sql).await? > 0)
+        Ok(self.pool.execute_within(SILENCE, sql).await? > 0)
     }
 
     async fn release(&self, held: Held) -> Result<(), sqlx::Error> {
@@ -181,23 +190,25 @@ impl Sequencer {
             "UPDATE tidings_store_sequencer SET owner = NULL, expires_at = {now} \
              WHERE id = 1 AND owner = {me} AND epoch = {epoch}"
         );
-        self.pool.execute(sql).await.map(drop)
+        self.pool.execute_within(SILENCE, sql).await.map(drop)
     }
 
     /// Committed events without a position, in the order to number them.
     ///
     /// Two looks: a snapshot is not always taken in one moment, and MariaDB's may show an event without its predecessor. What the
     /// first look shows was committed before the second began, and so was everything before it in its stream.
-    async fn unnumbered(&self) -> Result<Vec<u64>, sqlx::Error> {
+    ///
+    /// Nothing up to `mark` is looked at.
+    async fn unnumbered(&self, mark: u64) -> Result<Look, sqlx::Error> {
         let sql = format!(
-            "SELECT 0, event FROM tidings_store_pending ORDER BY event LIMIT {AT_ONCE};\
+            "SELECT 0, event FROM tidings_store_pending WHERE event > {mark} ORDER BY event LIMIT {AT_ONCE};\
              SELECT 1, p.event, e.source, e.stream, e.epoch, e.sequence FROM tidings_store_pending p \
-             JOIN tidings_store_event e ON e.id = p.event ORDER BY p.event LIMIT {}",
+             JOIN tidings_store_event e ON e.id = p.event WHERE p.event > {mark} ORDER BY p.event LIMIT {}",
             AT_ONCE + MORE
         );
         let mut seen_first = Vec::new();
         let mut seen = Vec::new();
-        for row in self.pool.query(sql).await? {
+        for row in self.pool.query_within(SILENCE, sql).await? {
             let event: u64 = narrow(row.integer(1)?)?;
             if row.integer(0)? == 0 {
                 seen_first.push(event);
@@ -206,7 +217,8 @@ impl Sequencer {
                 seen.push(Seen { event, stream: (row.text(2)?, row.text(3)?), place });
             }
         }
-        Ok(admit(&seen_first, &seen))
+        let end = seen.last().map(|seen| seen.event).filter(|_| seen.len() >= AT_ONCE + MORE);
+        Ok(Look { end, ..admit(&seen_first, &seen) })
     }
 
     /// Number `events` behind the last position. False where the lease is somebody else's.
@@ -220,19 +232,21 @@ impl Sequencer {
             // Writing to a `String` cannot fail.
             let _ = write!(positions, "{comma}({},{event})", position + 1 + index as u64);
         }
-        let mut delete = "DELETE FROM tidings_store_pending WHERE event IN (".to_owned();
-        push_list(&mut delete, events);
-        delete.push(')');
-        let statements = vec![
-            format!(
-                "UPDATE tidings_store_sequencer SET position = CASE WHEN owner = {me} AND epoch = {epoch} AND \
-                 position = {position} THEN {last} ELSE -1 END, expires_at = {until} WHERE id = 1"
-            ),
-            positions,
-            delete,
-        ];
+        let position = format!(
+            "UPDATE tidings_store_sequencer SET position = CASE WHEN owner = {me} AND epoch = {epoch} AND \
+             position = {position} THEN {last} ELSE -1 END, expires_at = {until} WHERE id = 1"
+        );
         fault_point::reach("before positions");
-        match self.pool.run_transaction(statements).await {
+        let mut list = self.keys.first();
+        let result = loop {
+            let statements = vec![position.clone(), positions.clone(), deletion(list, events)];
+            let result = self.pool.run_transaction(statements).await;
+            match self.keys.after(list, &result) {
+                Some(plainer) => list = plainer,
+                None => break result,
+            }
+        };
+        match result {
             Ok(()) => {
                 fault_point::reach("after positions");
                 held.position = last;
@@ -253,6 +267,20 @@ impl Sequencer {
     }
 }
 
+/// A statement that deletes exactly `events`, which have their positions: no range, and no look at what is held by others.
+fn deletion(list: KeyList, events: &[u64]) -> String {
+    let mut ids = String::new();
+    push_list(&mut ids, events);
+    match list {
+        #[cfg(feature = "mysql")]
+        KeyList::Joined => format!(
+            "DELETE tidings_store_pending FROM JSON_TABLE('[{ids}]', '$[*]' COLUMNS (event BIGINT UNSIGNED PATH '$')) k \
+             STRAIGHT_JOIN tidings_store_pending FORCE INDEX (PRIMARY) ON tidings_store_pending.event = k.event"
+        ),
+        KeyList::Plain => format!("DELETE FROM tidings_store_pending WHERE event IN ({ids})"),
+    }
+}
+
 /// The last position given out.
 pub(super) async fn last_position(pool: &Pool) -> Result<u64, sqlx::Error> {
     let sql = "SELECT position FROM tidings_store_sequencer WHERE id = 1".to_owned();
@@ -268,14 +296,16 @@ struct Seen {
 }
 
 /// Which events may be numbered: those of the first look, and what is before them in their streams.
-fn admit(seen_first: &[u64], seen: &[Seen]) -> Vec<u64> {
+fn admit(seen_first: &[u64], seen: &[Seen]) -> Look {
     let mut last: FxHashMap<&(String, String), Place> = FxHashMap::default();
     for seen in seen.iter().filter(|seen| seen_first.binary_search(&seen.event).is_ok()) {
         let last = last.entry(&seen.stream).or_insert(seen.place);
         *last = seen.place.max(*last);
     }
-    let admitted = seen.iter().filter(|seen| last.get(&seen.stream).is_some_and(|last| seen.place <= *last));
-    admitted.map(|seen| seen.event).collect()
+    let (admitted, left): (Vec<&Seen>, _) =
+        seen.iter().partition(|seen| last.get(&seen.stream).is_some_and(|last| seen.place <= *last));
+    let events = admitted.into_iter().map(|seen| seen.event).collect();
+    Look { events, left: left.first().map(|seen| seen.event), end: None }
 }
 
 #[cfg(test)]
@@ -286,19 +316,23 @@ mod tests {
         Seen { event, stream: ("/a".to_owned(), stream.to_owned()), place: Place { epoch: 0, sequence } }
     }
 
+    fn look(events: &[u64], left: Option<u64>) -> Look {
+        Look { events: events.to_vec(), left, end: None }
+    }
+
     #[test]
     fn an_event_that_a_torn_look_shows_without_its_predecessor_is_numbered_behind_it() {
         // The first look missed 1; the second shows it.
-        assert_eq!(admit(&[2], &[seen(1, "s", 1), seen(2, "s", 2)]), [1, 2]);
+        assert_eq!(admit(&[2], &[seen(1, "s", 1), seen(2, "s", 2)]), look(&[1, 2], None));
     }
 
     #[test]
     fn an_event_that_only_the_second_look_shows_waits_for_the_next() {
-        assert_eq!(admit(&[1], &[seen(1, "s", 1), seen(2, "s", 2), seen(3, "t", 7)]), [1]);
+        assert_eq!(admit(&[1], &[seen(1, "s", 1), seen(2, "s", 2), seen(3, "t", 7)]), look(&[1], Some(2)));
     }
 
     #[test]
     fn an_event_that_another_has_numbered_between_the_looks_is_left() {
-        assert_eq!(admit(&[1, 2], &[seen(2, "s", 2)]), [2]);
+        assert_eq!(admit(&[1, 2], &[seen(2, "s", 2)]), look(&[2], None));
     }
 }

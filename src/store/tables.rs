@@ -121,8 +121,8 @@ impl AppendTransaction {
 
 fn statements(dialect: Dialect, changes: &Changes, forward: bool) -> Vec<String> {
     const STREAM_COLUMNS: &str = "source, stream, writer, partition_key, epoch, sequence";
-    // Before the outbox's rows have ids.
-    let gate = dialect.gate().filter(|_| forward && !changes.events.is_empty());
+    // Before anything has an id: the sequencer and the outbox's relay pass by what no gate is held for.
+    let gate = dialect.gate().filter(|_| !changes.events.is_empty());
     let mut statements: Vec<_> = gate.map(|gate| format!("SELECT slot {gate}")).into_iter().collect();
     let stream_row = |sql: &mut String, (stream, state, _): &(StreamId, StreamState, bool)| {
         let (source, name) = (dialect.text(&format!("/{}", stream.source)), dialect.text(stream.stream.as_str()));
