@@ -35,6 +35,7 @@ mod shards;
 mod store;
 mod tail;
 mod topics;
+mod which_streams;
 
 use std::process::ExitCode;
 use std::sync::LazyLock;

@@ -179,19 +179,19 @@ async fn roll_back(tx: &Transaction) {
 }
 
 /// Counts attempts, and pauses between them.
-pub(super) struct Attempts {
+pub(crate) struct Attempts {
     made: u32,
     max: u32,
     duplicate: bool,
 }
 
 impl Attempts {
-    pub(super) const fn new(max: u32) -> Self {
+    pub(crate) const fn new(max: u32) -> Self {
         Self { made: 0, max, duplicate: false }
     }
 
     /// Wait for another attempt after `error`, or return it.
-    pub(super) async fn again(&mut self, error: Error) -> Result<(), Error> {
+    pub(crate) async fn again(&mut self, error: Error) -> Result<(), Error> {
         self.made += 1;
         let (may_run_again, duplicate) = match &error {
             Error::Conflict { source, .. } => {

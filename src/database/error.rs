@@ -138,7 +138,7 @@ pub enum Error {
     /// A stream was published in another way before.
     #[error(
         "stream {stream} has {what} '{recorded}', and this event says '{wanted}'; a stream keeps its {what} until an \
-         operator changes it"
+         operator changes it{}", remedy(.what)
     )]
     StreamDisagrees {
         /// The stream.
@@ -149,6 +149,23 @@ pub enum Error {
         recorded: String,
         /// What this event says.
         wanted: String,
+    },
+    /// A stream's mode cannot be changed yet.
+    #[error(
+        "stream {stream} keeps its mode '{recorded}': {waiting} of its events are still in the outbox and {parked} are parked{}; see that \
+         a relay runs, decide what becomes of those parked (`tidings outbox ls`), and try again", others(*.streams)
+    )]
+    StreamUnpublished {
+        /// The stream; the first of them by name, where there are several.
+        stream: Stream,
+        /// The mode its row says.
+        recorded: String,
+        /// How many of its events wait in the outbox.
+        waiting: u64,
+        /// How many were refused, or wait behind one that was.
+        parked: u64,
+        /// How many streams there are that have such events.
+        streams: u64,
     },
     /// The key lives on another shard, or is on its way there.
     #[error(
@@ -234,6 +251,18 @@ impl Error {
 
 fn named(shard: Option<&str>) -> String {
     shard.map(|shard| format!(" that is known: '{shard}' is not among them")).unwrap_or_default()
+}
+
+fn remedy(what: &str) -> &'static str {
+    if what == "mode" { " (`tidings outbox new-epoch --mode`)" } else { "" }
+}
+
+fn others(streams: u64) -> String {
+    match streams {
+        0 | 1 => String::new(),
+        2 => ", and so it is with 1 other stream".to_owned(),
+        streams => format!(", and so it is with {} other streams", streams - 1),
+    }
 }
 
 /// The longest name in an error message, in characters.

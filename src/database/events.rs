@@ -39,9 +39,9 @@ impl Way {
     /// The mode recorded with every stream.
     const fn name(&self) -> &'static str {
         match self {
-            Self::Outbox { target: Target::Kafka, .. } => "outbox",
-            Self::Outbox { target: Target::Store, .. } => "store",
-            Self::Direct { .. } => "direct",
+            Self::Outbox { target: Target::Kafka, .. } => DeliveryMode::Outbox.of_streams(),
+            Self::Outbox { target: Target::Store, .. } => DeliveryMode::Store.of_streams(),
+            Self::Direct { acks, .. } => DeliveryMode::Direct { acks: *acks }.of_streams(),
         }
     }
 }

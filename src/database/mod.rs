@@ -61,6 +61,7 @@ pub(crate) mod sql;
 mod sqlite;
 mod transaction;
 
+pub(crate) use atomically::Attempts;
 pub use atomically::{Locking, TransactionOptions};
 pub use connection::Connection;
 pub use entity::{DeleteEntity, Entity, Saved, Versioned};

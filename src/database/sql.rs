@@ -127,7 +127,6 @@ impl Dialect {
     }
 
     /// Behind a query: lock what it finds until the transaction ends.
-    #[cfg(feature = "store")]
     pub(crate) const fn for_update(self) -> &'static str {
         match self {
             #[cfg(feature = "mysql")]

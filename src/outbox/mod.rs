@@ -38,7 +38,7 @@ pub(crate) use settled::Settled;
 pub(crate) use table::{gate_question, is_gate_free};
 
 pub use bucket::{BUCKETS, bucket_of};
-pub use epochs::{Streams, count_streams, raise_epochs};
+pub use epochs::{Streams, change_mode, check_mode_change, count_streams, raise_epochs};
 pub use health::{FullBucket, OutboxHealth, OutboxLimits, health};
 pub use held_topics::{HeldTopic, held_topics};
 pub use options::{RelayOptions, UnknownWakeListen, WakeListen};

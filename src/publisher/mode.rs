@@ -36,6 +36,16 @@ impl DeliveryMode {
             Self::Store => Some(Target::Store),
         }
     }
+
+    /// How the rows of streams name it: who must have an event is nothing to them.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub(crate) const fn of_streams(self) -> &'static str {
+        match self {
+            Self::Direct { .. } => "direct",
+            Self::Outbox => "outbox",
+            Self::Store => "store",
+        }
+    }
 }
 
 impl Default for DeliveryMode {

@@ -135,5 +135,35 @@ async fn a_new_epoch_is_given_to_those_streams_that_are_named_once_it_is_told_to
     desk.run(&["new-epoch", "--stream", "Account/2", "--epoch", "5", "--execute"]).succeeded();
     assert_eq!(epochs().await, [(5, 0), (6, 0), (0, 9)]);
     desk.run(&["new-epoch", "--all", "--execute"]).succeeded();
+    let modes = "SELECT DISTINCT mode FROM tidings_stream";
+    let modes: Vec<String> = sqlx::query_scalar(modes).fetch_all(desk.database.sqlite_pool().unwrap()).await.unwrap();
+    assert_eq!(modes, ["outbox"]);
     assert!(epochs().await.iter().all(|(epoch, sequence)| *epoch > 1_700_000_000 && *sequence == 0));
+}
+
+#[tokio::test]
+async fn streams_get_another_mode_once_none_of_their_events_wait() {
+    let desk = Desk::new().await;
+    for stream in ["Account/1", "Account/2"] {
+        desk.execute(format!("INSERT INTO tidings_stream VALUES ('{stream}', 'main', 'outbox', '1', 0, 9)")).await;
+    }
+    desk.park("Account/2", 9, "too large").await;
+    for change in
+        [&["new-epoch", "--all", "--mode", "store"][..], &["new-epoch", "--all", "--mode", "store", "--execute"]]
+    {
+        desk.run(change).failed(1, &["Account/2", "1 are parked", "tidings outbox ls"]);
+    }
+    desk.run(&["new-epoch", "--all", "--mode", "kafka"]).failed(2, &["direct", "outbox", "store"]);
+    desk.run(&["skip", "Account/2", "--execute"]).succeeded();
+    let dry = desk.run(&["new-epoch", "--all", "--mode", "store"]).succeeded();
+    assert!(dry.stderr.contains("a new epoch and the mode store to 2 streams; nothing was changed"), "{dry:?}");
+    let streams = async || -> Vec<(String, i64, i64)> {
+        let sql = "SELECT mode, epoch, sequence FROM tidings_stream ORDER BY stream";
+        sqlx::query_as(sql).fetch_all(desk.database.sqlite_pool().unwrap()).await.unwrap()
+    };
+    assert_eq!(streams().await, [("outbox".to_owned(), 0, 9), ("outbox".to_owned(), 0, 9)]);
+    desk.run(&["new-epoch", "--all", "--mode", "store", "--epoch", "3", "--execute"]).succeeded();
+    assert_eq!(streams().await, [("store".to_owned(), 3, 0), ("store".to_owned(), 3, 0)]);
+    desk.run(&["new-epoch", "--stream", "Account/1", "--mode", "direct:none", "--execute"]).succeeded();
+    assert_eq!(streams().await[0].0, "direct");
 }

@@ -5,7 +5,7 @@ mod scenarios {
     pub(super) use crate::scenarios::derived;
     #[cfg(feature = "store")]
     pub(super) use crate::scenarios::event_store;
-    pub(super) use crate::scenarios::{inbox, inbox_batches, relaying, shards, transactions};
+    pub(super) use crate::scenarios::{inbox, inbox_batches, modes, relaying, shards, transactions};
     #[cfg(feature = "store")]
     pub(super) use crate::store_on_servers;
     pub(super) use crate::{inbox_on_servers, long_transactions, on_servers, traps};

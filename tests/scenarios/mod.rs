@@ -8,6 +8,7 @@ pub(crate) mod derived;
 pub(crate) mod event_store;
 pub(crate) mod inbox;
 pub(crate) mod inbox_batches;
+pub(crate) mod modes;
 #[cfg(feature = "consumer")]
 pub(crate) mod parked;
 pub(crate) mod relaying;
@@ -97,6 +98,10 @@ macro_rules! all_scenarios {
                 a_moved_keys_events_are_still_handled_once,
                 an_event_without_a_sequence_that_comes_again_is_handled_once_on_each_shard_its_key_was_on,
                 a_batch_is_on_one_shard_or_blames_none_of_its_events,
+            }
+            modes {
+                a_stream_changes_its_mode_with_a_new_epoch_once_all_of_it_is_published,
+                a_mode_is_not_changed_under_an_event_that_is_on_its_way,
             }
             relaying {
                 records_are_those_of_the_direct_mode_with_a_sequence,

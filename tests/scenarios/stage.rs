@@ -218,6 +218,12 @@ pub(crate) fn position(record: &Record) -> (String, u64) {
     (envelope.stream().unwrap().to_string(), envelope.sequence().unwrap())
 }
 
+/// Epoch and sequence of a record, which has none where it was sent directly.
+pub(crate) fn place(record: &Record) -> (u32, Option<u64>) {
+    let envelope = EnvelopeView::new(&record.headers);
+    (envelope.stream_epoch(), envelope.sequence())
+}
+
 /// Wait for a condition; a test that waits in vain fails after two minutes.
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
     let wait = async {

@@ -246,7 +246,8 @@ pub(crate) async fn a_stream_keeps_its_mode_its_shard_and_its_key(stage: &Stage)
     assert!(matches!(&error, Error::StreamDisagrees { what: "mode", .. }), "{error:?}");
     assert_eq!(
         error.to_string(),
-        "stream Account/7 has mode 'outbox', and this event says 'direct'; a stream keeps its mode until an operator changes it"
+        "stream Account/7 has mode 'outbox', and this event says 'direct'; a stream keeps its mode until an operator \
+         changes it (`tidings outbox new-epoch --mode`)"
     );
     let moved = stage.database.transaction(async |tx| {
         tx.publish(&AccountMoved { id: "7".into(), nickname: "Kim".into() });

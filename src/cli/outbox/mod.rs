@@ -66,6 +66,6 @@ pub(super) async fn run(arguments: OutboxArguments, settings: &Settings, printer
 }
 
 /// A number and what it counts.
-fn counted(count: u64, what: &str) -> String {
+pub(super) fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
