@@ -39,9 +39,15 @@ impl TableSet {
 const fn migrations(set: TableSet, dialect: Dialect) -> &'static [(u32, &'static str)] {
     match (set, dialect) {
         #[cfg(all(feature = "mysql", feature = "store"))]
-        (TableSet::Store, Dialect::MySql) => &[(1, include_str!("../../migrations/mysql/store/0001_events.sql"))],
+        (TableSet::Store, Dialect::MySql) => &[
+            (1, include_str!("../../migrations/mysql/store/0001_events.sql")),
+            (2, include_str!("../../migrations/mysql/store/0002_first_epoch.sql")),
+        ],
         #[cfg(all(feature = "sqlite", feature = "store"))]
-        (TableSet::Store, Dialect::Sqlite) => &[(1, include_str!("../../migrations/sqlite/store/0001_events.sql"))],
+        (TableSet::Store, Dialect::Sqlite) => &[
+            (1, include_str!("../../migrations/sqlite/store/0001_events.sql")),
+            (2, include_str!("../../migrations/sqlite/store/0002_first_epoch.sql")),
+        ],
         #[cfg(feature = "mysql")]
         (TableSet::Service, Dialect::MySql) => &[
             (1, include_str!("../../migrations/mysql/0001_outbox.sql")),

@@ -38,6 +38,8 @@ pub(crate) use settled::Settled;
 pub(crate) use table::{gate_question, is_gate_free};
 
 pub use bucket::{BUCKETS, bucket_of};
+#[cfg(feature = "store")]
+pub(crate) use epochs::raised_epoch;
 pub use epochs::{Streams, change_mode, check_mode_change, count_streams, raise_epochs};
 pub use health::{FullBucket, OutboxHealth, OutboxLimits, health};
 pub use held_topics::{HeldTopic, held_topics};

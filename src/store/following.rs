@@ -39,6 +39,7 @@ pub(super) fn follow(
         page: VecDeque::new(),
         size: PageSize::default(),
         share,
+        settled: 0,
         is_checked: false,
         is_told: false,
         _presence: presence,
@@ -59,6 +60,8 @@ struct Following {
     page: VecDeque<StoredEvent>,
     size: PageSize,
     share: PageShare,
+    /// No position up to here is yet to come: what a look that begins now does not show was never given out.
+    settled: u64,
     is_checked: bool,
     /// Whether it was said that all was given out.
     is_told: bool,
@@ -73,6 +76,7 @@ impl Following {
                 let reason = format!("position {} was never given out: the last one is {last}", self.position);
                 return Err(StoreError::Invalid { reason });
             }
+            self.settled = last;
             self.is_checked = true;
         }
         loop {
@@ -80,8 +84,9 @@ impl Following {
                 return Ok(Notice::Event(event));
             }
             let before = self.position;
-            self.read_page().await.map_err(unavailable)?;
-            if self.position > before {
+            self.settled = self.settled.max(*self.head.borrow());
+            let is_whole = self.read_page().await.map_err(unavailable)?;
+            if self.position > before || !is_whole {
                 self.is_told = false;
             } else if !self.is_told {
                 self.is_told = true;
@@ -96,8 +101,12 @@ impl Following {
         }
     }
 
-    /// Positions have no gaps. Where one shows all the same, the look was torn, and what is missing is there at the next.
-    async fn read_page(&mut self) -> Result<(), sqlx::Error> {
+    /// Read on. `false` where it is not known yet whether anything is missing: the look may have been torn.
+    ///
+    /// Positions are given out one after the other, by transactions that wait for each other. So whatever has a position below one that
+    /// has been seen is there at a look that begins after that; what is missing then too was never given out, and the positions jump, as
+    /// they do after a restore.
+    async fn read_page(&mut self) -> Result<bool, sqlx::Error> {
         let mut filter = String::new();
         if !self.sources.is_empty() {
             let dialect = self.pool.dialect();
@@ -113,11 +122,17 @@ impl Following {
             self.position
         );
         let (mut bytes, mut found) = (0, 0);
-        let Self { pool, sources, position, page, share, .. } = self;
+        let (mut is_whole, mut is_cut) = (true, false);
+        let Self { pool, sources, position, page, share, settled, .. } = self;
         let read = pool.rows_within(SILENCE, sql, |row| {
             let next: u64 = narrow(row.integer(0)?)?;
-            if next != *position + 1 {
-                return Ok(ControlFlow::Break(()));
+            if next > *position + 1 {
+                if next > *settled {
+                    *settled = next;
+                    (is_whole, is_cut) = (false, true);
+                    return Ok(ControlFlow::Break(()));
+                }
+                tracing::info!(from = *position, to = next, "the positions jump here: the store was restored");
             }
             let mut has_room = true;
             if row.optional_text(1)?.is_some() {
@@ -130,11 +145,16 @@ impl Following {
             }
             *position = next;
             found += 1;
-            Ok(if bytes > PAGE_BYTES || !has_room { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            is_cut = bytes > PAGE_BYTES || !has_room;
+            Ok(if is_cut { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         });
         read.await?;
+        if !is_cut && found < limit {
+            // Nothing is there; what comes has a higher one.
+            self.position = self.position.max(self.settled);
+        }
         self.size.saw(found, self.page.len(), bytes);
-        Ok(())
+        Ok(is_whole)
     }
 }
 

@@ -72,7 +72,8 @@ impl StreamQuery {
         self
     }
 
-    /// Only what is before the first event that was recorded after `time`: the stream as it was then. Default: all.
+    /// Only what is before the first event that was recorded after `time`: the stream as it was then, without what is appended while it
+    /// is read. Default: all.
     pub fn until(mut self, time: DateTime<Utc>) -> Self {
         self.until = Some(time);
         self

@@ -78,6 +78,8 @@ pub(super) struct Judge {
     /// Streams that the batch begins (true) or goes on with.
     changed: BTreeMap<StreamId, bool>,
     accepted: Vec<NewEvent>,
+    /// The epoch of streams that the store begins.
+    first_epoch: u32,
 }
 
 /// What a batch is to write.
@@ -90,8 +92,12 @@ pub(super) struct Changes {
 
 impl Judge {
     /// A judge who knows these streams and these events.
-    pub(super) fn new(streams: BTreeMap<StreamId, StreamState>, events: HashMap<Uuid, Known>) -> Self {
-        Self { streams, events, ..Self::default() }
+    pub(super) fn new(
+        streams: BTreeMap<StreamId, StreamState>,
+        events: HashMap<Uuid, Known>,
+        first_epoch: u32,
+    ) -> Self {
+        Self { streams, events, first_epoch, ..Self::default() }
     }
 
     /// Judge an event that has its place from an outbox.
@@ -151,7 +157,7 @@ impl Judge {
         if let Some(state) = state {
             self.check_owner(state, Writer::Store, first)?;
         }
-        let at = state.map_or(Place { epoch: 0, sequence: 0 }, |state| state.last);
+        let at = state.map_or(Place { epoch: self.first_epoch, sequence: 0 }, |state| state.last);
         let wrong = |expected| Refusal::WrongVersion { stream: stream(), expected, actual: at.sequence };
         match append.expected {
             ExpectedVersion::None if state.is_some() => return Err(wrong(0)),

@@ -3,6 +3,7 @@
 //! Ids are given out before the commit, so a reader that follows them loses what commits late. Here one replica, which holds a
 //! lease, looks for committed events without a position and numbers them 1, 2, 3 and so on, in a transaction that raises the
 //! last position only from where this replica left it: one that has lost its lease and does not know fails, and numbers nothing.
+//! An operator raises the last position after a restore; the numbers go on from there.
 
 use std::fmt::Write as _;
 use std::io;

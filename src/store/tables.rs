@@ -75,21 +75,25 @@ impl AppendTransaction {
         );
         // Read behind the locks: whatever was appended to these streams is seen.
         push_ids(&mut sql, events.iter().map(|event| event.id()));
-        sql.push(')');
+        sql.push_str(");SELECT 2, first_epoch FROM tidings_store_sequencer WHERE id = 1");
 
-        let (mut streams, mut known) = (BTreeMap::new(), HashMap::new());
+        let (mut streams, mut known, mut first_epoch) = (BTreeMap::new(), HashMap::new(), 0);
         let sent: HashSet<_> = events.iter().map(|event| (event.id(), size_of(event))).collect();
         let mut alike = Vec::new();
         for row in self.open.query(sql).await? {
-            if row.integer(0)? == 0 {
-                let (stream, state) = read_stream(&row)?;
-                streams.insert(stream, state);
-            } else {
-                let (id, size) = (read_id(&row, 1)?, (narrow(row.integer(2)?)?, narrow(row.integer(3)?)?));
-                known.insert(id, Known::OfAnotherSize);
-                if sent.contains(&(id, size)) {
-                    alike.push(id);
+            match row.integer(0)? {
+                0 => {
+                    let (stream, state) = read_stream(&row)?;
+                    streams.insert(stream, state);
                 }
+                1 => {
+                    let (id, size) = (read_id(&row, 1)?, (narrow(row.integer(2)?)?, narrow(row.integer(3)?)?));
+                    known.insert(id, Known::OfAnotherSize);
+                    if sent.contains(&(id, size)) {
+                        alike.push(id);
+                    }
+                }
+                _ => first_epoch = narrow(row.integer(1)?)?,
             }
         }
         // Only these: whoever sends little has no more than that read, however much is stored.
@@ -102,7 +106,7 @@ impl AppendTransaction {
                 known.insert(event.id(), Known::Event(Box::new(event)));
             }
         }
-        Ok(Judge::new(streams, known))
+        Ok(Judge::new(streams, known, first_epoch))
     }
 
     /// Write `changes` and commit.

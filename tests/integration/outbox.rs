@@ -4,7 +4,7 @@ mod scenarios {
     #[cfg(feature = "macros")]
     pub(super) use crate::scenarios::derived;
     #[cfg(feature = "store")]
-    pub(super) use crate::scenarios::event_store;
+    pub(super) use crate::scenarios::{event_store, store_epochs};
     pub(super) use crate::scenarios::{inbox, inbox_batches, modes, relaying, shards, transactions};
     #[cfg(feature = "store")]
     pub(super) use crate::store_on_servers;

@@ -14,6 +14,9 @@ pub(crate) mod parked;
 pub(crate) mod relaying;
 pub(crate) mod shards;
 pub(crate) mod stage;
+#[cfg(feature = "store")]
+#[allow(dead_code, reason = "run by the tests of the store and of the servers, not by all that share these")]
+pub(crate) mod store_epochs;
 pub(crate) mod transactions;
 
 /// A test for each scenario named, with the attributes of `[…]`, on the stage that the expression sets.
@@ -204,6 +207,12 @@ macro_rules! event_store_scenarios {
                 an_append_that_was_not_answered_in_time_can_be_sent_again,
                 what_cannot_be_stored_is_refused_by_name,
                 a_database_without_the_stores_tables_is_refused,
+            }
+            store_epochs {
+                a_service_goes_to_the_store_and_back_with_a_new_epoch_each_time,
+                after_a_restore_without_a_new_epoch_the_store_gives_out_places_and_positions_again,
+                after_a_restore_and_a_new_epoch_no_place_and_no_position_is_given_out_twice,
+                positions_go_on_behind_the_one_that_is_named_while_replicas_and_subscribers_go_on,
             }
         }
     };

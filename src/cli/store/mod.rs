@@ -3,6 +3,7 @@
 mod append;
 mod line;
 mod migrate;
+mod new_epoch;
 mod read;
 mod serve;
 mod serve_options;
@@ -35,6 +36,7 @@ enum Verb {
     Subscribe(subscribe::SubscribeArguments),
     Serve(Box<serve::ServeArguments>),
     Migrate(migrate::MigrateArguments),
+    NewEpoch(new_epoch::NewEpochArguments),
 }
 
 pub(super) async fn run(verbs: StoreVerbs, settings: &Settings, printer: &Printer) -> Result<(), CliError> {
@@ -44,6 +46,7 @@ pub(super) async fn run(verbs: StoreVerbs, settings: &Settings, printer: &Printe
         Verb::Subscribe(arguments) => subscribe::run(arguments, settings, printer).await,
         Verb::Serve(arguments) => serve::run(*arguments, settings, printer).await,
         Verb::Migrate(arguments) => migrate::run(arguments, settings, printer).await,
+        Verb::NewEpoch(arguments) => new_epoch::run(arguments, settings, printer).await,
     }
 }
 

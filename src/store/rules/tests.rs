@@ -141,7 +141,7 @@ struct Tables {
 impl Tables {
     fn judge(&self) -> Judge {
         let known = self.events.iter().map(|(id, event)| (*id, Known::Event(Box::new(event.clone()))));
-        Judge::new(self.streams.clone(), known.collect())
+        Judge::new(self.streams.clone(), known.collect(), 0)
     }
 
     fn write(&mut self, changes: Changes) {
