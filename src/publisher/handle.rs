@@ -4,8 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::field::Empty;
-use tracing::{Instrument as _, Span};
+use tracing::Instrument as _;
 
 use super::fire_and_forget::FireAndForget;
 use super::{
@@ -169,15 +168,19 @@ impl Publisher {
         event: PreparedEvent,
         acks: Acks,
     ) -> Result<PendingReceipt, PublishError> {
-        let (id, name, span) = (event.id(), event.name(), self.span(&event));
+        let (id, name) = (event.id(), event.name());
+        let span = spans::send_directly(&self.inner.service, name, id);
         let taken = async {
-            let ready = self.ready(event).await?;
+            let ready = self.ready(event).instrument(span.clone()).await?;
             fault_point::reach("before send");
-            let taken = self.inner.direct.enqueue(ready, acks, span).await;
+            let taken = self.inner.direct.enqueue(ready, acks, span.clone()).await;
             fault_point::reach("after send");
             taken
         };
-        taken.await.inspect_err(|error| self.dropped(&id.to_string(), name, error))
+        taken.await.inspect_err(|error| {
+            spans::fail(&span, error.kind());
+            self.dropped(&id.to_string(), name, error);
+        })
     }
 
     fn dropped(&self, id: &str, event: &str, error: &PublishError) {
@@ -185,26 +188,5 @@ impl Publisher {
         let told: &(dyn Error + 'static) =
             error.source().filter(|_| matches!(error, PublishError::NotWritten { .. })).unwrap_or(error);
         self.inner.direct.observe().dropped(id, event, error.kind(), told);
-    }
-
-    fn span(&self, event: &PreparedEvent) -> Span {
-        let span = tracing::info_span!(
-            "send",
-            otel.name = Empty,
-            otel.kind = "producer",
-            messaging.system = "kafka",
-            messaging.operation.name = "send",
-            messaging.operation.type = "send",
-            messaging.destination.name = Empty,
-            messaging.destination.partition.id = Empty,
-            messaging.message.id = Empty,
-            error.type = Empty,
-        );
-        if !span.is_disabled() {
-            span.record("otel.name", tracing::field::display(format_args!("send {}", self.inner.service)));
-            span.record("messaging.destination.name", &*self.inner.service);
-            span.record("messaging.message.id", tracing::field::display(event.id()));
-        }
-        span
     }
 }

@@ -13,6 +13,7 @@ use tracing::Span;
 use uuid::Uuid;
 
 use super::{PublishError, StoredEvents};
+use crate::telemetry::spans;
 use crate::transport::{ProduceError, Written};
 
 /// An event was taken, as safely as its way promises.
@@ -86,9 +87,9 @@ impl Future for PendingReceipt {
         self.duration.record(self.started.elapsed());
         let (event, id) = (self.event, self.id);
         match &result {
-            Ok(written) => self.span.record("messaging.destination.partition.id", written.partition),
-            Err(error) => self.span.record(crate::telemetry::names::ERROR_TYPE, error.kind()),
-        };
+            Ok(written) => spans::written(&self.span, written.partition),
+            Err(error) => spans::fail(&self.span, error.kind()),
+        }
         Poll::Ready(match result {
             Ok(written) => Ok(Receipt::new(id, Some(written))),
             Err(source) => Err(PublishError::NotWritten { event, id, source }),

@@ -9,7 +9,12 @@ pub mod http;
 pub mod names;
 #[cfg(feature = "opentelemetry")]
 pub(crate) mod opentelemetry;
+#[cfg(all(test, any(feature = "consumer", feature = "sqlite")))]
+#[allow(dead_code, reason = "each feature's tests use their own part")]
+pub(crate) mod recorded;
 #[cfg(any(feature = "consumer", feature = "publisher"))]
 pub(crate) mod spans;
+#[cfg(all(test, feature = "sqlite"))]
+mod tests;
 
 pub use catalogue::{METRICS, Metric, MetricKind, describe};

@@ -24,7 +24,7 @@ pub(crate) fn link(span: &Span, producer: TraceParent, state: Option<&str>) {
     span.add_link(remote(producer, state));
 }
 
-#[cfg(feature = "consumer")]
+#[cfg(any(feature = "consumer", feature = "mysql", feature = "sqlite"))]
 fn remote(producer: TraceParent, state: Option<&str>) -> opentelemetry::trace::SpanContext {
     use std::str::FromStr as _;
 

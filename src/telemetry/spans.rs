@@ -4,7 +4,6 @@
 //! field is read.
 
 use tracing::Span;
-#[cfg(any(feature = "consumer", feature = "mysql", feature = "sqlite"))]
 use tracing::field::Empty;
 
 use super::names;
@@ -168,11 +167,37 @@ pub(crate) fn send(topic: &str, event: &str, event_id: &str, traceparent: &str) 
     span
 }
 
+/// An event on its way straight to Kafka, from when the publisher takes it to its acknowledgement, where someone awaits that. It is a
+/// child of the span that publishes. Its record carries this span, where OpenTelemetry has it.
+#[cfg(feature = "publisher")]
+pub(crate) fn send_directly(topic: &str, event: &str, event_id: uuid::Uuid) -> Span {
+    tracing::debug_span!(
+        target: TARGET,
+        names::SEND,
+        otel.name = format_args!("send {topic}"),
+        otel.kind = "producer",
+        otel.status_code = Empty,
+        messaging.system = names::KAFKA,
+        messaging.operation.name = names::SEND,
+        messaging.operation.type = names::SEND,
+        messaging.destination.name = topic,
+        messaging.destination.partition.id = Empty,
+        messaging.message.id = %event_id,
+        tidings.event = event,
+        error.type = Empty,
+    )
+}
+
+/// The record of `span` was written to `partition`.
+#[cfg(feature = "publisher")]
+pub(crate) fn written(span: &Span, partition: i32) {
+    span.record(names::PARTITION, partition);
+}
+
 /// Mark `span` as failed.
-#[cfg(any(feature = "consumer", feature = "mysql", feature = "sqlite"))]
 pub(crate) fn fail(span: &Span, error_type: &str) {
     span.record("otel.status_code", "ERROR");
-    span.record("error.type", error_type);
+    span.record(names::ERROR_TYPE, error_type);
 }
 
 /// A word for what failed; `None` where nothing did.

@@ -1,69 +1,23 @@
 //! Spans: who wants none pays for none; who wants them sees the way of an event, in its producer's trace.
 
-use std::collections::BTreeMap;
-use std::fmt::Debug;
+#[cfg(feature = "opentelemetry")]
 use std::sync::Arc;
 
+#[cfg(feature = "opentelemetry")]
 use parking_lot::Mutex;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::DefaultGuard;
-use tracing::{Dispatch, Level, Subscriber};
+use tracing::Level;
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::layer::{Context, SubscriberExt as _};
-use tracing_subscriber::{Layer, Registry};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::{Layer as _, Registry};
 
 use super::rig::{EVENT, Rig, TOPIC, options};
 use crate::dispatch::{BatchPolicy, Delivery, Policy};
 use crate::envelope::header;
 use crate::outcome::{HandlerError, Outcome};
+use crate::telemetry::recorded::{Recorder, subscribe};
 use crate::transport::Headers;
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-
-type Fields = BTreeMap<String, String>;
-
-/// Records spans, in the order they were made.
-#[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<(Id, String, Fields)>>>);
-
-struct Collect<'a>(&'a mut Fields);
-
-impl Visit for Collect<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.0.insert(field.name().to_owned(), format!("{value:?}").trim_matches('"').to_owned());
-    }
-}
-
-impl<S: Subscriber> Layer<S> for Recorder {
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, _: Context<'_, S>) {
-        let mut fields = Fields::new();
-        attributes.record(&mut Collect(&mut fields));
-        self.0.lock().push((id.clone(), attributes.metadata().name().to_owned(), fields));
-    }
-
-    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
-        let mut spans = self.0.lock();
-        // The registry uses ids again: the latest.
-        if let Some((_, _, fields)) = spans.iter_mut().rev().find(|(known, _, _)| known == id) {
-            values.record(&mut Collect(fields));
-        }
-    }
-}
-
-impl Recorder {
-    fn named(&self, name: &str) -> Vec<Fields> {
-        let spans = self.0.lock();
-        spans.iter().filter(|(_, known, _)| known == name).map(|(_, _, fields)| fields.clone()).collect()
-    }
-}
-
-/// Make `subscriber` this thread's. A second one, kept beside it, makes `tracing` ask both what they want: while there is but one it
-/// believes whichever thread meets a span first, and other tests' threads have none.
-fn subscribe(subscriber: impl Subscriber + Send + Sync) -> (DefaultGuard, Dispatch) {
-    let second = Dispatch::new(Registry::default());
-    (tracing::subscriber::set_default(subscriber), second)
-}
 
 fn publish_traced(rig: &Rig, key: &str) {
     let mut headers = Headers::new();
@@ -88,8 +42,7 @@ async fn the_way_of_an_event_is_seen_in_its_producers_trace() {
 
     let process = recorder.named("process");
     assert_eq!(process.len(), 2, "{process:?}");
-    let of = |fields: &Fields, name: &str| fields.get(name).cloned().unwrap_or_default();
-    for (name, value) in [
+    process[0].assert_fields(&[
         ("otel.name", "process accounts"),
         ("otel.kind", "consumer"),
         ("messaging.system", "kafka"),
@@ -106,17 +59,11 @@ async fn the_way_of_an_event_is_seen_in_its_producers_trace() {
         ("parent_span_id", "00f067aa0ba902b7"),
         ("error.type", "retryable"),
         ("otel.status_code", "ERROR"),
-    ] {
-        assert_eq!(of(&process[0], name), value, "{name}");
-    }
-    assert_eq!((of(&process[1], "tidings.attempt"), of(&process[1], "error.type")), ("2".to_owned(), String::new()));
+    ]);
+    process[1].assert_fields(&[("tidings.attempt", "2"), ("error.type", "")]);
     // People's data stays out of traces.
     assert!(!format!("{process:?}").contains("\"42\""), "{process:?}");
-    let poll = recorder.named("poll");
-    assert_eq!(
-        (of(&poll[0], "messaging.batch.message_count"), of(&poll[0], "otel.kind")),
-        ("1".into(), "client".into())
-    );
+    recorder.named("poll")[0].assert_fields(&[("messaging.batch.message_count", "1"), ("otel.kind", "client")]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,8 +82,7 @@ async fn a_batch_has_one_span_of_its_own() {
     publish_traced(&rig, "43");
     rig.until("both are committed", |rig| rig.broker.committed(TOPIC, 1) == Some(2)).await;
     let process = recorder.named("process");
-    let of = |name: &str| process[0].get(name).cloned().unwrap_or_default();
-    for (name, value) in [
+    process[0].assert_fields(&[
         ("otel.name", "process accounts"),
         ("otel.kind", "consumer"),
         ("messaging.batch.message_count", "2"),
@@ -144,10 +90,8 @@ async fn a_batch_has_one_span_of_its_own() {
         ("tidings.handler", "Tests::handler"),
         ("error.type", "retryable"),
         ("otel.status_code", "ERROR"),
-    ] {
-        assert_eq!(of(name), value, "{name}");
-    }
-    assert_eq!(process.last().unwrap().get("error.type"), None, "{process:?}");
+    ]);
+    process.last().unwrap().assert_fields(&[("error.type", "")]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,7 +105,7 @@ async fn a_subscriber_that_wants_no_spans_has_none() {
     });
     publish_traced(&rig, "42");
     rig.until("it is committed", |rig| rig.broker.committed(TOPIC, 1) == Some(1)).await;
-    assert!(recorder.0.lock().is_empty());
+    assert!(recorder.is_empty());
 }
 
 #[cfg(feature = "opentelemetry")]
