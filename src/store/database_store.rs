@@ -140,7 +140,7 @@ impl DatabaseStore {
         let inner = Inner {
             database: database.clone(),
             apart: apart.pool,
-            room: Room::new(options.max_queued_events, options.max_queued_bytes),
+            room: Room::told_as(names::STORE_QUEUED, options.max_queued_events, options.max_queued_bytes),
             pages: PageBudget::new(options.max_page_bytes),
             options,
             lanes: Mutex::new(Some(lanes)),
@@ -249,9 +249,8 @@ impl DatabaseStore {
         let seat = self.inner.room.take(amount).ok_or_else(|| {
             metrics::counter!(names::STORE_OVERLOADED).increment(1);
             StoreError::Overloaded
-        });
-        metrics::gauge!(names::STORE_QUEUED).set(self.inner.room.taken() as f64);
-        seat.map(Arc::new)
+        })?;
+        Ok(Arc::new(seat))
     }
 
     fn lane_of(&self, event: &NewEvent) -> usize {

@@ -10,6 +10,8 @@ use parking_lot::Mutex;
 pub(super) struct Room {
     limit: Amount,
     taken: Mutex<Amount>,
+    /// What tells how many events have a place.
+    gauge: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,7 +30,12 @@ pub(super) struct Seat {
 
 impl Room {
     pub(super) fn new(events: usize, bytes: usize) -> Arc<Self> {
-        Arc::new(Self { limit: Amount { events, bytes }, taken: Mutex::default() })
+        Arc::new(Self { limit: Amount { events, bytes }, taken: Mutex::default(), gauge: None })
+    }
+
+    /// The same; how many events have a place is told as this gauge.
+    pub(super) fn told_as(gauge: &'static str, events: usize, bytes: usize) -> Arc<Self> {
+        Arc::new(Self { limit: Amount { events, bytes }, taken: Mutex::default(), gauge: Some(gauge) })
     }
 
     /// A place for `amount`, where there is one. An empty room takes a single request of any size.
@@ -40,6 +47,7 @@ impl Room {
             return None;
         }
         *taken = Amount { events, bytes };
+        self.tell(events);
         Some(Seat { room: Arc::clone(self), events: amount.events, bytes: AtomicUsize::new(amount.bytes) })
     }
 
@@ -49,8 +57,16 @@ impl Room {
         taken.events > 0 && (taken.events >= self.limit.events || taken.bytes >= self.limit.bytes)
     }
 
+    #[cfg(test)]
     pub(super) fn taken(&self) -> usize {
         self.taken.lock().events
+    }
+
+    /// Under the lock, or a number that is over might be told last.
+    fn tell(&self, events: usize) {
+        if let Some(gauge) = self.gauge {
+            metrics::gauge!(gauge).set(events as f64);
+        }
     }
 }
 
@@ -74,6 +90,7 @@ impl Drop for Seat {
         let mut taken = self.room.taken.lock();
         taken.events = taken.events.saturating_sub(self.events);
         taken.bytes = taken.bytes.saturating_sub(self.bytes.load(Ordering::Relaxed));
+        self.room.tell(taken.events);
     }
 }
 

@@ -1,5 +1,7 @@
 //! What can be seen of publishing: on a database and a producer in memory.
 
+#[cfg(feature = "http")]
+mod metrics;
 mod spans;
 
 use std::borrow::Cow;
