@@ -24,6 +24,7 @@ pub mod by_hand;
 pub mod child;
 #[cfg(all(feature = "macros", feature = "consumer"))]
 pub mod consuming;
+pub mod counting;
 #[cfg(all(feature = "macros", feature = "consumer"))]
 pub mod offering;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "mysql"))]

@@ -15,6 +15,9 @@ mod cli;
 mod command;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod consumer;
+#[cfg(feature = "mysql")]
+#[path = "../../benches/support/counting.rs"]
+mod counting;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql", feature = "cli"))]
 mod dead_letters;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql", feature = "store"))]
@@ -29,6 +32,8 @@ mod evolution;
 mod faults;
 #[cfg(all(feature = "macros", feature = "registry"))]
 mod generated;
+#[cfg(feature = "mysql")]
+mod idle;
 #[cfg(feature = "mysql")]
 mod inbox_on_servers;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
