@@ -32,6 +32,8 @@ mod evolution;
 mod faults;
 #[cfg(all(feature = "macros", feature = "registry"))]
 mod generated;
+#[cfg(all(feature = "mysql", feature = "store"))]
+mod group_commit;
 #[cfg(feature = "mysql")]
 mod idle;
 #[cfg(feature = "mysql")]
