@@ -21,7 +21,7 @@ use crate::scenarios::account::AccountRenamed;
 use crate::scenarios::event_store::{event, placed, store};
 use crate::scenarios::stage::{Stage, eventually};
 
-const TOKEN: &str = "a-token-that-is-long-enough";
+pub(crate) const TOKEN: &str = "a-token-that-is-long-enough";
 
 /// A service that runs until it is stopped.
 pub(crate) struct Running {
@@ -44,6 +44,11 @@ impl Running {
 
     pub(crate) fn options(&self) -> StoreClientOptions {
         StoreClientOptions::new(format!("http://{}", self.address)).deadline(Duration::from_secs(30))
+    }
+
+    /// A line to it, for whoever speaks to it without the client.
+    pub(crate) fn channel(&self) -> tonic::transport::Channel {
+        tonic::transport::Endpoint::from_shared(format!("http://{}", self.address)).unwrap().connect_lazy()
     }
 
     async fn client(&self) -> StoreClient {
@@ -121,9 +126,7 @@ async fn only_who_has_a_token_is_served_and_health_needs_none() {
     assert!(!format!("{known:?}").contains(TOKEN));
     assert_eq!(known.append(append()).await.unwrap().last.sequence, 1);
 
-    let channel =
-        tonic::transport::Endpoint::from_shared(format!("http://{}", running.address)).unwrap().connect_lazy();
-    let mut health = tonic_health::pb::health_client::HealthClient::new(channel);
+    let mut health = tonic_health::pb::health_client::HealthClient::new(running.channel());
     let service = "tidings.store.v1.EventStore".to_owned();
     let status = async move {
         loop {
