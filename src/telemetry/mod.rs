@@ -14,7 +14,7 @@ pub(crate) mod opentelemetry;
 pub(crate) mod recorded;
 #[cfg(any(feature = "consumer", feature = "publisher"))]
 pub(crate) mod spans;
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(test)]
 mod tests;
 
 pub use catalogue::{METRICS, Metric, MetricKind, describe};

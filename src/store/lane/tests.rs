@@ -1,4 +1,5 @@
 //! What a lane makes of what waits for it.
+#![cfg(feature = "sqlite")]
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

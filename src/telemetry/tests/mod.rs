@@ -1,4 +1,5 @@
 //! What can be seen of publishing: on a database and a producer in memory.
+#![cfg(feature = "sqlite")]
 
 #[cfg(feature = "http")]
 mod metrics;
