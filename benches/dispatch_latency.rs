@@ -95,6 +95,8 @@ async fn main() {
         LatencyMeasurement {
             name: "dispatch-latency",
             offered_per_second: per_second,
+            committed_per_second: None,
+            target: None,
             ours: Quantiles::median(&ours),
             reference: Quantiles::median(&reference),
         }

@@ -1,5 +1,5 @@
 //! `end-to-end`: from a transaction's commit to the handler that has the event, in each of the three modes, with relay, event store and
-//! consumer in one process, on real Kafka and MySQL.
+//! consumer in one process, on real Kafka and MySQL. The event store is served over gRPC, on a port of the loopback.
 //!
 //! Transactions are begun on a steady schedule; the time runs from when the commit was acknowledged to when the handler starts. The
 //! reference is what is written by hand without a guarantee: a row inserted in a transaction, its event handed to a bare `rdkafka`
@@ -27,8 +27,13 @@ use tidings::database::{Database, Error};
 use tidings::dispatcher;
 use tidings::outbox::{KafkaProducers, Relay, RelayHandle, RelayOptions};
 use tidings::publisher::{Acks, DeliveryMode, Publisher, PublisherOptions};
-use tidings::store::{DatabaseStore, StoreOptions, StoreProducers};
+use tidings::store::{
+    DatabaseStore, ServiceOptions, StoreClient, StoreClientOptions, StoreError, StoreOptions, StoreProducers,
+    StoreService,
+};
 use tidings::transport::kafka::KafkaOptions;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 const TOPIC: &str = "bench-end-to-end";
 const PARTITIONS: i32 = 8;
@@ -116,16 +121,61 @@ async fn main() {
     for rate in rates.split(',') {
         let per_second = rate.trim().parse().expect("TIDINGS_BENCH_RATES holds whole numbers with commas between");
         let count = per_second * (seconds + WARM_UP);
-        let reference = by_hand(&cluster, per_second, count).await;
+        let (reference, _) = by_hand(&cluster, per_second, count).await;
         for (name, mode) in MODES {
-            let ours = ours(&cluster, mode, per_second, count).await;
-            LatencyMeasurement { name, offered_per_second: per_second, ours, reference }.report();
+            let (ours, committed) = ours(&cluster, mode, per_second, count).await;
+            LatencyMeasurement {
+                name,
+                offered_per_second: per_second,
+                committed_per_second: Some(committed),
+                ours,
+                reference,
+                target: None,
+            }
+            .report();
         }
     }
     cluster.delete_topics(&[TOPIC, DEAD_LETTERS]).await;
 }
 
-async fn ours(cluster: &Cluster, mode: DeliveryMode, per_second: u64, count: u64) -> Quantiles {
+/// An event store with a database of its own, served until it is told to end.
+struct Store {
+    ground: Ground,
+    database: Database,
+    address: std::net::SocketAddr,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<Result<(), StoreError>>,
+}
+
+impl Store {
+    async fn serve() -> Self {
+        let ground = Ground::new().await;
+        let database = ground.database(WRITERS).await;
+        DatabaseStore::migrate(&database).await.expect("the store's tables");
+        let store = DatabaseStore::open(&database, StoreOptions::default()).await.expect("a store");
+        let options = ServiceOptions::new(([127, 0, 0, 1], 0).into());
+        let service = StoreService::bind(store, options).await.expect("a port");
+        let address = service.address().expect("an address");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(service.run(async move { drop(stopped.await) }));
+        Self { ground, database, address, stop, serving }
+    }
+
+    async fn client(&self) -> StoreClient {
+        let options = StoreClientOptions::new(format!("http://{}", self.address));
+        StoreClient::new(options).await.expect("a client")
+    }
+
+    async fn end(self) {
+        drop(self.stop);
+        self.serving.await.expect("a service").expect("a service that ends in order");
+        self.database.close().await;
+        self.ground.clear().await;
+    }
+}
+
+/// The latencies, and how many transactions were committed a second.
+async fn ours(cluster: &Cluster, mode: DeliveryMode, per_second: u64, count: u64) -> (Quantiles, f64) {
     cluster.recreate_topic(TOPIC, PARTITIONS).await;
     let moments = Moments::new(count);
     let ground = Ground::new().await;
@@ -138,14 +188,11 @@ async fn ours(cluster: &Cluster, mode: DeliveryMode, per_second: u64, count: u64
     match mode {
         DeliveryMode::Outbox => relays.push(to_kafka(&database, cluster)),
         DeliveryMode::Store => {
-            let ground = Ground::new().await;
-            let database_of_store = ground.database(WRITERS).await;
-            DatabaseStore::migrate(&database_of_store).await.expect("the store's tables");
-            let opened = DatabaseStore::open(&database_of_store, StoreOptions::default()).await.expect("a store");
-            relays.push(to_kafka(&database_of_store, cluster));
-            let producers = StoreProducers::new(Arc::new(opened.clone()));
+            let served = Store::serve().await;
+            relays.push(to_kafka(&served.database, cluster));
+            let producers = StoreProducers::new(Arc::new(served.client().await));
             relays.push(Relay::new(&database, producers).options(relay_options()).spawn());
-            store = Some((ground, database_of_store, opened));
+            store = Some(served);
         }
         _ => {}
     }
@@ -158,7 +205,7 @@ async fn ours(cluster: &Cluster, mode: DeliveryMode, per_second: u64, count: u64
         })
     };
     let writing = database.clone();
-    offer(&moments, per_second, count, move |index| {
+    let committed = offer(&moments, per_second, count, move |index| {
         let database = writing.clone();
         async move {
             let committed = database.transaction(async |tx| {
@@ -175,14 +222,12 @@ async fn ours(cluster: &Cluster, mode: DeliveryMode, per_second: u64, count: u64
         relay.shutdown().await.expect("a relay that ends in order");
     }
     publisher.close(Duration::from_secs(10)).await;
-    if let Some((ground, database, store)) = store {
-        store.close().await;
-        database.close().await;
-        ground.clear().await;
+    if let Some(store) = store {
+        store.end().await;
     }
     database.close().await;
     ground.clear().await;
-    moments.quantiles(per_second * WARM_UP)
+    (moments.quantiles(per_second * WARM_UP), committed)
 }
 
 fn to_kafka(database: &Database, cluster: &Cluster) -> RelayHandle {
@@ -194,7 +239,7 @@ fn relay_options() -> RelayOptions {
     RelayOptions::default().check_durability(false)
 }
 
-async fn by_hand(cluster: &Cluster, per_second: u64, count: u64) -> Quantiles {
+async fn by_hand(cluster: &Cluster, per_second: u64, count: u64) -> (Quantiles, f64) {
     cluster.recreate_topic(TOPIC, PARTITIONS).await;
     let moments = Moments::new(count);
     let ground = Ground::new().await;
@@ -207,7 +252,7 @@ async fn by_hand(cluster: &Cluster, per_second: u64, count: u64) -> Quantiles {
         tokio::task::spawn_blocking(move || see(&cluster, &moments))
     };
     let seen = Arc::clone(&moments);
-    offer(&moments, per_second, count, move |index| {
+    let committed = offer(&moments, per_second, count, move |index| {
         let (pool, offering, moments) = (pool.clone(), Arc::clone(&offering), Arc::clone(&seen));
         async move {
             let event = event(index % PLAYERS, index);
@@ -223,11 +268,11 @@ async fn by_hand(cluster: &Cluster, per_second: u64, count: u64) -> Quantiles {
     seeing.await.expect("a consumer that gets on");
     database.close().await;
     ground.clear().await;
-    moments.quantiles(per_second * WARM_UP)
+    (moments.quantiles(per_second * WARM_UP), committed)
 }
 
-/// Do `act` for each index, when it is due, and note when it was done, unless it has noted that itself.
-async fn offer<F, Fut>(moments: &Arc<Moments>, per_second: u64, count: u64, act: F)
+/// Do `act` for each index, when it is due, and note when it was done, unless it has noted that itself. How many were done a second.
+async fn offer<F, Fut>(moments: &Arc<Moments>, per_second: u64, count: u64, act: F) -> f64
 where
     F: Fn(u64) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = ()> + Send,
@@ -257,7 +302,9 @@ where
     for writer in writers {
         writer.await.expect("a writer that gets on");
     }
-    eprintln!("{:.0} of {per_second} a second", count as f64 / start.elapsed().as_secs_f64());
+    let done = count as f64 / start.elapsed().as_secs_f64();
+    eprintln!("{done:.0} of {per_second} a second");
+    done
 }
 
 fn see(cluster: &Cluster, moments: &Moments) {

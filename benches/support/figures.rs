@@ -6,7 +6,7 @@ use std::io::Write as _;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-/// One figure beside its reference, measured in the same run.
+/// One figure beside its reference: measured in the same run, or a constant where that says so.
 pub struct Measurement {
     pub name: &'static str,
     pub ours: f64,
@@ -45,9 +45,22 @@ impl Measurement {
 pub struct LatencyMeasurement {
     pub name: &'static str,
     pub offered_per_second: u64,
+    /// What was committed of that, where transactions are offered.
+    pub committed_per_second: Option<f64>,
     pub ours: Quantiles,
     pub reference: Quantiles,
+    pub target: Option<LatencyTarget>,
 }
+
+/// What is to be reached, in milliseconds, at the load that was offered.
+#[derive(Clone, Copy)]
+pub struct LatencyTarget {
+    pub p50_ms: Option<f64>,
+    pub p99_ms: f64,
+}
+
+/// The part of an offered load that must have been committed, or a target at that load says nothing.
+const COMMITTED: f64 = 0.95;
 
 /// Milliseconds.
 #[derive(Clone, Copy)]
@@ -81,16 +94,31 @@ impl std::fmt::Display for Quantiles {
 impl LatencyMeasurement {
     /// Report it; the ratio is of the 99th percentiles, the reference's by ours, so that more is better.
     pub fn report(&self) {
-        let Self { name, offered_per_second, ours, reference } = self;
+        let Self { name, offered_per_second, committed_per_second, ours, reference, target } = self;
         let ratio = reference.p99_ms / ours.p99_ms;
-        println!("{name} at {offered_per_second}/s: ours {ours}, reference {reference}, ratio of p99 {ratio:.3}");
+        let committed = committed_per_second.map(|rate| format!(", {} committed", readable(rate))).unwrap_or_default();
+        println!(
+            "{name} at {offered_per_second}/s{committed}: ours {ours}, reference {reference}, ratio of p99 {ratio:.3}{}",
+            self.verdict()
+        );
         write_line(&json!({
             "name": name, "ours": ours.p99_ms, "reference": reference.p99_ms, "ratio": ratio, "unit": "ms, p99",
-            "target": Value::Null, "offered_per_second": offered_per_second,
+            "target": target.map(|target| reference.p99_ms / target.p99_ms),
+            "target_p50_ms": target.and_then(|target| target.p50_ms), "target_p99_ms": target.map(|target| target.p99_ms),
+            "offered_per_second": offered_per_second, "committed_per_second": committed_per_second,
             "p50_ms": ours.p50_ms, "p99_ms": ours.p99_ms, "p999_ms": ours.p999_ms,
             "reference_p50_ms": reference.p50_ms, "reference_p99_ms": reference.p99_ms,
             "reference_p999_ms": reference.p999_ms,
         }));
+    }
+
+    fn verdict(&self) -> String {
+        let Some(LatencyTarget { p50_ms, p99_ms }) = self.target else { return String::new() };
+        let is_fast = self.ours.p99_ms < p99_ms && p50_ms.is_none_or(|p50_ms| self.ours.p50_ms < p50_ms);
+        let is_offered = |rate| rate >= COMMITTED * self.offered_per_second as f64;
+        let reached = if is_fast && self.committed_per_second.is_none_or(is_offered) { "reached" } else { "MISSED" };
+        let p50 = p50_ms.map(|p50_ms| format!("p50 {p50_ms} ")).unwrap_or_default();
+        format!(", target {p50}p99 {p99_ms} ms {reached}")
     }
 }
 

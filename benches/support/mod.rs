@@ -35,6 +35,6 @@ pub mod score;
 pub mod waiting;
 
 pub use cluster::Cluster;
-pub use figures::{LatencyMeasurement, Measurement, Quantiles, median, number, spread};
+pub use figures::{LatencyMeasurement, LatencyTarget, Measurement, Quantiles, median, number, spread};
 pub use probe::Probe;
 pub use processor_time::processor_time;
