@@ -169,7 +169,7 @@ impl Database {
     }
 }
 
-async fn roll_back(tx: &Transaction) {
+pub(super) async fn roll_back(tx: &Transaction) {
     if let Some(open) = tx.end().open
         && let Err(error) = open.roll_back().await
     {

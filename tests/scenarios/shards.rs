@@ -284,6 +284,99 @@ pub(crate) async fn a_key_that_is_moved_while_many_write_loses_and_reorders_noth
     pair.clear().await;
 }
 
+/// The other mover's transaction on the old shard is gone, as after a freeze that was too long, and it does not know.
+pub(crate) async fn a_mover_that_is_overtaken_by_another_puts_no_sequence_back(stage: &Stage) {
+    if stage.database.kind() != "MySQL" {
+        // One writer at a time: nobody overtakes who has rows of the key in its hands.
+        return;
+    }
+    let pair = Pair::of(stage).await;
+    let relays = pair.relays();
+    let (shards, other) = (pair.shards().await, pair.shards().await);
+    rename(&shards, "7", "Kim").await.unwrap();
+    let carried = AtomicBool::new(false);
+    let overtaken = shards.move_key("7", "second").await.unwrap().carry(async |from: Transaction, _: Transaction| {
+        if !carried.swap(true, Ordering::Relaxed) {
+            own_sql(&from, "KILL CONNECTION_ID()").await.unwrap_err();
+            with_account(other.move_key("7", "second").await.unwrap(), "7").run().await.unwrap();
+            for nickname in ["Lou", "Max"] {
+                rename(&other, "7", nickname).await.unwrap();
+            }
+        }
+        Ok(())
+    });
+    overtaken.run().await.unwrap();
+    rename(&shards, "7", "Noa").await.unwrap();
+    assert_eq!(
+        (pair.first.texts(NICKNAMES).await.len(), pair.second.texts(NICKNAMES).await),
+        (0, vec!["Noa".to_owned()])
+    );
+    pair.first.until_published(4).await;
+    let expected: Vec<_> = (1..=4).map(|sequence| ("Account/7".to_owned(), sequence)).collect();
+    assert_eq!(pair.first.published(), expected);
+    for relay in relays {
+        relay.shutdown().await.unwrap();
+    }
+    pair.clear().await;
+}
+
+pub(crate) async fn an_announcement_that_comes_too_late_is_taken_back(stage: &Stage) {
+    // Too late by all of the move, and by all but its last step.
+    for step in [MoveStep::Settled, MoveStep::Carried] {
+        let pair = Pair::of(stage).await;
+        let relays = pair.relays();
+        let shards = pair.shards().await;
+        rename(&shards, "7", "Kim").await.unwrap();
+        with_account(shards.move_key("7", "second").await.unwrap(), "7").until(step).run().await.unwrap();
+        // Of a service that knows no shards.
+        let there = pair.second.elsewhere().await.with_publisher(&pair.first.publisher(DeliveryMode::Outbox).await);
+        let publish = there.transaction(async |tx| {
+            tx.publish(&AccountRenamed::new("7", "Lou"));
+            Ok::<_, Error>(())
+        });
+        publish.await.unwrap();
+        pair.second
+            .execute("INSERT INTO tidings_moved_key VALUES ('7', 'first', 'arriving', '2026-01-01 00:00:00.000')")
+            .await;
+
+        let moved = KeyMove::between(&pair.first.database, &pair.second.database, "7").run().await;
+        moved.unwrap();
+        rename(&shards, "7", "Max").await.unwrap();
+        pair.first.until_published(3).await;
+        let expected: Vec<_> = (1..=3).map(|sequence| ("Account/7".to_owned(), sequence)).collect();
+        assert_eq!(pair.first.published(), expected, "{step:?}");
+        for relay in relays {
+            relay.shutdown().await.unwrap();
+        }
+        pair.clear().await;
+    }
+}
+
+/// The old shard was closed by a mover whose announcement another one used up, before the key came back.
+pub(crate) async fn a_key_that_came_back_and_is_closed_too_late_is_still_moved_with_its_rows(stage: &Stage) {
+    let pair = Pair::of(stage).await;
+    let relays = pair.relays();
+    let shards = pair.shards().await;
+    rename(&shards, "7", "Kim").await.unwrap();
+    for to in ["second", "first"] {
+        with_account(shards.move_key("7", to).await.unwrap(), "7").run().await.unwrap();
+        rename(&shards, "7", to).await.unwrap();
+    }
+    pair.first
+        .execute("INSERT INTO tidings_moved_key VALUES ('7', 'second', 'leaving', '2026-01-01 00:00:00.000')")
+        .await;
+    with_account(shards.move_key("7", "second").await.unwrap(), "7").run().await.unwrap();
+    rename(&shards, "7", "Lou").await.unwrap();
+    pair.first.until_published(4).await;
+    let expected: Vec<_> = (1..=4).map(|sequence| ("Account/7".to_owned(), sequence)).collect();
+    assert_eq!(pair.first.published(), expected);
+    assert_eq!(pair.second.texts(NICKNAMES).await, ["Lou"]);
+    for relay in relays {
+        relay.shutdown().await.unwrap();
+    }
+    pair.clear().await;
+}
+
 pub(crate) async fn a_moved_keys_events_are_still_handled_once(stage: &Stage) {
     let pair = Pair::of(stage).await;
     let (shards, stale) = (pair.shards().await, pair.shards().await);

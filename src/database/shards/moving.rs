@@ -7,60 +7,24 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use tokio::time::Instant;
 
+use self::draining::counts;
+use self::marker::{alone, change, did_not_hold, unless};
 use super::Shards;
 use super::map::ShardMap;
-use crate::database::atomically::Attempts;
+use crate::database::atomically::{Attempts, roll_back};
 use crate::database::commit::commit;
 use crate::database::error::check_name;
 use crate::database::open::OpenTransaction;
-use crate::database::sql::Dialect;
 use crate::database::transaction::{Ended, sql_error};
 use crate::database::{Database, Error, Locking, Transaction, TransactionOptions};
 use crate::event::MAX_NAME_BYTES;
-use crate::outbox::bucket_of;
 
+mod draining;
+mod marker;
 mod rows;
 
-/// How often it is looked whether the outbox is empty.
-const LOOK: Duration = Duration::from_millis(50);
-
-/// What a shard says of a key that does not live there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Marker {
-    /// Where it lives, or is on its way to.
-    pub(super) shard: String,
-    state: String,
-}
-
-impl Marker {
-    const ARRIVING: &'static str = "arriving";
-    const LEAVING: &'static str = "leaving";
-    const MOVED: &'static str = "moved";
-
-    pub(super) async fn read(database: &Database, key: &str) -> Result<Option<Self>, Error> {
-        let failed = || Error::sql("asking where a key lives");
-        let key = database.pool.dialect().text(key);
-        let sql = format!("SELECT shard, state FROM tidings_moved_key WHERE partition_key = {key}");
-        let rows = database.pool.query(sql).await.map_err(failed())?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        Ok(Some(Self { shard: row.text(0).map_err(failed())?, state: row.text(1).map_err(failed())? }))
-    }
-
-    pub(super) fn is_leaving(&self) -> bool {
-        self.state == Self::LEAVING
-    }
-
-    fn write(dialect: Dialect, key: &str, shard: &str, state: &str) -> String {
-        let (key, shard, now) = (dialect.text(key), dialect.text(shard), dialect.now());
-        format!(
-            "INSERT INTO tidings_moved_key (partition_key, shard, state, changed_at) VALUES ({key}, {shard}, '{state}', {now}) \
-             {} shard = {shard}, state = '{state}', changed_at = {now}",
-            dialect.on_duplicate(),
-        )
-    }
-}
+pub(super) use self::marker::Marker;
 
 /// How far a key's move is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -187,7 +151,8 @@ impl<'a> KeyMove<'a> {
     /// Carry the service's own rows of the key, from the first transaction to the second. Read what is carried with a lock, as
     /// [`Transaction::load`] does here: a transaction that was under way may not have committed yet. What the second transaction
     /// writes commits with the move, and then what the first does; where the process dies between the two, the old rows stay, and it
-    /// is not called again: the key may have changed since.
+    /// is not called again: the key may have changed since. Where two processes move one key it may be called in both; what one of
+    /// them writes takes effect.
     pub fn carry<F, Fut>(mut self, carry: F) -> Self
     where
         F: Fn(Transaction, Transaction) -> Fut + Send + Sync + 'a,
@@ -204,105 +169,146 @@ impl<'a> KeyMove<'a> {
     /// outbox; the key stays where it was. After any other error the key may be closed: run it again.
     pub async fn run(self) -> Result<KeyMoved, Error> {
         check_name("key", &self.key, MAX_NAME_BYTES)?;
-        let mut moved = KeyMoved::default();
         if self.from.shard == self.to.shard {
-            return Ok(moved);
+            return Ok(KeyMoved::default());
         }
-        let (leaving, arriving) =
-            (Marker::read(&self.from, &self.key).await?, Marker::read(&self.to, &self.key).await?);
-        match &leaving {
-            Some(marker) if *marker.shard != *self.to.shard || marker.state == Marker::ARRIVING => {
-                return Err(Error::KeyElsewhere {
-                    key: self.key,
-                    here: self.from.shard.to_string(),
-                    shard: marker.shard.clone(),
-                });
-            }
-            Some(marker) if marker.state == Marker::MOVED && arriving.is_none() => {
-                self.settled().await?;
+        let mut attempts = Attempts::new(self.from.options.max_attempts);
+        loop {
+            if let Some(moved) = self.attempt().await? {
                 return Ok(moved);
             }
-            Some(_) if arriving.is_none() => {
+            attempts.again(Error::Conflict { attempts: 1, source: None }).await?;
+        }
+    }
+
+    /// Move it, from wherever it is on its way; `None` where somebody else has changed that meanwhile.
+    async fn attempt(&self) -> Result<Option<KeyMoved>, Error> {
+        let Some((leaving, arriving)) = self.markers().await? else { return Ok(None) };
+        let (from, to) = (&*self.from.shard, &*self.to.shard);
+        let elsewhere = |marker: &Marker| {
+            Err(Error::KeyElsewhere { key: self.key.clone(), here: from.to_owned(), shard: marker.shard.clone() })
+        };
+        match (&leaving, &arriving) {
+            (Some(marker), _) if !marker.says(Marker::LEAVING, to) && !marker.says(Marker::MOVED, to) => {
+                return elsewhere(marker);
+            }
+            // It has been there, and is on its way to a third, or has gone.
+            (Some(_), Some(marker)) if marker.shard != from => return elsewhere(marker),
+            (None, Some(marker)) if marker.is_leaving() && marker.shard != from => return elsewhere(marker),
+            (Some(marker), arriving) if marker.says(Marker::MOVED, to) => {
+                // It was announced again when it was there already, by somebody who had not heard of that.
+                if let Some(late) = arriving {
+                    if !late.says(Marker::ARRIVING, from) {
+                        return elsewhere(late);
+                    }
+                    let dialect = self.to.pool.dialect();
+                    let still = Marker::is_still(dialect, &self.key, Some(late));
+                    if !change(&self.to, &self.key, &still, Marker::delete(dialect, &self.key)).await? {
+                        return Ok(None);
+                    }
+                }
+                self.settled().await?;
+                return Ok(Some(KeyMoved::default()));
+            }
+            (Some(_), None) => {
                 // The new shard has it: only tidying up is left.
                 self.settle(None).await?;
-                return Ok(moved);
+                return Ok(Some(KeyMoved::default()));
             }
-            Some(_) => {}
-            None => {
-                self.mark(&self.to, &self.from.shard, Marker::ARRIVING).await?;
-                if self.until >= MoveStep::Closed {
-                    self.mark(&self.from, &self.to.shard, Marker::LEAVING).await?;
+            (_, arriving) => {
+                if !self.announce(arriving.as_ref()).await?
+                    || leaving.is_none() && self.until >= MoveStep::Closed && !self.close().await?
+                {
+                    return Ok(None);
                 }
             }
         }
-        if self.until >= MoveStep::Drained {
-            self.drain().await?;
+        if self.until >= MoveStep::Drained && !self.drain().await? {
+            return Ok(None);
         }
+        let mut moved = KeyMoved::default();
         if self.until >= MoveStep::Carried {
-            let from = self.carry_rows(&mut moved).await?;
+            let Some(from) = self.carry_rows(&mut moved).await? else { return Ok(None) };
             if self.until >= MoveStep::Settled {
                 self.settle(Some(from)).await?;
             }
         }
-        Ok(moved)
+        Ok(Some(moved))
     }
 
-    /// Close the key on `database`, once no transaction of it is under way there.
-    async fn mark(&self, database: &Database, shard: &str, state: &str) -> Result<(), Error> {
-        let dialect = database.pool.dialect();
-        let mut statements = alone(dialect, &self.key);
-        statements.push(Marker::write(dialect, &self.key, shard, state));
-        let mut attempts = Attempts::new(database.options.max_attempts);
-        while let Err(error) = database.pool.run_transaction(statements.clone()).await {
-            attempts.again(sql_error("closing a key on its shard", error)).await?;
+    /// What the two shards say, the old one first, at one moment; `None` where that changes.
+    async fn markers(&self) -> Result<Option<(Option<Marker>, Option<Marker>)>, Error> {
+        let leaving = Marker::read(&self.from, &self.key).await?;
+        let arriving = Marker::read(&self.to, &self.key).await?;
+        let unchanged = Marker::read(&self.from, &self.key).await? == leaving;
+        Ok(unchanged.then_some((leaving, arriving)))
+    }
+
+    /// Close the key on the new shard, which said `read` of it.
+    async fn announce(&self, read: Option<&Marker>) -> Result<bool, Error> {
+        let (dialect, from) = (self.to.pool.dialect(), &self.from.shard);
+        if read.is_some_and(|marker| marker.says(Marker::ARRIVING, from)) {
+            return Ok(true);
         }
-        Ok(())
+        let announcement = Marker::write(dialect, &self.key, from, Marker::ARRIVING);
+        change(&self.to, &self.key, &Marker::is_still(dialect, &self.key, read), announcement).await
     }
 
-    /// Wait until nothing of the key is in the outbox; open it again where that takes too long.
-    async fn drain(&self) -> Result<(), Error> {
-        let until = Instant::now() + self.wait;
-        loop {
-            let (waiting, parked) = self.unpublished().await?;
-            if (waiting, parked) == (0, 0) {
-                return Ok(());
-            }
-            if parked > 0 || Instant::now() >= until {
-                let key = self.from.pool.dialect().text(&self.key);
-                let open = format!("DELETE FROM tidings_moved_key WHERE partition_key = {key}");
-                self.from.pool.execute(open).await.map_err(Error::sql("opening a key again"))?;
-                return Err(Error::Unpublished { key: self.key.clone(), waiting, parked });
-            }
-            tokio::time::sleep(LOOK).await;
-        }
+    /// Close the key on the old shard, if it lives there.
+    async fn close(&self) -> Result<bool, Error> {
+        let dialect = self.from.pool.dialect();
+        let closed = Marker::write(dialect, &self.key, &self.to.shard, Marker::LEAVING);
+        change(&self.from, &self.key, &Marker::is_still(dialect, &self.key, None), closed).await
     }
 
-    /// How many of the key's events wait in the outbox, and how many are parked. One statement, which sees both tables at one moment:
-    /// a relay parks events, and an operator puts them back, and between two statements they would be in neither.
-    async fn unpublished(&self) -> Result<(i64, i64), Error> {
-        let failed = || Error::sql("looking for a key's events in the outbox");
-        let (bucket, key) = (bucket_of(&self.key), self.from.pool.dialect().text(&self.key));
-        let count = |table| format!("SELECT COUNT(*) FROM {table} WHERE bucket = {bucket} AND partition_key = {key}");
-        let sql = format!("SELECT ({}), ({})", count("tidings_outbox"), count("tidings_outbox_parked"));
-        let rows = self.from.pool.query(sql).await.map_err(failed())?;
-        let Some(row) = rows.first() else { return Ok((0, 0)) };
-        Ok((row.integer(0).map_err(failed())?, row.integer(1).map_err(failed())?))
-    }
-
-    /// Copy the rows, and have the new shard take the key, in one transaction there. Returns the old shard's, which is still open.
-    async fn carry_rows(&self, moved: &mut KeyMoved) -> Result<Transaction, Error> {
+    /// Copy the rows, and have the new shard take the key, in one transaction there. Returns the old shard's, which is still open;
+    /// `None` where another mover was faster, or has opened the key again.
+    async fn carry_rows(&self, moved: &mut KeyMoved) -> Result<Option<Transaction>, Error> {
         let begin = |error| sql_error("opening a transaction", error);
         let mut open = OpenTransaction::begin(&self.from.pool).await.map_err(begin)?;
-        let statements = self.copied(&mut open, moved).await.map_err(Error::sql("reading a key's rows"))?;
+        let statements =
+            self.read_rows(&mut open, moved).await.map_err(|error| sql_error("reading a key's rows", error))?;
+        let Some(mut statements) = statements else {
+            let _ = open.roll_back().await;
+            return Ok(None);
+        };
         let from = Transaction::opened(&self.from, open, Vec::new());
         let open = OpenTransaction::begin(&self.to.pool).await.map_err(begin)?;
         let to = Transaction::opened(&self.to, open, Vec::new());
         if let Some(carry) = &self.carry {
             carry(from.clone(), to.clone()).await.map_err(Error::Carry)?;
         }
+        // What was read is stale if another mover has carried it meanwhile: the key may have changed there since. Last, for the gate.
+        let dialect = self.to.pool.dialect();
+        let arriving = Marker::is(dialect, &self.key, &[Marker::ARRIVING], &self.from.shard);
+        statements.extend(alone(dialect, &self.key));
+        statements.push(unless(dialect, &self.key, &arriving));
+        statements.push(Marker::delete(dialect, &self.key));
         let Ended { buffer, open } = to.end();
-        commit(&self.to, buffer?, open, statements).await?;
-        Ok(from)
+        match commit(&self.to, buffer?, open, statements).await {
+            Ok(()) => Ok(Some(from)),
+            Err(error) if did_not_hold(&error) => {
+                roll_back(&from).await;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The statements that write the key's rows on the new shard, if the key is closed and its events are published: while its marker
+    /// is held it stays so.
+    async fn read_rows(
+        &self,
+        open: &mut OpenTransaction,
+        moved: &mut KeyMoved,
+    ) -> Result<Option<Vec<String>>, sqlx::Error> {
+        let leaving = Marker::hold(open, self.from.pool.dialect(), &self.key).await?;
+        if !leaving.is_some_and(|marker| marker.says(Marker::LEAVING, &self.to.shard))
+            || counts(&open.query(self.unpublished()).await?)? != (0, 0)
+        {
+            return Ok(None);
+        }
+        self.copied(open, moved).await.map(Some)
     }
 
     /// The old shard remembers where the key lives. `from` is its transaction, with what the service's own code has written there.
@@ -320,10 +326,17 @@ impl<'a> KeyMove<'a> {
             }
         };
         let (dialect, to) = (self.from.pool.dialect(), &self.to.shard);
-        let mut statements = self.pointed(&mut open).await.map_err(Error::sql("reading a key's rows"))?;
+        // Another mover may have done so already. If the key has come back since, it is none of this one's business any more.
+        let gone = Marker::is(dialect, &self.key, &[Marker::LEAVING, Marker::MOVED], to);
+        let mut statements = Marker::lock(dialect, &self.key);
+        statements.push(unless(dialect, &self.key, &gone));
+        statements.extend(self.pointed(&mut open).await.map_err(Error::sql("reading a key's rows"))?);
         statements.push(Marker::write(dialect, &self.key, to, Marker::MOVED));
-        commit(&self.from, buffer?, Some(open), statements).await?;
-        self.settled().await
+        match commit(&self.from, buffer?, Some(open), statements).await {
+            Ok(()) => self.settled().await,
+            Err(error) if did_not_hold(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Shards that the key was moved from earlier point to where it lives now.
@@ -341,21 +354,6 @@ impl<'a> KeyMove<'a> {
             map.learn(&self.key, home);
         }
         Ok(())
-    }
-}
-
-/// Wait for the transactions of `key`, and keep others out.
-fn alone(dialect: Dialect, key: &str) -> Vec<String> {
-    match dialect {
-        #[cfg(feature = "mysql")]
-        Dialect::MySql => {
-            vec![format!("SELECT bucket FROM tidings_shard_gate WHERE bucket = {} FOR UPDATE", bucket_of(key))]
-        }
-        #[cfg(feature = "sqlite")]
-        Dialect::Sqlite => {
-            let _ = key;
-            Vec::new()
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The rows of a key: how they are read on the old shard and written on the new one.
 
+use super::marker::moment;
 use super::{KeyMove, KeyMoved};
 use crate::database::open::OpenTransaction;
 use crate::database::sql::{Dialect, push_list};
@@ -8,7 +9,7 @@ use crate::database::sql::{Dialect, push_list};
 const OWNER: &str = "consumer_group, dispatcher, source, stream";
 
 impl KeyMove<'_> {
-    /// The statements that write the key's rows on the new shard and open it there.
+    /// The statements that write the key's rows on the new shard.
     pub(super) async fn copied(
         &self,
         open: &mut OpenTransaction,
@@ -23,10 +24,16 @@ impl KeyMove<'_> {
             let (stream, mode) = (to.text(&row.text(0)?), to.text(&row.text(1)?));
             let (epoch, sequence) = (row.integer(2)?, row.integer(3)?);
             let (key, shard) = (to.text(&self.key), to.text(&self.to.shard));
+            // No place is given out twice, whatever the new shard says of an earlier time.
+            let newer = format!(
+                "tidings_stream.epoch < {epoch} OR tidings_stream.epoch = {epoch} AND tidings_stream.sequence < {sequence}"
+            );
             statements.push(format!(
                 "INSERT INTO tidings_stream (stream, shard, mode, partition_key, epoch, sequence) \
                  VALUES ({stream}, {shard}, {mode}, {key}, {epoch}, {sequence}) {} \
-                 shard = {shard}, mode = {mode}, partition_key = {key}, epoch = {epoch}, sequence = {sequence}",
+                 shard = {shard}, mode = {mode}, partition_key = {key}, \
+                 sequence = CASE WHEN {newer} THEN {sequence} ELSE tidings_stream.sequence END, \
+                 epoch = CASE WHEN tidings_stream.epoch < {epoch} THEN {epoch} ELSE tidings_stream.epoch END",
                 to.on_duplicate(),
             ));
             moved.streams += 1;
@@ -77,7 +84,6 @@ impl KeyMove<'_> {
             moved.holes += 1;
         }
 
-        statements.push(format!("DELETE FROM tidings_moved_key WHERE partition_key = {}", to.text(&self.key)));
         Ok(statements)
     }
 
@@ -116,15 +122,5 @@ impl KeyMove<'_> {
         }
         condition.push(')');
         condition
-    }
-}
-
-/// A moment as text, in full.
-fn moment(dialect: Dialect, column: &str) -> String {
-    match dialect {
-        #[cfg(feature = "mysql")]
-        Dialect::MySql => format!("DATE_FORMAT({column}, '%Y-%m-%d %H:%i:%s.%f')"),
-        #[cfg(feature = "sqlite")]
-        Dialect::Sqlite => column.to_owned(),
     }
 }
