@@ -102,6 +102,7 @@ macro_rules! all_scenarios {
                 an_announcement_that_comes_too_late_is_taken_back,
                 a_key_that_came_back_and_is_closed_too_late_is_still_moved_with_its_rows,
                 a_moved_keys_events_are_still_handled_once,
+                what_was_passed_over_and_handled_before_a_move_is_not_handled_again,
                 an_event_without_a_sequence_that_comes_again_is_handled_once_on_each_shard_its_key_was_on,
                 a_batch_is_on_one_shard_or_blames_none_of_its_events,
             }

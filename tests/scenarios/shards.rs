@@ -407,6 +407,29 @@ pub(crate) async fn a_moved_keys_events_are_still_handled_once(stage: &Stage) {
     pair.clear().await;
 }
 
+pub(crate) async fn what_was_passed_over_and_handled_before_a_move_is_not_handled_again(stage: &Stage) {
+    let pair = Pair::of(stage).await;
+    let shards = pair.shards().await;
+    let inbox = Inbox::on_shards(&shards, "boards.Board");
+    let handled = async |sequence: u64| {
+        let (outcome, shard) = handled_on(&inbox, nth(sequence)).await;
+        assert!(is_done(&outcome), "{outcome:?}");
+        shard
+    };
+    assert_eq!(handled(1).await.as_deref(), Some("first"));
+    for sequence in [2, 3] {
+        inbox.pass_over("Board", &nth(sequence)).await.unwrap();
+    }
+    assert_eq!(handled(2).await.as_deref(), Some("first"), "it is redriven");
+    assert_eq!(handled(2).await, None);
+    let moved = shards.move_key("7", "second").await.unwrap().run().await.unwrap();
+    assert_eq!((moved.inbox, moved.holes), (1, 1));
+    assert_eq!(handled(2).await, None, "a repeat runs no handler");
+    assert_eq!(handled(3).await.as_deref(), Some("second"), "it was not redriven yet");
+    assert_eq!(handled(3).await, None);
+    pair.clear().await;
+}
+
 /// No shard knows of which key an id is, so ids stay where they are: `docs/shards.md` says what follows.
 pub(crate) async fn an_event_without_a_sequence_that_comes_again_is_handled_once_on_each_shard_its_key_was_on(
     stage: &Stage,

@@ -61,6 +61,12 @@ impl KeyMove<'_> {
                  epoch = CASE WHEN tidings_inbox.epoch < {epoch} THEN {epoch} ELSE tidings_inbox.epoch END",
                 to.on_duplicate(),
             ));
+            // Of an event that was passed over on both, and handled since on the old one, only the old one has forgotten that it was.
+            statements.push(format!(
+                "DELETE FROM tidings_inbox_hole WHERE consumer_group = {group} AND dispatcher = {dispatcher} \
+                 AND source = {source} AND stream = {stream} \
+                 AND (epoch < {epoch} OR epoch = {epoch} AND sequence <= {sequence})"
+            ));
             moved.inbox += 1;
         }
 
