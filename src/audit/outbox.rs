@@ -21,13 +21,19 @@ pub(super) const TO_KAFKA: &str = "'outbox'";
 /// Those, and those that go through the event store, where it is asked, too.
 pub(super) const THROUGH_THE_STORE: &str = "'outbox', 'store'";
 
+/// Streams that the database answers for. A key that lives on another shard, or is on its way to or from it, has left its rows
+/// where it was, and they say how far its streams went there. The new shard's say it from the moment that it takes the key.
+const LIVES_HERE: &str = "NOT EXISTS (SELECT 1 FROM tidings_moved_key \
+     WHERE tidings_moved_key.partition_key = tidings_stream.partition_key)";
+
 impl Origin for Outbox {
     fn claims<'a>(&'a self, after: Option<&'a str>, limit: usize) -> BoxFuture<'a, Result<Vec<Claim>, AuditError>> {
         async move {
             let pool = &self.database.pool;
             let behind = after.map_or_else(String::new, |name| format!(" AND stream > {}", pool.dialect().text(name)));
             let rows = pool.query(format!(
-                "SELECT stream, epoch, sequence FROM tidings_stream WHERE mode IN ({}){behind} ORDER BY stream LIMIT {limit}",
+                "SELECT stream, epoch, sequence FROM tidings_stream WHERE mode IN ({}){behind} AND {LIVES_HERE} \
+                 ORDER BY stream LIMIT {limit}",
                 self.modes
             ));
             let claims = rows.await.and_then(|rows| rows.iter().map(read_claim).collect());
@@ -74,4 +80,55 @@ fn unpublished(row: &Row, is_parked: bool) -> Result<Unpublished, sqlx::Error> {
 
 pub(super) fn failed(doing: &'static str, source: sqlx::Error) -> AuditError {
     AuditError::Database(Error::sql(doing)(source))
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+    use crate::database::DatabaseOptions;
+    use crate::database::shards::{KeyMove, MoveStep};
+
+    async fn shard(name: &str, folder: &std::path::Path) -> Database {
+        let url = format!("sqlite:{}", folder.join(name).display());
+        Database::connect(DatabaseOptions::new(url).shard(name).migrate(true)).await.unwrap()
+    }
+
+    /// How far the shards say that the streams go.
+    async fn claimed(shards: [&Database; 2]) -> [Vec<u64>; 2] {
+        let mut claimed = [Vec::new(), Vec::new()];
+        for (database, claimed) in shards.into_iter().zip(&mut claimed) {
+            let outbox = Outbox { database: database.clone(), topic: "players".to_owned(), modes: TO_KAFKA };
+            claimed.extend(outbox.claims(None, 10).await.unwrap().into_iter().map(|claim| claim.sequence));
+        }
+        claimed
+    }
+
+    #[tokio::test]
+    async fn at_no_step_of_a_move_does_a_shard_answer_for_a_stream_that_goes_on_elsewhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let (left, right) = (shard("left", folder.path()).await, shard("right", folder.path()).await);
+        let stream = "INSERT INTO tidings_stream (stream, shard, mode, partition_key, sequence) \
+                      VALUES ('Player/42', 'left', 'outbox', '42', 7), ('Player/7', 'left', 'outbox', '7', 3)";
+        left.pool.execute(stream.to_owned()).await.unwrap();
+        for (step, expected) in [
+            (MoveStep::Announced, [vec![7, 3], vec![]]),
+            (MoveStep::Closed, [vec![3], vec![]]),
+            (MoveStep::Drained, [vec![3], vec![]]),
+            (MoveStep::Carried, [vec![3], vec![7]]),
+            (MoveStep::Settled, [vec![3], vec![7]]),
+        ] {
+            KeyMove::between(&left, &right, "42").until(step).run().await.unwrap();
+            assert_eq!(claimed([&left, &right]).await, expected, "{step:?}");
+        }
+        right.pool.execute("UPDATE tidings_stream SET sequence = 9".to_owned()).await.unwrap();
+        // And back: what the first shard still has of it is not what is true.
+        for (step, expected) in [
+            (MoveStep::Announced, [vec![3], vec![9]]),
+            (MoveStep::Closed, [vec![3], vec![]]),
+            (MoveStep::Settled, [vec![9, 3], vec![]]),
+        ] {
+            KeyMove::between(&right, &left, "42").until(step).run().await.unwrap();
+            assert_eq!(claimed([&left, &right]).await, expected, "{step:?}, back");
+        }
+    }
 }

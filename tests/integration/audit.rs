@@ -5,6 +5,7 @@ use std::task::Poll;
 
 use serde_json::{Value, json};
 use tidings::audit::{Audit, AuditError, AuditOptions, Tolerance};
+use tidings::database::{Database, DatabaseOptions};
 use tidings::publisher::DeliveryMode;
 
 use crate::command::{Tidings, tidings};
@@ -163,6 +164,60 @@ async fn what_was_committed_is_in_the_topic_in_the_outbox_or_missing() {
     publish().await;
     audit(&scene).run().succeeded();
     assert_eq!(compared().run().code, Some(1));
+}
+
+/// A shard's name and address, as the command takes them.
+fn shard(name: &str, store: &Store) -> String {
+    format!("{name}={}", store.url())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_key_has_moved_each_shard_answers_for_what_lives_there_and_for_nothing_else() {
+    let (scene, left, right) = (Scene::new(2).await, Store::new().await, Store::new().await);
+    let publisher = scene.publisher_in(DeliveryMode::Outbox).await;
+    let connect = async |name: &str, store: &Store| {
+        let options = DatabaseOptions::new(store.url()).shard(name);
+        Database::connect(options).await.unwrap().with_publisher(&publisher)
+    };
+    let (on_left, on_right) = (connect("left", &left).await, connect("right", &right).await);
+    let publish = async || {
+        for (store, database) in [(&left, &on_left), (&right, &on_right)] {
+            let producers = tidings::outbox::KafkaProducers::of(&publisher);
+            let relay = tidings::outbox::Relay::new(database, producers).spawn();
+            store.until_published().await;
+            relay.shutdown().await.unwrap();
+        }
+    };
+    let alone = |store: &Store| audit(&scene).args(["--outbox", "--database", &store.url()]).run();
+    for player in [7, 42, 42] {
+        post_next(&on_left, player).await.unwrap();
+    }
+    publish().await;
+    let shards = [shard("left", &left), shard("right", &right)];
+    let movement = ["shards", "move", "42", "--from", "left", "--to", "right"];
+    tidings(movement.into_iter().chain(["--shard", &shards[0], "--shard", &shards[1]])).run().succeeded();
+    for _ in 0..3 {
+        post_next(&on_right, 42).await.unwrap();
+    }
+    publish().await;
+    alone(&left).succeeded();
+    alone(&right).succeeded();
+
+    // The end of the stream that has moved, of which only its new shard knows.
+    post_next(&on_right, 42).await.unwrap();
+    let lost = "DELETE FROM tidings_outbox";
+    tidings::database::sqlx::raw_sql(lost).execute(right.database.mysql_pool().unwrap()).await.unwrap();
+    alone(&left).succeeded();
+    let found = alone(&right);
+    assert_eq!(found.code, Some(1), "{found:?}");
+    assert_eq!(found.json_lines()[0]["missing"], json!([{"epoch": 0, "from": 6, "to": 6}]));
+
+    // And the end of one that has stayed.
+    post_next(&on_left, 7).await.unwrap();
+    tidings::database::sqlx::raw_sql(lost).execute(left.database.mysql_pool().unwrap()).await.unwrap();
+    let found = alone(&left);
+    assert_eq!(found.code, Some(1), "{found:?}");
+    assert_eq!((&found.json_lines()[0]["stream"], found.json_lines().len()), (&json!("Player/7"), 2));
 }
 
 #[cfg(feature = "store")]
