@@ -39,7 +39,7 @@ impl<A: Origin, B: Origin> Origin for Chain<A, B> {
 }
 
 /// One page of two, by name; of a stream that both know, what goes further.
-fn merged(first: Vec<Claim>, second: Vec<Claim>, limit: usize) -> Vec<Claim> {
+pub(super) fn merged(first: Vec<Claim>, second: Vec<Claim>, limit: usize) -> Vec<Claim> {
     // Behind the end of a full page, the other one may lack names.
     let end = |page: &[Claim]| (page.len() >= limit).then(|| page.last().map(|claim| claim.stream.clone())).flatten();
     let ends = [end(&first), end(&second)].into_iter().flatten().min();

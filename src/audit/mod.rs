@@ -22,6 +22,8 @@ mod ranges;
 mod reading;
 mod report;
 mod run;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+mod side_by_side;
 mod state;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 mod store;

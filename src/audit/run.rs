@@ -48,7 +48,7 @@ pub struct Audit {
     topic: String,
     options: AuditOptions,
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
-    outbox: Option<crate::database::Database>,
+    outboxes: Vec<crate::database::Database>,
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
     store: Option<crate::database::Database>,
 }
@@ -75,7 +75,7 @@ impl Audit {
             topic: topic.into(),
             options: AuditOptions::default(),
             #[cfg(any(feature = "mysql", feature = "sqlite"))]
-            outbox: None,
+            outboxes: Vec::new(),
             #[cfg(any(feature = "mysql", feature = "sqlite"))]
             store: None,
         }
@@ -89,11 +89,12 @@ impl Audit {
     }
 
     /// Compare with the outbox of `database`, whose events this topic has: what was committed must be in the topic, in the outbox,
-    /// or parked there. Ask the primary: a replica that is behind knows less than the topic.
+    /// or parked there. Ask the primary: a replica that is behind knows less than the topic. A service with shards calls it for each:
+    /// together they answer for all that was committed.
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
     #[must_use]
     pub fn outbox(mut self, database: &crate::database::Database) -> Self {
-        self.outbox = Some(database.clone());
+        self.outboxes.push(database.clone());
         self
     }
 
@@ -111,20 +112,20 @@ impl Audit {
     fn origin(&self) -> Option<Box<dyn Origin>> {
         use super::chain::Chain;
         use super::outbox::{Outbox, THROUGH_THE_STORE, TO_KAFKA};
+        use super::side_by_side::SideBySide;
         use super::store::Store;
         let outbox = |database: &crate::database::Database, modes| Outbox {
             database: database.clone(),
             topic: self.topic.clone(),
             modes,
         };
+        let outboxes = |modes| SideBySide(self.outboxes.iter().map(|database| outbox(database, modes)).collect());
         let store = self.store.as_ref().map(|database| Store { outbox: outbox(database, TO_KAFKA) });
-        match (&self.outbox, store) {
-            (None, None) => None,
-            (Some(database), None) => Some(Box::new(outbox(database, TO_KAFKA))),
-            (None, Some(store)) => Some(Box::new(store)),
-            (Some(database), Some(store)) => {
-                Some(Box::new(Chain { first: outbox(database, THROUGH_THE_STORE), second: store }))
-            }
+        match (self.outboxes.is_empty(), store) {
+            (true, None) => None,
+            (false, None) => Some(Box::new(outboxes(TO_KAFKA))),
+            (true, Some(store)) => Some(Box::new(store)),
+            (false, Some(store)) => Some(Box::new(Chain { first: outboxes(THROUGH_THE_STORE), second: store })),
         }
     }
 

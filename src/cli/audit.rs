@@ -12,10 +12,11 @@ use super::error::CliError;
 use super::output::{self, OutputFormat};
 use super::position::Position;
 use super::printer::Printer;
-use super::settings::{DatabaseArguments, KafkaArguments, Settings};
+use super::settings::{DatabaseArguments, KafkaArguments, Settings, ShardsArguments};
 use crate::audit::{Audit, AuditError, AuditOptions, AuditProgress, AuditReport, StreamReport, Tolerance};
 use crate::clock::{Clock as _, SystemClock};
 use crate::consumer::terminated;
+use crate::database::Database;
 
 /// The most ranges that a table shows of a stream.
 const SHOWN: usize = 5;
@@ -31,14 +32,17 @@ const SHOWN: usize = 5;
 Examples:
   tidings audit accounts
   tidings audit accounts --outbox --database mysql://accounts@db.example/accounts
+  tidings audit accounts --outbox --shard eu-1=mysql://db-1/accounts --shard eu-2=mysql://db-2/accounts
+  tidings audit accounts payments
   tidings audit accounts --store-database mysql://store@db.example/store
   tidings audit accounts --state accounts.audit            goes on where the last one ended
   tidings audit accounts --from @-7d --allow-repeats -o jsonl")]
 pub(super) struct AuditArguments {
-    /// The topic.
-    topic: String,
+    /// The topic; several are audited one after the other, alone or with an event store.
+    #[arg(required = true, value_name = "TOPIC")]
+    topics: Vec<String>,
 
-    /// Compare with the outbox of the database that is named: this finds what never reached the topic, too.
+    /// Compare with the outbox of the database that is named, or with those of all shards: this finds what never reached the topic, too.
     #[arg(long)]
     outbox: bool,
 
@@ -67,12 +71,15 @@ pub(super) struct AuditArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     timeout: u64,
 
-    /// How to write what was found: `jsonl` has a line for each stream, and then one for the topic.
+    /// How to write what was found: `jsonl` has a line for each stream, and then one for the topic; `json` a document for each topic.
     #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
     output: OutputFormat,
 
     #[command(flatten)]
     database: DatabaseArguments,
+
+    #[command(flatten)]
+    shards: ShardsArguments,
 
     #[command(flatten)]
     kafka: KafkaArguments,
@@ -84,14 +91,53 @@ pub(super) async fn run(
     printer: &Printer,
     quiet: bool,
 ) -> Result<(), CliError> {
+    if arguments.topics.len() > 1 && (arguments.outbox || arguments.state.is_some()) {
+        return Err(CliError::usage("--outbox and --state are about one topic; audit each by a command of its own"));
+    }
     // Code 1 is an answer.
-    let report = audit(&arguments, settings, quiet).await.map_err(CliError::leaves_open)?;
-    write(&report, arguments.output, printer).map_err(CliError::leaves_open)?;
-    let AuditReport { totals, partitions, passes, .. } = &report;
+    let origins = Origins::connect(&arguments, settings).await.map_err(CliError::leaves_open)?;
+    let result = audit_all(&arguments, &origins, settings, printer, quiet).await;
+    origins.close().await;
+    let wrong = result.map_err(CliError::leaves_open)?;
+    if wrong.is_empty() { Ok(()) } else { Err(CliError::failure(wrong.join("; "))) }
+}
+
+/// Audit each topic and tell what was found; what is wrong.
+async fn audit_all(
+    arguments: &AuditArguments,
+    origins: &Origins,
+    settings: &Settings,
+    printer: &Printer,
+    quiet: bool,
+) -> Result<Vec<String>, CliError> {
+    let (kafka, options) = (settings.kafka(&arguments.kafka)?, options(arguments)?);
+    let mut found = Vec::new();
+    for topic in &arguments.topics {
+        let audit = origins.of(Audit::new(&kafka, topic).options(options.clone()));
+        let bar = Bar::new(quiet);
+        let report = audit.run(terminated(), |progress| bar.show(progress)).await;
+        bar.bar.finish_and_clear();
+        let report = report?;
+        tell(&report, arguments, printer)?;
+        if report.is_wrong(Tolerance::default().repeats(arguments.allow_repeats)) {
+            found.push(format!("topic {topic} is not as it should be: {}", wrong(&report)));
+        }
+    }
+    Ok(found)
+}
+
+fn tell(report: &AuditReport, arguments: &AuditArguments, printer: &Printer) -> Result<(), CliError> {
+    let several = arguments.topics.len() > 1;
+    if several && arguments.output == OutputFormat::Table && !report.streams.is_empty() {
+        printer.heading(&report.topic)?;
+    }
+    write(report, arguments.output, printer)?;
+    let AuditReport { topic, totals, partitions, passes, .. } = report;
+    let topic = if several { format!("{topic}: ") } else { String::new() };
     let (events, streams) = (HumanCount(totals.events), HumanCount(totals.streams));
     let again = if *passes > 1 { format!(", in {passes} passes") } else { String::new() };
     printer.note(&format!(
-        "read {events} events of {streams} streams in {partitions} partitions{again}; {} records have no sequence",
+        "{topic}read {events} events of {streams} streams in {partitions} partitions{again}; {} records have no sequence",
         HumanCount(totals.unsequenced)
     ));
     for (count, what) in [
@@ -100,20 +146,16 @@ pub(super) async fn run(
         (totals.parked, "events are parked in the outbox"),
     ] {
         if count > 0 {
-            printer.note(&format!("{} {what}", HumanCount(count)));
+            printer.note(&format!("{topic}{} {what}", HumanCount(count)));
         }
     }
     if report.unlisted_streams > 0 {
-        printer.warning(&format!("{} more streams are not listed", HumanCount(report.unlisted_streams)));
-    }
-    if report.is_wrong(Tolerance::default().repeats(arguments.allow_repeats)) {
-        return Err(CliError::failure(format!("topic {} is not as it should be: {}", report.topic, wrong(&report))));
+        printer.warning(&format!("{topic}{} more streams are not listed", HumanCount(report.unlisted_streams)));
     }
     Ok(())
 }
 
-async fn audit(arguments: &AuditArguments, settings: &Settings, quiet: bool) -> Result<AuditReport, CliError> {
-    let kafka = settings.kafka(&arguments.kafka)?;
+fn options(arguments: &AuditArguments) -> Result<AuditOptions, CliError> {
     let mut options = AuditOptions::default()
         .memory(arguments.memory.saturating_mul(1_024 * 1_024))
         .timeout(Duration::from_secs(arguments.timeout.max(1)));
@@ -124,26 +166,40 @@ async fn audit(arguments: &AuditArguments, settings: &Settings, quiet: bool) -> 
             since.ok_or_else(|| CliError::usage("--from takes a time: @2026-01-31T09:00:00Z, @2026-01-31 or @-7d"))?,
         );
     }
-    options = arguments.state.iter().fold(options, AuditOptions::state_file);
-    let mut audit = Audit::new(&kafka, &arguments.topic).options(options);
-    let mut connected = Vec::new();
-    if arguments.outbox {
-        let database = database::connect(database::options(settings, &arguments.database, false)?).await?;
-        audit = audit.outbox(&database);
-        connected.push(database);
+    Ok(arguments.state.iter().fold(options, AuditOptions::state_file))
+}
+
+/// The databases that the topics' events come from.
+#[derive(Default)]
+struct Origins {
+    outboxes: Vec<Database>,
+    store: Option<Database>,
+}
+
+impl Origins {
+    async fn connect(arguments: &AuditArguments, settings: &Settings) -> Result<Self, CliError> {
+        let mut origins = Self::default();
+        if arguments.outbox {
+            for url in settings.outboxes(&arguments.database, &arguments.shards)? {
+                origins.outboxes.push(database::connect(database::named(url)).await?);
+            }
+        }
+        if let Some(url) = arguments.store_database.as_ref().filter(|url| !url.is_empty()) {
+            origins.store = Some(database::connect(database::named(url.clone())).await?);
+        }
+        Ok(origins)
     }
-    if let Some(url) = arguments.store_database.as_ref().filter(|url| !url.is_empty()) {
-        let database = database::connect(database::named(url.clone())).await?;
-        audit = audit.store(&database);
-        connected.push(database);
+
+    fn of(&self, audit: Audit) -> Audit {
+        let audit = self.outboxes.iter().fold(audit, Audit::outbox);
+        self.store.iter().fold(audit, Audit::store)
     }
-    let bar = Bar::new(quiet);
-    let report = audit.run(terminated(), |progress| bar.show(progress)).await;
-    bar.bar.finish_and_clear();
-    for database in connected {
-        database.close().await;
+
+    async fn close(self) {
+        for database in self.outboxes.into_iter().chain(self.store) {
+            database.close().await;
+        }
     }
-    Ok(report?)
 }
 
 /// A progress bar, on a terminal only.

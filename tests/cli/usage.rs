@@ -44,6 +44,11 @@ fn a_question_that_cannot_be_understood_ends_with_2() {
     tidings(["audit"]).run().failed(2, &["<TOPIC>"]);
     tidings(["audit", "accounts", "--from", "1200"]).run().failed(2, &["--from", "@-7d"]);
     tidings(["audit", "accounts", "--outbox"]).run().failed(2, &["--database"]);
+    tidings(["audit", "accounts", "payments", "--outbox"]).run().failed(2, &["--outbox", "one topic"]);
+    let both = ["audit", "accounts", "--outbox", "--database", "sqlite:a", "--shard", "eu-1=sqlite:b"];
+    tidings(both).run().failed(2, &["--database", "--shard"]);
+    let file = "database = \"sqlite:here.db\"\n[shards]\na = \"sqlite:nowhere.db\"\n";
+    tidings(["audit", "accounts", "--outbox"]).file("tidings.toml", file).run().failed(2, &["nowhere.db"]);
     // Code 1 is an answer, and nobody has given one.
     tidings(["audit", "accounts", "--timeout", "1", "--brokers", "127.0.0.1:1"]).run().failed(2, &["127.0.0.1:1"]);
     tidings(["dead-letters"]).run().failed(2, &["redrive"]);

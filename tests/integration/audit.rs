@@ -99,6 +99,22 @@ async fn retention_and_a_start_in_the_middle_are_no_losses_and_repeats_may_be_le
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_several_topics_each_is_told_and_one_that_is_wrong_is_enough() {
+    let (first, second) = (Scene::new(1).await, Scene::new(1).await);
+    for scene in [&first, &second] {
+        write(scene, "Account/1", 1).await;
+    }
+    let (other, both) = (second.topic(), || audit(&first));
+    let lines = both().args([&*other]).run().succeeded().json_lines();
+    assert_eq!((&lines[0]["topic"], &lines[1]["topic"]), (&json!(first.topic()), &json!(other)));
+    write(&first, "Account/1", 3).await;
+    let found = both().args([&*other]).run();
+    let told = format!("topic {} is not as it should be: 1 missing", first.topic());
+    assert!(found.code == Some(1) && found.stderr.contains(&told) && !found.stderr.contains("; topic"), "{found:?}");
+    assert_eq!(found.json_lines().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_audit_goes_on_where_the_last_one_ended() {
     let (scene, folder) = (Scene::new(1).await, tempfile::tempdir().unwrap());
     let state = folder.path().join("audit");
@@ -218,6 +234,15 @@ async fn after_a_key_has_moved_each_shard_answers_for_what_lives_there_and_for_n
     let found = alone(&left);
     assert_eq!(found.code, Some(1), "{found:?}");
     assert_eq!((&found.json_lines()[0]["stream"], found.json_lines().len()), (&json!("Player/7"), 2));
+
+    // Both at once are all that was committed. A third stream waits.
+    post_next(&on_right, 8).await.unwrap();
+    let together = audit(&scene).args(["--outbox", "--shard", &shards[0], "--shard", &shards[1]]).run();
+    assert_eq!(together.code, Some(1), "{together:?}");
+    let lines = together.json_lines();
+    let missing = |stream: &str| lines.iter().find(|line| line["stream"] == stream).unwrap()["missing_events"].clone();
+    assert_eq!((missing("Player/7"), missing("Player/42")), (json!(1), json!(1)));
+    assert_eq!((&topic(&lines)["unknown"], &topic(&lines)["waiting"]), (&json!(0), &json!(1)));
 }
 
 #[cfg(feature = "store")]

@@ -242,6 +242,23 @@ impl Settings {
         })
     }
 
+    /// The databases whose outboxes are all that a service has: its shards, or its only one. What the file says comes last.
+    pub(super) fn outboxes(
+        &self,
+        database: &DatabaseArguments,
+        shards: &ShardsArguments,
+    ) -> Result<Vec<String>, CliError> {
+        let has_shards = shards.shards.iter().any(|shard| !shard.is_empty());
+        match (given(database.database.as_ref()), has_shards) {
+            (Some(_), true) => Err(CliError::usage(
+                "a database and shards are named; give --database for one alone, or --shard NAME=URL for all of them",
+            )),
+            (Some(url), false) => Ok(vec![url]),
+            (None, false) if self.file.shards().is_empty() => Ok(vec![self.database(database)?]),
+            (None, _) => Ok(self.shards(shards)?.into_iter().map(|(_, url)| url).collect()),
+        }
+    }
+
     /// The shards, name and URL. Those of the file are used where no other is named.
     pub(super) fn shards(&self, arguments: &ShardsArguments) -> Result<Vec<(String, String)>, CliError> {
         let mut shards = Vec::new();
