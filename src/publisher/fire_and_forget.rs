@@ -22,6 +22,8 @@ const DEFAULT_LIMIT: u32 = 1_048_588;
 const BATCH_OVERHEAD: usize = 61;
 /// How often room is looked for in a full queue.
 const ROOM: Duration = Duration::from_millis(2);
+/// How long the client's thread may take to report what was thrown away.
+const REPORTS: Duration = Duration::from_secs(5);
 
 /// The producers, one for each kind of acknowledgement, made when first used.
 pub(super) struct FireAndForget {
@@ -162,8 +164,12 @@ impl FireAndForget {
         let mut producers: Vec<_> = producers.into_iter().flatten().collect();
         producers.dedup_by(|one, other| Arc::ptr_eq(one, other));
         let left = join_all(producers.iter().map(|producer| producer.flush(deadline))).await.iter().sum();
-        for producer in producers {
-            producer.purge();
+        if left > 0 {
+            for producer in &producers {
+                producer.purge();
+            }
+            // A process that ends now would tell nobody what it threw away.
+            join_all(producers.iter().map(|producer| producer.flush(REPORTS))).await;
         }
         left
     }

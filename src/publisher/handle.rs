@@ -7,6 +7,7 @@ use std::time::Duration;
 use tracing::Instrument as _;
 
 use super::fire_and_forget::FireAndForget;
+use super::observe::Taking;
 use super::{
     DeliveryMode, PendingReceipt, PreparedEvent, PublishError, PublisherBuilder, PublisherOptions, ReadyEvent, Receipt,
     Recorder, StoredEvents,
@@ -94,7 +95,8 @@ impl Publisher {
     /// until the [send deadline](PublisherOptions::send_deadline), and for the registry when an event's schema is new to it.
     ///
     /// # Errors
-    /// It was not taken, and was counted and reported as dropped; or the publisher's mode is not direct.
+    /// It was not taken, and was counted and reported as dropped; or the publisher's mode is not direct. One whose future is dropped
+    /// before the event is taken is counted and reported, too.
     pub async fn enqueue<E: Event>(&self, event: &E, acks: Acks) -> Result<PendingReceipt, PublishError> {
         let mode = self.mode();
         if !matches!(mode, DeliveryMode::Direct { .. }) {
@@ -106,7 +108,7 @@ impl Publisher {
     }
 
     /// Stop taking events, and wait until all that were taken are acknowledged, at most until `deadline`; what is left then
-    /// is thrown away, counted and reported as dropped. Returns how many those are.
+    /// is thrown away, counted and reported as dropped, for which the client's thread is given five seconds more. Returns how many those are.
     pub async fn close(&self, deadline: Duration) -> usize {
         self.inner.direct.close(deadline).await
     }
@@ -170,6 +172,7 @@ impl Publisher {
     ) -> Result<PendingReceipt, PublishError> {
         let (id, name) = (event.id(), event.name());
         let span = spans::send_directly(&self.inner.service, name, id);
+        let taking = Taking::begin(self.inner.direct.observe(), id, name);
         let taken = async {
             let ready = self.ready(event).instrument(span.clone()).await?;
             fault_point::reach("before send");
@@ -177,7 +180,9 @@ impl Publisher {
             fault_point::reach("after send");
             taken
         };
-        taken.await.inspect_err(|error| {
+        let taken = taken.await;
+        taking.over();
+        taken.inspect_err(|error| {
             spans::fail(&span, error.kind());
             self.dropped(&id.to_string(), name, error);
         })

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use metrics::{Counter, Histogram};
 use parking_lot::Mutex;
+use uuid::Uuid;
 
 use crate::envelope::header;
 use crate::telemetry::names;
@@ -76,6 +77,38 @@ impl Observe {
         self.warn(event, id, kind, error);
         if let Some(on_drop) = &self.on_drop {
             on_drop(&DroppedEvent { id, event, topic, kind, error });
+        }
+    }
+}
+
+/// Whoever published it stopped waiting before it was taken into the queue.
+#[derive(Debug, thiserror::Error)]
+#[error("whoever published the event stopped waiting before it was taken; it was not published")]
+struct Cancelled;
+
+/// An event that is not taken yet. Should its future be dropped before that, the event is, too.
+pub(super) struct Taking<'a> {
+    observe: &'a Observe,
+    id: Uuid,
+    event: &'static str,
+    is_over: bool,
+}
+
+impl<'a> Taking<'a> {
+    pub(super) fn begin(observe: &'a Observe, id: Uuid, event: &'static str) -> Self {
+        Self { observe, id, event, is_over: false }
+    }
+
+    /// It is taken, or what failed is told by whoever calls this.
+    pub(super) fn over(mut self) {
+        self.is_over = true;
+    }
+}
+
+impl Drop for Taking<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.observe.dropped(&self.id.to_string(), self.event, "cancelled", &Cancelled);
         }
     }
 }

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::*;
+use crate::transport::kafka::KafkaOptions;
 use crate::transport::memory::MemoryProducer;
 use crate::transport::{OutgoingRecord, ProduceError};
 use crate::{Event, Key as _};
@@ -104,13 +105,60 @@ async fn a_queue_that_stays_full_past_the_deadline_drops_the_event() {
 async fn closing_waits_until_its_deadline_and_says_what_it_threw_away() {
     let producer = MemoryProducer::new(1);
     producer.hold();
-    let (publisher, _) = publisher(PublisherOptions::new("accounts"), &producer).await;
+    let (publisher, drops) = publisher(PublisherOptions::new("accounts"), &producer).await;
     let pending = publisher.enqueue(&Renamed { user_id: 1 }, Acks::All).await.unwrap();
     assert_eq!(publisher.close(Duration::from_secs(5)).await, 1);
     assert!(matches!(pending.await, Err(PublishError::NotWritten { source: ProduceError::Purged { .. }, .. })));
     let late = publisher.enqueue(&Renamed { user_id: 1 }, Acks::All).await;
     assert!(matches!(late, Err(PublishError::Closed)));
+    assert_eq!(*drops.lock(), ["purged", "closed"]);
     assert_eq!(publisher.close(Duration::from_secs(5)).await, 0);
+}
+
+#[tokio::test]
+async fn what_is_thrown_away_at_the_close_is_reported_before_that_returns() {
+    // Port 1 is nobody's, and no receipt is awaited.
+    let kafka = KafkaOptions::new("127.0.0.1:1");
+    let options = PublisherOptions::new("accounts").kafka(kafka).connect_deadline(Duration::from_millis(100));
+    let drops = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&drops);
+    let publisher = Publisher::builder(options.check_topic(false))
+        .on_drop(move |event| {
+            // The client's thread takes its time.
+            std::thread::sleep(Duration::from_millis(20));
+            told.lock().push((event.id.to_owned(), event.kind));
+        })
+        .build()
+        .await
+        .unwrap();
+    let mut expected = Vec::new();
+    for (user_id, acks) in [(1, Acks::All), (2, Acks::All), (3, Acks::Leader)] {
+        let pending = publisher.enqueue(&Renamed { user_id }, acks).await.unwrap();
+        expected.push((pending.id().to_string(), "purged"));
+    }
+    assert_eq!(publisher.close(Duration::from_millis(10)).await, 3);
+    let mut dropped = drops.lock().clone();
+    dropped.sort();
+    expected.sort();
+    assert_eq!(dropped, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_whose_publisher_stops_waiting_for_room_is_a_reported_drop() {
+    let producer = MemoryProducer::new(1).queue_records(1);
+    producer.hold();
+    let (publisher, drops) = publisher(PublisherOptions::new("accounts"), &producer).await;
+    let first = publisher.enqueue(&Renamed { user_id: 1 }, Acks::All).await.unwrap();
+    let waits = publisher.enqueue(&Renamed { user_id: 1 }, Acks::All);
+    assert!(tokio::time::timeout(Duration::from_millis(50), waits).await.is_err());
+    assert_eq!(*drops.lock(), ["cancelled"]);
+    // What was taken goes on, whoever waits for it.
+    drop(first);
+    assert!(publisher.send(&Renamed { user_id: 1 }, Acks::All).now_or_never().is_none());
+    assert_eq!(*drops.lock(), ["cancelled", "cancelled"]);
+    producer.release();
+    publisher.send(&Renamed { user_id: 1 }, Acks::All).await.unwrap();
+    assert_eq!((drops.lock().len(), producer.written().len()), (2, 2));
 }
 
 #[derive(Debug, Default)]
