@@ -94,3 +94,30 @@ fn a_database_without_the_stores_tables_is_told_what_to_do() {
     let serve = ["store", "serve", "--no-forward", "--database", &database];
     tidings(serve).run().failed(1, &["tidings store migrate"]);
 }
+
+#[test]
+fn a_new_epoch_is_begun_once_it_is_told_to_and_positions_go_on_behind_the_one_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", folder.path().join("events.db").display());
+    let new_epoch = |arguments: &[&str]| {
+        tidings(["store", "new-epoch", "--database", &database]).args(arguments.iter().copied()).run()
+    };
+    new_epoch(&[]).failed(2, &["--all", "--stream", "--prefix"]);
+    new_epoch(&["--all"]).failed(1, &["events.db"]);
+    tidings(["migrate", "--database", &database]).run().succeeded();
+    new_epoch(&["--all"]).failed(1, &["tidings store migrate"]);
+    tidings(["store", "migrate", "--database", &database]).run().succeeded();
+    let dry = new_epoch(&["--all"]).succeeded();
+    assert!(dry.stderr.contains("0 streams, and higher positions; nothing was changed"), "{dry:?}");
+    let position = |arguments: &[&str]| {
+        let lines = new_epoch(&[&["-o", "jsonl"], arguments].concat()).succeeded().json_lines();
+        lines[0]["position"].as_u64().unwrap()
+    };
+    assert_eq!(position(&["--all"]), 0);
+    assert_eq!(position(&["--all", "--position-after", "1200", "--execute"]), 1_200);
+    assert_eq!(position(&["--stream", "Account/1", "--position-after", "7", "--execute"]), 1_200);
+    let by_time = position(&["--all", "--execute"]);
+    assert!(by_time > 1_700_000_000_000_000);
+    assert!(position(&["--all", "--execute"]) > by_time, "it may run again");
+    new_epoch(&["--all", "--position-after", "18446744073709551615"]).failed(2, &["--position-after"]);
+}

@@ -34,7 +34,7 @@ async fn database() -> Database {
     Database::connect(DatabaseOptions::new(told("DATABASE"))).await.unwrap()
 }
 
-fn event_of(topic: &str, stream: &str, number: u64) -> NewEvent {
+pub(crate) fn event_of(topic: &str, stream: &str, number: u64) -> NewEvent {
     let mut event = event(stream, &number.to_string());
     event.envelope.source = topic.to_owned().into();
     event

@@ -85,6 +85,16 @@ mod schema_command;
 mod silence;
 #[cfg(all(feature = "mysql", feature = "store"))]
 mod store_on_servers;
+#[cfg(all(
+    feature = "macros",
+    feature = "consumer",
+    feature = "registry",
+    feature = "mysql",
+    feature = "store",
+    feature = "cli",
+    feature = "audit"
+))]
+mod store_restored;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]
 mod strangers;
 #[cfg(all(feature = "macros", feature = "consumer", feature = "registry", feature = "mysql"))]

@@ -78,19 +78,21 @@ const TABLES: [&str; 6] = [
     "tidings_outbox",
 ];
 
-pub(crate) async fn copy(database: &Stage) {
-    for table in TABLES {
-        database.execute(&format!("CREATE TABLE copy_of_{table} AS SELECT * FROM {table}")).await;
-    }
+/// What makes a copy.
+pub(crate) fn copying() -> Vec<String> {
+    TABLES.map(|table| format!("CREATE TABLE copy_of_{table} AS SELECT * FROM {table}")).to_vec()
 }
 
-pub(crate) async fn restore(database: &Stage) {
-    for trigger in ["event", "position"] {
-        database.execute(&format!("DROP TRIGGER tidings_store_{trigger}_no_delete")).await;
-    }
-    for table in TABLES {
-        database.execute(&format!("DELETE FROM {table}")).await;
-        database.execute(&format!("INSERT INTO {table} SELECT * FROM copy_of_{table}")).await;
+/// What puts the copy back.
+pub(crate) fn restoring() -> Vec<String> {
+    let triggers = ["event", "position"].map(|table| format!("DROP TRIGGER tidings_store_{table}_no_delete"));
+    let back = |table| [format!("DELETE FROM {table}"), format!("INSERT INTO {table} SELECT * FROM copy_of_{table}")];
+    triggers.into_iter().chain(TABLES.into_iter().flat_map(back)).collect()
+}
+
+async fn execute(stage: &Stage, statements: Vec<String>) {
+    for sql in statements {
+        stage.execute(&sql).await;
     }
 }
 
@@ -112,7 +114,7 @@ async fn restored(stage: &Stage) -> Vec<StoredEvent> {
     }
     follow(&before, 0, 6).await;
     before.close().await;
-    copy(stage).await;
+    execute(stage, copying()).await;
     let lost = DatabaseStore::open(&stage.database, StoreOptions::default()).await.unwrap();
     for (stream, version) in [("Account/1", 2), ("Account/2", 2), ("Account/3", 0)] {
         append(&lost, stream, ExpectedVersion::Exact(version)).await.unwrap();
@@ -120,7 +122,7 @@ async fn restored(stage: &Stage) -> Vec<StoredEvent> {
     lost.relay(vec![placed("Account/9", 0, 3)]).await.unwrap();
     let seen = follow(&lost, 0, 10).await;
     lost.close().await;
-    restore(stage).await;
+    execute(stage, restoring()).await;
     seen
 }
 
