@@ -1,7 +1,9 @@
 //! Questions to a server that may say nothing more. A connection whose answer is not waited for to its end is **closed**, not pooled: on
 //! its way back the pool would wait for the server, for ever, and have one connection less.
 
+#[cfg(feature = "mysql")]
 use std::future::Future;
+#[cfg(feature = "mysql")]
 use std::io;
 use std::ops::ControlFlow;
 use std::time::Duration;

@@ -73,7 +73,7 @@ pub trait EventStore: Send + Sync + std::fmt::Debug + 'static {
     /// The store cannot be asked.
     fn stored(&self, id: Uuid) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// The events of a stream.
+    /// The events of a stream, without holes. Ends with the first error; go on from the last place.
     fn read(&self, query: StreamQuery) -> BoxStream<'static, Result<StoredEvent, StoreError>>;
 
     /// The events of all streams, in the order of their positions: without gaps, without repeats, and on into the future. Ends

@@ -270,3 +270,19 @@ pub(super) fn narrow<T: TryFrom<i64>>(value: i64) -> Result<T, sqlx::Error> {
 fn unreadable(what: &str, value: &str) -> sqlx::Error {
     sqlx::Error::Decode(format!("the {what} '{value}' cannot be read").into())
 }
+
+#[cfg(all(test, feature = "mysql"))]
+mod tests {
+    use super::*;
+    use crate::store::event::tests::event;
+
+    #[test]
+    fn an_append_takes_a_gate_before_its_events_have_their_ids_whether_or_not_it_forwards() {
+        let changes = Changes { events: vec![event(chrono::DateTime::UNIX_EPOCH)], ..Changes::default() };
+        for forward in [true, false] {
+            let statements = statements(Dialect::MySql, &changes, forward);
+            let place = |word: &str| statements.iter().position(|statement| statement.contains(word)).unwrap();
+            assert!(place("FROM tidings_outbox_gate") < place("INSERT INTO tidings_store_event"), "{statements:?}");
+        }
+    }
+}

@@ -54,7 +54,7 @@ macro_rules! store_server_scenarios {
         scenarios! { $attributes $stage
             store_on_servers {
                 an_append_that_stays_open_holds_up_no_other_and_is_not_passed_by,
-                beside_a_view_that_stays_open_positions_come_about_as_soon_as_without,
+                what_has_its_position_is_not_looked_at_again_and_again,
                 who_sends_small_events_has_no_large_ones_read,
             }
         }

@@ -35,7 +35,7 @@ async fn publish_one_that_no_relay_can_read(stage: &Stage) {
 }
 
 /// What is done to what a client sends.
-trait Change: Fn(&mut [u8]) -> bool + Clone + Send + Sync + 'static {}
+pub(crate) trait Change: Fn(&mut [u8]) -> bool + Clone + Send + Sync + 'static {}
 
 impl<F: Fn(&mut [u8]) -> bool + Clone + Send + Sync + 'static> Change for F {}
 
@@ -87,7 +87,7 @@ async fn pass_on(mut client: TcpStream, mut server: TcpStream, change: impl Chan
 }
 
 /// The stage's database, through a line.
-async fn through(stage: &Stage, change: impl Change, silence: watch::Receiver<u32>) -> Database {
+pub(crate) async fn through(stage: &Stage, change: impl Change, silence: watch::Receiver<u32>) -> Database {
     let Place::Server { url, name } = &stage.place else { panic!("a file has no line") };
     let (credentials, rest) = url.split_once('@').unwrap();
     let (address, _) = rest.split_once('/').unwrap();
@@ -302,6 +302,30 @@ async fn on_a_server_without_json_table_rows_are_deleted_and_parked_all_the_same
     eventually("it is parked", async || parked(&stage.database, None, 10).await.unwrap().len() == 2).await;
     let summary = relay.shutdown().await.unwrap();
     assert_eq!((summary.published, summary.parked), (4, 2));
+    database.close().await;
+    stage.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(feature = "store")]
+async fn on_a_server_without_json_table_a_stores_events_have_their_positions_all_the_same() {
+    use tidings::store::{Append, DatabaseStore, EventStore as _, ExpectedVersion, StoreOptions};
+
+    use crate::scenarios::event_store::{event, follow};
+
+    let stage = Stage::server(&setting("TIDINGS_TEST_DATABASE")).await;
+    DatabaseStore::migrate(&stage.database).await.unwrap();
+    let never = watch::Sender::new(0);
+    let database = through(&stage, without_key_lists, never.subscribe()).await;
+    let store = DatabaseStore::open(&database, StoreOptions::default().forward(false)).await.unwrap();
+    for version in 0..3 {
+        store.append(Append::new([event("Account/1", "x")], ExpectedVersion::Exact(version))).await.unwrap();
+    }
+    let positions: Vec<_> = follow(&store, 0, 3).await.iter().map(|event| event.position).collect();
+    assert_eq!(positions, [Some(1), Some(2), Some(3)]);
+    let left = async || stage.texts("SELECT event FROM tidings_store_pending").await.is_empty();
+    eventually("none is left without one", left).await;
+    store.close().await;
     database.close().await;
     stage.clear().await;
 }

@@ -2,8 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tidings::database::sqlx::{self, AssertSqlSafe};
 use tidings::database::{Database, DatabaseOptions};
@@ -12,10 +11,12 @@ use tidings::store::{
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::scenarios::event_store::{event, follow, store};
-use crate::scenarios::stage::{Place, Stage};
+use crate::scenarios::stage::{Place, Stage, eventually};
+use crate::silence::through;
 
 fn options() -> StoreOptions {
     StoreOptions::default().forward(false)
@@ -58,38 +59,36 @@ pub(crate) async fn an_append_that_stays_open_holds_up_no_other_and_is_not_passe
     store.close().await;
 }
 
-/// How long it takes until 100 events, appended one after the other, have their positions one after the other.
-async fn one_by_one(store: &DatabaseStore, position: &mut u64) -> Duration {
-    let begin = Instant::now();
-    for _ in 0..100 {
-        append(store, "Account/1", 1).await;
-        follow(store, *position, 1).await;
-        *position += 1;
-    }
-    begin.elapsed()
+/// Behind which event the sequencer looks, as it says to the server.
+fn mark_of(sent: &[u8]) -> Option<u64> {
+    const LOOK: &str = "FROM tidings_store_pending WHERE event > ";
+    let sent = String::from_utf8_lossy(sent);
+    let (_, mark) = sent.split_once(LOOK)?;
+    mark.split_once(' ')?.0.parse().ok()
 }
 
-pub(crate) async fn beside_a_view_that_stays_open_positions_come_about_as_soon_as_without(stage: &Stage) {
-    let store = store(stage, options()).await;
-    let mut position = 0;
-    one_by_one(&store, &mut position).await;
-    let without = one_by_one(&store, &mut position).await;
-    // As a backup reads: nothing that is deleted from now on is cleared away.
-    let mut view = stage.database.mysql_pool().unwrap().acquire().await.unwrap();
-    for begin in
-        ["SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION WITH CONSISTENT SNAPSHOT"]
-    {
-        sqlx::raw_sql(begin).execute(&mut *view).await.unwrap();
+/// Whether or not the database has cleared it away: a backup that reads for hours keeps all of it.
+pub(crate) async fn what_has_its_position_is_not_looked_at_again_and_again(stage: &Stage) {
+    DatabaseStore::migrate(&stage.database).await.unwrap();
+    let mark = Arc::<AtomicU64>::default();
+    let (never, told) = (watch::Sender::new(0), Arc::clone(&mark));
+    let looks = move |sent: &mut [u8]| {
+        if let Some(mark) = mark_of(sent) {
+            told.store(mark, Ordering::Release);
+        }
+        false
+    };
+    let database = through(stage, looks, never.subscribe()).await;
+    let store = DatabaseStore::open(&database, options()).await.unwrap();
+    for batch in 1..=20 {
+        append(&store, "Account/1", 250).await;
+        follow(&store, batch * 250 - 250, 250).await;
     }
-    for _ in 0..40 {
-        append(&store, "Account/2", 500).await;
-        follow(&store, position, 500).await;
-        position += 500;
-    }
-    let beside = one_by_one(&store, &mut position).await;
-    sqlx::raw_sql("COMMIT").execute(&mut *view).await.unwrap();
+    eventually("it looks behind most of them", async || mark.load(Ordering::Acquire) > 4_000).await;
+    append(&store, "Account/1", 1).await;
+    assert_eq!(follow(&store, 5_000, 1).await[0].position, Some(5_001));
     store.close().await;
-    assert!(beside < without * 3, "100 events took {without:?} without it, {beside:?} beside it");
+    database.close().await;
 }
 
 /// A line to the server of `address`, and how many bytes came back.

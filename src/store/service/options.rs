@@ -86,8 +86,8 @@ impl ServiceOptions {
         self
     }
 
-    /// How many bytes of requests that bring events are held while these are received, over all connections; a request that
-    /// finds no room for its next bytes ends with [`StoreError::Overloaded`]. One alone may have its 32 MiB. Default: 256 MiB.
+    /// How many bytes requests that bring events take while these are received and decoded, over all connections; a request that
+    /// finds no room for its next bytes, or for what its events take in memory, ends with [`StoreError::Overloaded`]. One alone may have its 32 MiB. Default: 256 MiB.
     pub fn max_incoming_bytes(mut self, bytes: usize) -> Self {
         self.max_incoming_bytes = bytes.max(1);
         self
