@@ -183,15 +183,14 @@ mod tests {
     use crate::transport::Producer;
     use crate::transport::memory::MemoryProducer;
 
-    async fn connect(folder: &tempfile::TempDir, name: &str) -> Database {
-        let url = format!("sqlite:{}", folder.path().join(name).display());
-        Database::connect(DatabaseOptions::new(url).check_migrated(false)).await.unwrap()
-    }
-
     #[tokio::test]
     async fn a_store_whose_relay_cannot_begin_ends_and_says_so() {
         let folder = tempfile::tempdir().unwrap();
-        let (database, empty) = (connect(&folder, "store.db").await, connect(&folder, "empty.db").await);
+        let connect = async |name: &str| {
+            let url = format!("sqlite:{}", folder.path().join(name).display());
+            Database::connect(DatabaseOptions::new(url).check_migrated(false)).await.unwrap()
+        };
+        let (database, empty) = (connect("store.db").await, connect("empty.db").await);
         DatabaseStore::migrate(&database).await.unwrap();
         let start = async |database_of_relay: &Database, told: BoxFuture<'static, ()>| {
             let store = DatabaseStore::open(&database, StoreOptions::default()).await.unwrap();
