@@ -42,6 +42,11 @@ impl PayloadView {
         Self { codec: schemas.codec.clone(), unmask: arguments.unmask, present, writers: Mutex::default() }
     }
 
+    /// Whether everything is shown.
+    pub(super) const fn is_unmasked(&self) -> bool {
+        self.unmask
+    }
+
     /// Hide what is sensitive in a payload of this schema; whether anything was.
     pub(super) async fn mask(&self, schema_id: SchemaId, record: &str, payload: &mut Value) -> bool {
         if self.unmask {

@@ -2,8 +2,12 @@
 
 use tidings::database::sqlx;
 use tidings::database::{Database, DatabaseOptions};
+use tidings::schema::Codec;
 
 use crate::command::{Finished, tidings};
+
+const MARKED: &str = r#"{"type": "record", "name": "Moved", "namespace": "accounts", "fields": [
+    {"name": "user_id", "type": "long"}, {"name": "mail", "type": "string", "pii": true}]}"#;
 
 struct Desk {
     url: String,
@@ -69,9 +73,36 @@ async fn parked_streams_are_listed_and_shown_with_the_reason() {
     let shown = desk.run(&["show", "Account/42", "-o", "json"]).succeeded();
     let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
     assert_eq!(shown[1]["sequence"], 3);
-    assert_eq!(shown[0]["payload_base64"], "/wA=");
+    // Nobody knows what is sensitive in it.
+    assert_eq!((shown[0].get("payload_base64"), &shown[0]["masked"]), (None, &true.into()));
+    let bytes = desk.run(&["show", "Account/42", "--unmask", "-o", "jsonl"]).succeeded().json_lines();
+    assert_eq!((&bytes[0]["payload_base64"], bytes[0].get("masked")), (&"/wA=".into(), None));
     assert!(desk.run(&["show", "Account/42"]).succeeded().stdout.contains("it waits"));
     desk.run(&["show", "Account/9"]).failed(1, &["Account/9", "tidings outbox ls"]);
+}
+
+/// What has its mark in the schema is hidden, as by `tail`.
+#[tokio::test]
+async fn what_is_marked_in_a_parked_event_is_hidden_unless_it_is_asked_for() {
+    let desk = Desk::new().await;
+    desk.park("Account/42", 2, "too large").await;
+    let codec = Codec::local();
+    let value = serde_json::json!({"user_id": 42, "mail": "zoe@mail.example"});
+    let framed = codec.frame("accounts", codec.encode_json(MARKED, &value).unwrap()).await.unwrap();
+    let payload: String = framed.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    desk.execute(format!("UPDATE tidings_outbox_parked SET payload = X'{payload}'")).await;
+    let show = |more: &[&str]| {
+        let command = tidings(["outbox", "show", "Account/42"]).args(more.iter().copied());
+        command.file("schemas/accounts/Moved.avsc", MARKED).env("TIDINGS_DATABASE", &desk.url).run().succeeded()
+    };
+    for output in ["table", "json", "jsonl"] {
+        let hidden = show(&["-o", output]).stdout;
+        assert!(hidden.contains("***") && !hidden.contains("zoe@mail.example"), "{hidden}");
+        assert!(show(&["-o", output, "--unmask"]).stdout.contains("zoe@mail.example"));
+    }
+    let hidden = show(&["-o", "jsonl"]).json_lines();
+    assert_eq!((&hidden[0]["masked"], hidden[0].get("payload_base64")), (&true.into(), None));
+    assert_eq!(show(&["-o", "jsonl", "--unmask"]).json_lines()[0].get("masked"), None);
 }
 
 #[tokio::test]

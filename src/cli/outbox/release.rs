@@ -35,7 +35,7 @@ pub(super) struct RetryArguments {
 ///
 /// Without --execute nothing is changed: it shows what would be forgotten.
 /// The event is never published, and consumers count a gap in its stream;
-/// `show -o json` keeps a copy.
+/// `show --unmask -o json` keeps a copy.
 ///
 /// An event that goes to an event store cannot be skipped: the store takes
 /// no later one without it. Repair and retry; or begin a new epoch of the
@@ -46,7 +46,7 @@ pub(super) struct RetryArguments {
     verbatim_doc_comment,
     after_help = "\
 Examples:
-  tidings outbox show Account/42 -n 1 -o json > skipped.json
+  tidings outbox show Account/42 -n 1 --unmask -o json > skipped.json
   tidings outbox skip Account/42 --execute"
 )]
 pub(super) struct SkipArguments {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::PlaceArguments;
 use crate::cli::error::CliError;
+use crate::cli::masking::{MaskingArguments, PayloadView};
 use crate::cli::output::{self, OutputFormat};
 use crate::cli::printer::Printer;
 use crate::cli::schemas::Schemas;
@@ -17,7 +18,8 @@ use crate::outbox::{ParkedEvent, parked};
 
 /// Show the parked events of a stream: why they are parked, and their payloads.
 ///
-/// Payloads are decoded with the schema registry's schemas, or with those of a folder.
+/// Payloads are decoded with the schema registry's schemas, or with those of a folder. Of one that cannot be decoded nobody knows what is
+/// sensitive: its bytes are shown with --unmask only.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -34,6 +36,9 @@ pub(super) struct ShowArguments {
 
     #[command(flatten)]
     place: PlaceArguments,
+
+    #[command(flatten)]
+    masking: MaskingArguments,
 
     #[command(flatten)]
     schemas: SchemasArguments,
@@ -58,18 +63,22 @@ struct EventRow {
     reason: String,
     /// The payload; null where it could not be decoded.
     payload: Option<Value>,
+    /// Whether some of the payload is hidden: such an event is for reading, not to be kept as a copy.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    masked: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     payload_base64: Option<String>,
 }
 
 pub(super) async fn run(arguments: &ShowArguments, settings: &Settings, printer: &Printer) -> Result<(), CliError> {
     let schemas = Schemas::open(settings, &arguments.registry, &arguments.schemas, |options| options).await?;
+    let view = PayloadView::new(&schemas, &arguments.masking, printer);
     let database = arguments.place.open(settings).await?;
     let events = parked(&database, Some(&arguments.stream), arguments.limit).await;
     database.close().await;
     let mut rows = Vec::new();
     for event in events? {
-        rows.push(row(event, &schemas).await);
+        rows.push(row(event, &view).await);
     }
     if rows.is_empty() {
         return Err(CliError::failure(format!(
@@ -84,9 +93,17 @@ pub(super) async fn run(arguments: &ShowArguments, settings: &Settings, printer:
     }
 }
 
-async fn row(event: ParkedEvent, schemas: &Schemas) -> EventRow {
-    let payload = bytes::Bytes::from(event.payload);
-    let decoded = schemas.codec.decode_json(Some(&payload)).await.ok().map(|json| json.value);
+async fn row(event: ParkedEvent, view: &PayloadView) -> EventRow {
+    let (mut payload, mut masked, mut payload_base64) = (None, false, None);
+    match view.codec.decode_json(Some(&event.payload)).await {
+        Ok(json) => {
+            let mut value = json.value;
+            masked = view.mask(json.schema_id, &json.record, &mut value).await;
+            payload = Some(value);
+        }
+        Err(_) if view.is_unmasked() => payload_base64 = Some(STANDARD.encode(&event.payload)),
+        Err(_) => masked = true,
+    }
     EventRow {
         stream: event.stream.stream.to_string(),
         source: event.stream.source.to_string(),
@@ -100,8 +117,9 @@ async fn row(event: ParkedEvent, schemas: &Schemas) -> EventRow {
         occurred_at: event.occurred_at,
         parked_seconds: event.parked_for.as_secs_f64(),
         reason: event.reason,
-        payload_base64: decoded.is_none().then(|| STANDARD.encode(&payload)),
-        payload: decoded,
+        payload,
+        masked,
+        payload_base64,
     }
 }
 
@@ -121,7 +139,7 @@ fn table(row: &EventRow, printer: &Printer) -> Result<(), CliError> {
     let payload = match (&row.payload, &row.payload_base64) {
         (Some(value), _) => output::json(value, true)?,
         (None, Some(base64)) => format!("(not decodable)\nbase64:{base64}"),
-        (None, None) => "(null)".to_owned(),
+        (None, None) => "(not decodable; --unmask shows its bytes)".to_owned(),
     };
     payload.lines().try_for_each(|line| printer.line(&format!("    {line}")))?;
     printer.line("")

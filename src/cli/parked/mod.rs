@@ -84,7 +84,7 @@ struct SkipArguments {
 /// Forget all events of parked keys; the keys go on with what comes next
 ///
 /// Without --execute nothing is changed: it shows what would be asked for.
-/// The events are lost to this group; `show -o json -n 0` keeps a copy.
+/// The events are lost to this group; `show --unmask -o json -n 0` keeps a copy.
 #[derive(Args)]
 #[command(
     verbatim_doc_comment,
