@@ -49,14 +49,14 @@ impl Origin for Outbox {
         async move {
             let pool = &self.database.pool;
             let topic = pool.dialect().text(&self.topic);
-            // The outbox first: what is parked meanwhile is then found in the second place.
-            for (table, is_parked) in [("tidings_outbox", false), ("tidings_outbox_parked", true)] {
-                let sql = format!("SELECT stream, epoch, sequence FROM {table} WHERE topic = {topic}");
-                let mut rows = pool.stream(sql);
-                while let Some(row) = rows.try_next().await.map_err(|error| failed("reading the outbox", error))? {
-                    let event = unpublished(&row, is_parked).map_err(|error| failed("reading the outbox", error))?;
-                    take(event);
-                }
+            // One statement, which sees both tables at one moment: a relay parks events, and an operator puts them back, and between
+            // two statements they would be in neither.
+            let mut rows = pool.stream(format!(
+                "SELECT stream, epoch, sequence, 0 FROM tidings_outbox WHERE topic = {topic} \
+                 UNION ALL SELECT stream, epoch, sequence, 1 FROM tidings_outbox_parked WHERE topic = {topic}"
+            ));
+            while let Some(row) = rows.try_next().await.map_err(|error| failed("reading the outbox", error))? {
+                take(unpublished(&row).map_err(|error| failed("reading the outbox", error))?);
             }
             Ok(())
         }
@@ -71,11 +71,11 @@ pub(super) fn read_claim(row: &Row) -> Result<Claim, sqlx::Error> {
     Ok(Claim { stream: row.text(0)?, epoch, sequence: u64::try_from(sequence).unwrap_or_default() })
 }
 
-fn unpublished(row: &Row, is_parked: bool) -> Result<Unpublished, sqlx::Error> {
+fn unpublished(row: &Row) -> Result<Unpublished, sqlx::Error> {
     let epoch = u32::try_from(row.integer(1)?).unwrap_or_default();
     // Where it is no number nobody can say which event it is.
     let sequence = row.text(2)?.parse().unwrap_or_default();
-    Ok(Unpublished { stream: row.text(0)?, epoch, sequence, is_parked })
+    Ok(Unpublished { stream: row.text(0)?, epoch, sequence, is_parked: row.integer(3)? == 1 })
 }
 
 pub(super) fn failed(doing: &'static str, source: sqlx::Error) -> AuditError {
@@ -130,5 +130,51 @@ mod tests {
             KeyMove::between(&right, &left, "42").until(step).run().await.unwrap();
             assert_eq!(claimed([&left, &right]).await, expected, "{step:?}, back");
         }
+    }
+
+    fn row(sequence: u32) -> String {
+        format!(
+            "(7, {sequence}, 'e{sequence}', 'accounts', 'Account/42', 0, '{sequence:020}', '42', '/accounts', 'accounts.Renamed', \
+             '1.0.0', '', '', '', '', '', X'00'"
+        )
+    }
+
+    const COLUMNS: &str = "bucket, id, event_id, topic, stream, epoch, sequence, partition_key, source, event_type, \
+        schema_version, occurred_at, recorded_at, correlation_id, data_schema, traceparent, payload";
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_event_that_is_put_back_while_the_outbox_is_read_is_not_taken_for_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("outbox.db").display());
+        let database = Database::connect(DatabaseOptions::new(url).migrate(true)).await.unwrap();
+        let insert = format!(
+            "INSERT INTO tidings_outbox ({COLUMNS}) VALUES {});\
+             INSERT INTO tidings_outbox_parked ({COLUMNS}, created_at, reason) VALUES {}, '', 'too large')",
+            row(1),
+            row(2)
+        );
+        database.pool.execute(insert).await.unwrap();
+        let put_back = || {
+            let put_back = vec![
+                format!("INSERT INTO tidings_outbox ({COLUMNS}) SELECT {COLUMNS} FROM tidings_outbox_parked"),
+                "DELETE FROM tidings_outbox_parked".to_owned(),
+            ];
+            let runtime = tokio::runtime::Handle::current();
+            tokio::task::block_in_place(|| runtime.block_on(database.pool.run_transaction(put_back))).unwrap();
+        };
+
+        let outbox = Outbox { database: database.clone(), topic: "accounts".to_owned(), modes: TO_KAFKA };
+        let mut found = Vec::new();
+        let mut take = |event: Unpublished| {
+            if found.is_empty() {
+                put_back();
+            }
+            found.push((event.sequence, event.is_parked));
+        };
+        outbox.unpublished(&mut take).await.unwrap();
+        assert_eq!(found, [(1, false), (2, true)]);
+        found.clear();
+        outbox.unpublished(&mut |event| found.push((event.sequence, event.is_parked))).await.unwrap();
+        assert_eq!(found, [(1, false), (2, false)]);
     }
 }
