@@ -131,14 +131,20 @@ impl Events {
         let events = if matches!(self.way, Way::Outbox { .. }) { used.events } else { 0 };
         let (name, shard) = (dialect.text(stream.as_str()), dialect.text(shard));
         let (mode, key) = (dialect.text(self.way.name()), dialect.text(&used.key));
+        // A new stream's epoch is not 0 in a database that was restored: the stream may have been begun before, since the copy was made.
+        let first_epoch = "COALESCE(MAX(first_epoch), 0)";
         let values = match gate {
-            // A count is a row even if the gate's is missing.
-            Some(gate) => format!("SELECT {name}, {shard}, {mode}, {key}, {events} + 0 * COUNT(slot) {gate}"),
-            None => format!("VALUES ({name}, {shard}, {mode}, {key}, {events})"),
+            // An aggregate is a row even if the gate's is missing.
+            Some(gate) => {
+                format!("SELECT {name}, {shard}, {mode}, {key}, {events} + 0 * COUNT(slot), {first_epoch} {gate}")
+            }
+            None => format!(
+                "VALUES ({name}, {shard}, {mode}, {key}, {events}, (SELECT {first_epoch} FROM tidings_outbox_gate))"
+            ),
         };
         let on_duplicate = dialect.on_duplicate();
         format!(
-            "INSERT INTO tidings_stream (stream, shard, mode, partition_key, sequence) {values} {on_duplicate} sequence = \
+            "INSERT INTO tidings_stream (stream, shard, mode, partition_key, sequence, epoch) {values} {on_duplicate} sequence = \
              CASE WHEN tidings_stream.shard = {shard} AND tidings_stream.mode = {mode} AND tidings_stream.partition_key = {key} \
              THEN tidings_stream.sequence + {events} ELSE -1 END"
         )

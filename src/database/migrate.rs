@@ -57,6 +57,7 @@ const fn migrations(set: TableSet, dialect: Dialect) -> &'static [(u32, &'static
             (5, include_str!("../../migrations/mysql/0005_target.sql")),
             (6, include_str!("../../migrations/mysql/0006_shards.sql")),
             (7, include_str!("../../migrations/mysql/0007_outbox_held.sql")),
+            (8, include_str!("../../migrations/mysql/0008_first_epoch.sql")),
         ],
         #[cfg(feature = "sqlite")]
         (TableSet::Service, Dialect::Sqlite) => &[
@@ -67,6 +68,7 @@ const fn migrations(set: TableSet, dialect: Dialect) -> &'static [(u32, &'static
             (5, include_str!("../../migrations/sqlite/0005_target.sql")),
             (6, include_str!("../../migrations/sqlite/0006_shards.sql")),
             (7, include_str!("../../migrations/sqlite/0007_outbox_held.sql")),
+            (8, include_str!("../../migrations/sqlite/0008_first_epoch.sql")),
         ],
     }
 }

@@ -62,6 +62,9 @@ pub async fn count_streams(database: &Database, streams: &Streams) -> Result<u64
 /// since 1970: a copy that is restored knows nothing of the epochs that were given since it was made, but time goes on. A stream
 /// that has that epoch or a higher one gets the next. Returns how many streams there were.
 ///
+/// With [`Streams::All`], streams that begin from now on begin in such an epoch, too: one that was begun after the copy was made is not in
+/// it, and may be begun again. This waits for transactions that publish.
+///
 /// It may run beside writers, and again where it was interrupted.
 ///
 /// # Errors
@@ -111,6 +114,9 @@ async fn raise(
     let condition = streams.condition(dialect);
     let (mut raised, mut after) = (0, String::new());
     let mut attempts = Attempts::new(database.options.max_attempts);
+    if *streams == Streams::All && mode.is_none() {
+        raise_first_epoch(database, epoch, &mut attempts).await?;
+    }
     loop {
         let rest = format!("{condition} AND stream > {}", dialect.text(&after));
         match raise_some(&database.pool, &rest, epoch, mode).await {
@@ -121,6 +127,17 @@ async fn raise(
             }
             Ok(None) => return Ok(raised),
             Err(error) => attempts.again(error).await?,
+        }
+    }
+}
+
+/// Raise the epoch of streams that are not there yet.
+async fn raise_first_epoch(database: &Database, epoch: Option<u32>, attempts: &mut Attempts) -> Result<(), Error> {
+    let change = raised_epoch(database.pool.dialect(), "first_epoch", epoch);
+    loop {
+        match database.pool.execute(format!("UPDATE tidings_outbox_gate SET {change}")).await {
+            Ok(_) => return Ok(()),
+            Err(error) => attempts.again(Error::sql("raising the epoch of new streams")(error)).await?,
         }
     }
 }

@@ -129,6 +129,7 @@ macro_rules! all_scenarios {
                 what_is_put_back_and_refused_again_is_parked_again,
                 a_parked_event_that_is_skipped_is_gone_and_the_others_are_published,
                 a_new_epoch_is_above_those_that_a_copy_may_have_forgotten,
+                a_stream_that_the_copy_does_not_have_begins_in_the_new_epoch,
                 a_commit_wakes_the_relay_of_another_process,
                 a_producer_that_fails_is_made_again_and_nothing_is_lost_or_reordered,
                 a_row_that_somebody_spoilt_is_parked_with_its_stream,

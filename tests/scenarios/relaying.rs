@@ -552,6 +552,24 @@ pub(crate) async fn a_new_epoch_is_above_those_that_a_copy_may_have_forgotten(st
     assert_eq!(places, [(None, "00000000000000000001"), (Some("4000000000"), "00000000000000000001")]);
 }
 
+pub(crate) async fn a_stream_that_the_copy_does_not_have_begins_in_the_new_epoch(stage: &Stage) {
+    let (all, one) = (Streams::All, Streams::Named(vec!["Account/1".to_owned()]));
+    publish(&stage.database, "1", "in the copy").await;
+    raise_epochs(&stage.database, &one, Some(70)).await.unwrap();
+    publish(&stage.database, "2", "one alone has a new epoch").await;
+    raise_epochs(&stage.database, &all, Some(80)).await.unwrap();
+    for id in ["1", "3"] {
+        publish(&stage.database, id, "begun again, maybe").await;
+    }
+    raise_epochs(&stage.database, &all, Some(80)).await.unwrap();
+    publish(&stage.database, "4", "the next").await;
+    let column =
+        async |column: &str| stage.texts(&format!("SELECT {column} FROM tidings_outbox ORDER BY stream, epoch")).await;
+    assert_eq!(column("stream").await, ["1", "1", "2", "3", "4"].map(|id| format!("Account/{id}")));
+    assert_eq!(column("CAST(epoch AS CHAR)").await, ["0", "80", "0", "80", "81"]);
+    assert!(column("sequence").await.iter().all(|sequence| *sequence == format!("{:020}", 1)));
+}
+
 pub(crate) async fn a_commit_wakes_the_relay_of_another_process(stage: &Stage) {
     let never = Duration::from_hours(1);
     let elsewhere = stage.elsewhere().await;
