@@ -63,7 +63,8 @@ impl Database {
     /// is open while the closure runs, unless it takes the connection, or the locking is [`Locking::ForUpdate`].
     ///
     /// When another writer was first, everything is rolled back and the closure **runs again** on a fresh entity: it must have
-    /// no other effects, or such as may happen twice. After a rollback for any other reason its error is returned as it is.
+    /// no other effects, or such as may happen twice. So it does after a deadlock, or a lock that did not come in time, be it in the
+    /// closure's own SQL. After a rollback for any other reason its error is returned as it is.
     ///
     /// The error type can be any that the framework's own [`Error`] converts into: `tidings::Result`, `anyhow::Error`, your own.
     /// Where the compiler cannot tell which, name it: `async |tx, account: Option<Account>| -> Result<_, AppError> { … }`.
@@ -160,10 +161,14 @@ impl Database {
             (Ok(_), Err(error)) => Ok(Err(error)),
             (Err(failure), _) => Err(failure),
         };
-        let Some(open) = open else { return failure };
+        let Some(mut open) = open else { return failure };
+        // Asked before anything else is said to the server. Whatever the closure has made of its statement's error, it is why it failed.
+        let waited_in_vain = failure.is_ok() && open.lock_wait_timed_out().await;
         match (open.roll_back().await, failure) {
-            // A deadlock had rolled it back already: that is why the closure's statement failed.
-            (Ok(true), Ok(_)) => Err(Error::Conflict { attempts: 1, source: None }),
+            // Or a deadlock had rolled it back already.
+            (Ok(rolled_back), Ok(_)) if rolled_back || waited_in_vain => {
+                Err(Error::Conflict { attempts: 1, source: None })
+            }
             (_, failure) => failure,
         }
     }

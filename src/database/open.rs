@@ -20,6 +20,10 @@ const RELEASE_SAVEPOINT: &str = "RELEASE SAVEPOINT tidings_open";
 #[cfg(feature = "mysql")]
 const PACKET_BYTES: usize = 4 * 1_024 * 1_024;
 
+/// The number of the error that a lock did not come in time.
+#[cfg(feature = "mysql")]
+const LOCK_WAIT_TIMEOUT: i64 = 1205;
+
 /// An open transaction. Rolled back when dropped; a server's connection is closed then.
 pub(crate) enum OpenTransaction {
     #[cfg(feature = "mysql")]
@@ -104,6 +108,20 @@ impl OpenTransaction {
                     _ => CommitFailure::Unknown(error),
                 })
             }
+        }
+    }
+
+    /// Whether the last statement waited for a lock in vain: the server has undone that statement only, and tells of it until the next.
+    pub(crate) async fn lock_wait_timed_out(&mut self) -> bool {
+        match self {
+            #[cfg(feature = "mysql")]
+            Self::MySql(_) => {
+                let errors = self.query("SHOW ERRORS".to_owned()).await.unwrap_or_default();
+                errors.iter().any(|error| error.integer(1).is_ok_and(|code| code == LOCK_WAIT_TIMEOUT))
+            }
+            // A transaction has its one lock from the beginning.
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => false,
         }
     }
 

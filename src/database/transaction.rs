@@ -138,8 +138,9 @@ impl Transaction {
     /// The transaction's connection, for the caller's own SQL. The transaction opens now, and stays open until the closure
     /// returns: do not wait for anything else meanwhile. Give the connection back (drop it) before taking it again.
     ///
-    /// A statement of the caller's that times out waiting for a lock (1205) is the caller's error. After a deadlock (1213) the
-    /// whole transaction is gone; if the closure returns an error, it runs again.
+    /// Where a statement of the caller's is a deadlock's victim (1213) the whole transaction is gone; where it waits for a lock for
+    /// too long (1205), what it did is. If the closure returns an error then, whichever, it runs again; after a 1205 only if it has
+    /// run no other statement since.
     ///
     /// # Errors
     /// [`Error::Doomed`], as for [`load`](Self::load).

@@ -19,6 +19,7 @@ macro_rules! server_scenarios {
                 a_deadlock_in_the_callers_own_sql_runs_the_closure_again,
                 a_deadlock_that_is_ignored_publishes_nothing,
                 a_lock_wait_that_times_out_runs_the_closure_again,
+                a_lock_wait_that_timed_out_and_was_got_over_leaves_a_later_error_as_it_is,
                 a_connection_killed_before_the_commit_runs_the_closure_again,
                 a_connection_lost_after_commit_was_sent_is_unknown,
                 what_is_wrong_with_the_address_is_named,
