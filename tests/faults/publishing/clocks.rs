@@ -4,7 +4,13 @@ use std::path::Path;
 use std::process::Command;
 
 use super::press::{Load, Pace, Press};
+use super::relays::LEASES;
+use super::tally::Tally;
 use crate::servers::Servers;
+use crate::support::wait::until;
+
+/// The rows that a relay may have under way: those that come again when it dies.
+const UNDER_WAY: usize = 64;
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/publishing/clock.c");
 
@@ -27,26 +33,39 @@ fn seconds(settings: &[(&str, &str)]) -> i64 {
 async fn a_process_whose_clock_is_five_minutes_off_loses_and_reorders_nothing() {
     let _alone = Servers::alone().await;
     let press = Press::new().await;
-    let load = Load::begin(&press.database(), Pace::GENTLE);
+    let (load, tally) = (Load::begin(&press.database(), Pace::GENTLE), Tally::begin(&press));
     let folder = tempfile::tempdir().unwrap();
     let library = library(folder.path());
     let off = |by| [("LD_PRELOAD", library.as_str()), ("CLOCK_OFFSET_SECONDS", by)];
     let between = seconds(&off("300")) - seconds(&off("-300"));
     assert!((595..=605).contains(&between), "the clocks are {between} s apart");
     // One relay early, one late, one right; each dies while the others work.
-    let early = press.child("relay alone", &off("300"));
-    early.expect("relaying");
-    let late = press.child("relay alone", &off("-300"));
-    late.expect("relaying");
-    let right = press.child("relay alone", &[]);
-    right.expect("relaying");
-    press.progress(400).await;
+    let relay = |clock: &[(&str, &str)]| {
+        let few = UNDER_WAY.to_string();
+        let relay = press.child("relay alone", &[clock, &[("ROWS_UNDER_WAY", few.as_str())]].concat());
+        relay.expect("relaying");
+        relay
+    };
+    let (early, late, right) = (relay(&off("300")), relay(&off("-300")), relay(&[]));
+    let owned_by = async |relays: i64| {
+        let look = async || match press.numbers(LEASES).await.unwrap()[..] {
+            [(owners, 256)] if owners == relays => Ok(()),
+            ref owners => Err(owners.to_vec()),
+        };
+        until("every bucket has its relay", look).await;
+    };
+    owned_by(3).await;
+    tally.settled(&press, 400).await.expect("none publishes what is another's");
     right.kill();
-    press.progress(400).await;
+    owned_by(2).await;
+    tally.settled(&press, 400).await.expect("none publishes what is another's");
     early.kill();
-    press.progress(400).await;
+    owned_by(1).await;
+    tally.settled(&press, 400).await.expect("one is left");
     load.end().await;
     press.until_empty().await;
     late.kill();
-    press.proof("clocks five minutes off").await.assert_sound();
+    let proof = press.proof("clocks five minutes off").await;
+    proof.assert_sound();
+    proof.assert_repeats(2 * UNDER_WAY);
 }

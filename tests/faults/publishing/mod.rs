@@ -16,3 +16,4 @@ mod restored;
 mod servers;
 #[cfg(feature = "store")]
 mod stored;
+mod tally;

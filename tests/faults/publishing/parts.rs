@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings::database::{Database, DatabaseOptions};
-use tidings::outbox::{KafkaProducers, Relay, RelayOptions};
+use tidings::outbox::{KafkaProducers, Relay};
 use tidings::publisher::{Acks, DeliveryMode, Publisher, PublisherOptions};
 
-use super::press::{LEASE, Load, Pace};
+use super::press::{LEASE, Load, Pace, with_few_under_way};
 use crate::journal::Journal;
 use crate::support::child::{say, told};
 use crate::support::scene::{codec, kafka};
@@ -28,7 +28,8 @@ async fn database() -> Database {
 }
 
 async fn relay_of(database: &Database, publisher: &Publisher) -> Relay {
-    let options = RelayOptions::default().lease_ttl(LEASE);
+    let few = std::env::var("ROWS_UNDER_WAY").ok().map(|rows| with_few_under_way(rows.parse().unwrap()));
+    let options = few.unwrap_or_default().lease_ttl(LEASE);
     #[cfg(feature = "store")]
     if let Ok(url) = std::env::var("STORE") {
         return Relay::new(database, super::stored::producers(url).await).options(options);

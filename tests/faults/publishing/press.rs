@@ -63,7 +63,12 @@ impl Press {
 
     /// A relay in this process.
     pub(crate) fn relay(&self) -> RelayHandle {
-        let options = RelayOptions::default().lease_ttl(LEASE);
+        self.relay_as(RelayOptions::default())
+    }
+
+    /// The same, as `options` say.
+    pub(crate) fn relay_as(&self, options: RelayOptions) -> RelayHandle {
+        let options = options.lease_ttl(LEASE);
         Relay::new(&self.database(), KafkaProducers::of(&self.publisher)).options(options).spawn()
     }
 
@@ -160,6 +165,11 @@ pub(crate) struct Proof {
 }
 
 impl Proof {
+    /// And no more came again than the relays that were disturbed had under way.
+    pub(crate) fn assert_repeats(&self, at_most: usize) {
+        assert!(self.ledger.repeated <= at_most, "at most {at_most} may come again: {self:?}");
+    }
+
     /// Nothing is lost, nothing came out of order, and every repeat is recognised by its sequence; the auditor agrees.
     pub(crate) fn assert_sound(&self) {
         let Audit { lost, out_of_order, repeated, invented } = self.ledger;
@@ -170,6 +180,11 @@ impl Proof {
         assert_eq!((totals.missing, totals.out_of_order, totals.forked, totals.unknown), (0, 0, 0, 0), "{self:?}");
         assert_eq!((totals.repeated, totals.waiting, totals.parked), (repeated as u64, 0, 0), "{self:?}");
     }
+}
+
+/// Relays that may have at most this many rows under way, be it read, sent, or yet to be deleted. Only those can come again.
+pub(crate) fn with_few_under_way(rows: usize) -> RelayOptions {
+    RelayOptions::default().max_in_flight_rows(rows).fetch_rows(rows)
 }
 
 /// Post `player`'s next `count` scores in one transaction of `database`.
