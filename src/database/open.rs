@@ -112,6 +112,7 @@ impl OpenTransaction {
     }
 
     /// Whether the last statement waited for a lock in vain: the server has undone that statement only, and tells of it until the next.
+    #[cfg_attr(not(feature = "mysql"), allow(clippy::unused_async, reason = "only a server's statements wait"))]
     pub(crate) async fn lock_wait_timed_out(&mut self) -> bool {
         match self {
             #[cfg(feature = "mysql")]

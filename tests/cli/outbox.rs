@@ -89,8 +89,8 @@ async fn what_is_marked_in_a_parked_event_is_hidden_unless_it_is_asked_for() {
     let codec = Codec::local();
     let value = serde_json::json!({"user_id": 42, "mail": "zoe@mail.example"});
     let framed = codec.frame("accounts", codec.encode_json(MARKED, &value).unwrap()).await.unwrap();
-    let payload: String = framed.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    desk.execute(format!("UPDATE tidings_outbox_parked SET payload = X'{payload}'")).await;
+    let update = sqlx::query("UPDATE tidings_outbox_parked SET payload = ?").bind(framed.bytes.to_vec());
+    update.execute(desk.database.sqlite_pool().unwrap()).await.unwrap();
     let show = |more: &[&str]| {
         let command = tidings(["outbox", "show", "Account/42"]).args(more.iter().copied());
         command.file("schemas/accounts/Moved.avsc", MARKED).env("TIDINGS_DATABASE", &desk.url).run().succeeded()
