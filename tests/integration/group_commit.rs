@@ -113,7 +113,7 @@ async fn an_event_that_the_database_refuses_is_told_and_those_in_its_company_are
         match result {
             Ok(appended) => assert!(index != 2 && appended.last.sequence == 1, "{results:?}"),
             Err(StoreError::Invalid { reason }) => {
-                assert!(index == 2 && reason.contains("one of its values"), "{reason}")
+                assert!(index == 2 && reason.contains("one of its values"), "{reason}");
             }
             Err(error) => panic!("{error}"),
         }
