@@ -82,7 +82,8 @@ pub(super) fn failed(doing: &'static str, source: sqlx::Error) -> AuditError {
     AuditError::Database(Error::sql(doing)(source))
 }
 
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
 mod tests {
     use super::*;
     use crate::database::DatabaseOptions;
