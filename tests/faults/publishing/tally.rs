@@ -67,7 +67,7 @@ impl Tally {
     }
 
     /// Whether nothing came again any more from one lease after now on, while `more` were published. How many did until then, or
-    /// how many came again since. A relay that stands still for a lease on a busy machine loses what it has once more, so there are
+    /// how many came again since. A relay that gets no time for a lease on a busy machine loses what it has once more, so there are
     /// three looks: one that does not let go is seen in each.
     pub(crate) async fn settled(&self, press: &Press, more: i64) -> Result<usize, usize> {
         let mut since = 0;
