@@ -17,7 +17,9 @@ pub struct AuditReport {
     /// What was counted.
     #[serde(flatten)]
     pub totals: AuditTotals,
-    /// Streams of which something is wrong, or waits; by partition, then by name. At most 100,000, and at most 64 MiB of them.
+    /// Streams of which something is wrong, or waits; by partition, then by name. At most 100,000, and at most 64 MiB of them. Written
+    /// `listed_streams`, beside the number of all streams.
+    #[serde(rename = "listed_streams")]
     pub streams: Vec<StreamReport>,
     /// How many more there are, of which only the counts are known.
     pub unlisted_streams: u64,
