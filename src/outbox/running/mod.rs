@@ -15,6 +15,7 @@ mod silence;
 #[allow(clippy::unwrap_used, reason = "what these tests share may stop at the first surprise")]
 mod tests;
 mod too_large;
+mod unheard;
 mod writing;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ use self::reporting::Report;
 use self::row_size::RowSize;
 use self::silence::session_limits;
 use self::too_large::TooLarge;
+use self::unheard::Unheard;
 use super::RelayOptions;
 use super::held::{Destination, HeldBack};
 use super::lease::Member;
@@ -62,8 +64,6 @@ const WORTH_DELETING: usize = 1_024;
 const ASK_INTERVAL: Duration = Duration::from_millis(50);
 /// How seldom, where one stays shut.
 const MAX_ASK_INTERVAL: Duration = Duration::from_secs(1);
-/// For how long a relay that found rows it had not been told of looks often.
-const UNHEARD: Duration = Duration::from_mins(10);
 
 /// How many connections it has: for reading, deleting, the leases, parking, noting or asking, and reporting.
 const CONNECTIONS: u32 = 5;
@@ -134,8 +134,7 @@ pub(super) struct Running {
     scan_from: u8,
     poll_at: Instant,
     poll_pause: Duration,
-    /// Until when rows are looked for often: some were found that nobody had told of.
-    unheard_until: Instant,
+    unheard: Unheard,
     /// The buckets that the read under way was told of.
     announced: BucketSet,
     fetching: Task<(Fetch, bool, Result<Snapshot, sqlx::Error>)>,
@@ -215,7 +214,7 @@ impl Running {
             scan_from: 0,
             poll_at: now,
             poll_pause: options.min_poll,
-            unheard_until: now,
+            unheard: Unheard::new(now),
             announced: BucketSet::EMPTY,
             fetching: None,
             fetch_backoff: Backoff::new(),
@@ -261,8 +260,8 @@ impl Running {
                 asked = task(&mut self.asking) => self.asked(asked),
                 noted = task(&mut self.noting) => self.noted(noted),
                 limits = task(&mut self.fitting) => self.fitted(&limits),
-                () = listener.woken() => self.woken = self.woken.or(listener.take()),
-                woken = heard(self.ear.as_ref()) => self.woken = self.woken.or(woken),
+                () = listener.woken() => self.wake(listener.take()),
+                woken = heard(self.ear.as_ref()) => self.wake(woken),
                 () = tokio::time::sleep_until(wake_at) => {}
             }
         }
@@ -332,6 +331,12 @@ impl Running {
         .into_iter()
         .min()
         .unwrap_or(far)
+    }
+
+    /// Commits to these buckets were told of.
+    fn wake(&mut self, buckets: BucketSet) {
+        self.unheard.told(buckets);
+        self.woken = self.woken.or(buckets);
     }
 
     fn stop(&mut self) {

@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 use super::silence::within;
-use super::{Running, SUSPECT_ROWS, UNHEARD};
+use super::{Running, SUSPECT_ROWS};
 use crate::fault_point;
 use crate::outbox::row::{OutboxRow, RowId};
 use crate::outbox::table::{Fetch, Snapshot};
@@ -120,8 +120,9 @@ impl Running {
             self.suspects.retain(|row| self.pipeline.knows(*row));
         }
         let found = !rows.is_empty();
-        if all && rows.iter().any(|row| !self.announced.contains(row.id.bucket)) {
-            self.unheard_until = now + UNHEARD;
+        if all {
+            let told = self.announced.or(self.woken);
+            self.unheard.found(rows.iter().map(|row| row.id.bucket).collect::<BucketSet>().without(told), now);
         }
         self.take(&fetch, rows, last.filter(|_| truncated));
 
@@ -133,7 +134,7 @@ impl Running {
             self.scan_from = 0;
             self.poll_at = now;
         } else if all {
-            let unheard = now < self.unheard_until;
+            let unheard = self.unheard.looks_often(now);
             let longest = if unheard { self.options.max_poll } else { self.options.idle_poll };
             self.poll_pause = if found && unheard || !self.suspects.is_empty() {
                 self.options.min_poll
