@@ -126,7 +126,7 @@ pub(super) fn read(
     share: PageShare,
 ) -> BoxStream<'static, Result<StoredEvent, StoreError>> {
     let (page, size) = (VecDeque::new(), PageSize::default());
-    let state = Reading { pool, query, page, size, share, bound: None, last: None, is_over: false };
+    let state = Reading { pool, query, page, size, share, bound: None, last: None, refused: None, is_over: false };
     try_unfold(state, |mut state| async move {
         let next = state.next().await.map_err(unavailable)?;
         Ok(next.map(|event| (event, state)))
@@ -144,6 +144,8 @@ struct Reading {
     bound: Option<Place>,
     /// The last place in a page.
     last: Option<Place>,
+    /// The place that the look before found in the way of what is missing.
+    refused: Option<Place>,
     is_over: bool,
 }
 
@@ -171,7 +173,8 @@ impl Reading {
         Ok(Some(event))
     }
 
-    /// Sequences have no gaps. Where one shows all the same, the look was torn, and what is missing is there at the next.
+    /// Sequences have no gaps within an epoch. Where one shows all the same, the look was torn, and what is missing is there at the next.
+    /// An epoch may begin where it likes: what the next look does not show behind its first event either is not there.
     async fn read_page(&mut self) -> Result<(), sqlx::Error> {
         if let (None, Some(until)) = (self.bound, self.query.until) {
             self.bound = Some(self.first_too_late(until).await?);
@@ -195,15 +198,17 @@ impl Reading {
         let _ = write!(sql, " ORDER BY e.epoch {order}, e.sequence {order} LIMIT {rows}");
 
         let (mut bytes, mut found, mut is_cut) = (0, 0, false);
-        let Self { pool, query, page, share, last, .. } = self;
+        let Self { pool, query, page, share, last, refused, .. } = self;
         let read = pool.rows_within(SILENCE, sql, |row| {
             let event = read_event(&row, 0)?;
             let place = event.event.place();
-            if !place.is_some_and(|place| follows(query, *last, place)) {
+            let may_begin = |place| *refused == Some(place) && begins(query, *last, place);
+            if !place.is_some_and(|place| follows(query, *last, place) || may_begin(place)) {
+                *refused = place;
                 is_cut = true;
                 return Ok(ControlFlow::Break(()));
             }
-            *last = place;
+            (*last, *refused) = (place, None);
             bytes += event.event.bytes();
             found += 1;
             let has_room = share.take(event.event.bytes());
@@ -280,6 +285,15 @@ fn follows(query: &StreamQuery, last: Option<Place>, place: Place) -> bool {
         (Direction::Backwards, Some(last)) => {
             (epoch == last.epoch && sequence + 1 == last.sequence) || (epoch < last.epoch && last.sequence == 1)
         }
+    }
+}
+
+/// Whether an event is the first of what is read of its epoch, with nothing of that before it: after a restore a stream that the store
+/// numbers goes on in a higher epoch with the next sequence, and whoever reads may name a place where there is nothing.
+fn begins(query: &StreamQuery, last: Option<Place>, place: Place) -> bool {
+    match last {
+        Some(last) => place.epoch != last.epoch,
+        None => place.epoch > 0 || query.from.is_some(),
     }
 }
 

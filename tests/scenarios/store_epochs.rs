@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 use tidings::database::{Database, Error};
+use tidings::event::Stream;
 use tidings::outbox::{Relay, Streams, change_mode};
 use tidings::publisher::DeliveryMode;
 use tidings::store::{
-    Append, DatabaseStore, EventStore as _, ExpectedVersion, NewEpoch, Place, Refusal, Relayed, StoreError,
-    StoreOptions, StoreProducers, StoredEvent, Subscription,
+    Append, DatabaseStore, Direction, EventStore as _, ExpectedVersion, NewEpoch, Place, Refusal, Relayed, StoreError,
+    StoreOptions, StoreProducers, StoredEvent, StreamQuery, Subscription,
 };
 use tidings::transport::Producer;
 use uuid::Uuid;
@@ -192,6 +193,18 @@ pub(crate) async fn after_a_restore_and_a_new_epoch_no_place_and_no_position_is_
         let positions: Vec<_> = new.iter().map(|event| event.position.unwrap()).collect();
         assert_eq!(positions, (begun.position + 1..=begun.position + 4).collect::<Vec<_>>(), "behind {after}");
     }
+    // And whoever reads a stream passes from one epoch into the other, in both directions, and may begin between them.
+    let query = || StreamQuery::new("accounts", Stream::from_name("Account/1"));
+    let read = async |query| -> Vec<u64> {
+        let events: Vec<StoredEvent> = store.read(query).try_collect().await.unwrap();
+        events.iter().map(|event| event.event.place().unwrap().sequence).collect()
+    };
+    let epoch = u32::try_from(begun.position / 1_000_000).unwrap();
+    assert_eq!(read(query()).await, [1, 2, 3]);
+    assert_eq!(read(query().direction(Direction::Backwards)).await, [3, 2, 1]);
+    assert_eq!(read(query().from(Place { epoch: 0, sequence: 3 })).await, [3]);
+    assert_eq!(read(query().from(Place { epoch: epoch - 1, sequence: 9 })).await, [3]);
+
     let new = follow(&store, 6, 4).await;
     let (old, new) = (placed_ids(&seen), placed_ids(&new));
     assert!(new.keys().all(|place| !old.contains_key(place)), "{old:?} and {new:?}");
