@@ -61,8 +61,12 @@ mod tests {
     use super::*;
 
     fn page(claims: &[(&str, u64)]) -> Vec<Claim> {
-        let claim =
-            |(stream, sequence): &(&str, u64)| Claim { stream: (*stream).to_owned(), epoch: 0, sequence: *sequence };
+        let claim = |(stream, sequence): &(&str, u64)| Claim {
+            stream: (*stream).to_owned(),
+            epoch: 0,
+            sequence: *sequence,
+            from_one: true,
+        };
         claims.iter().map(claim).collect()
     }
 

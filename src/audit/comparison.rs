@@ -91,15 +91,20 @@ impl Comparison {
             };
             let mut missing = Ranges::default();
             match latest {
-                // Nothing was ever deleted, and yet it never was there.
-                None if claim.epoch == 0 && log.is_whole() => missing.add(0, 1, claim.sequence),
+                // Nothing was ever deleted, and yet it never was there; of a later epoch that goes on from another, the last one at least.
+                None if log.is_whole() => {
+                    let is_known = claim.from_one || claim.epoch == 0;
+                    missing.add(claim.epoch, if is_known { 1 } else { claim.sequence }, claim.sequence);
+                }
                 None => {}
-                // Where a new epoch began is not known; and more may have been published since the claim was made.
-                Some((_, seen)) if claim.epoch != seen.epoch || claim.sequence <= seen.sequence => {}
+                // More may have been published since the claim was made.
+                Some((_, seen)) if (claim.epoch, claim.sequence) <= (seen.epoch, seen.sequence) => {}
+                // Where the epoch began is not known, nor whether it has events.
+                Some((_, seen)) if claim.epoch != seen.epoch && !claim.from_one => {}
                 Some((partition, seen)) => {
-                    let behind = claim.sequence - seen.sequence;
-                    if behind > log.unread(partition).saturating_sub(seen.unread) {
-                        missing.add(claim.epoch, seen.sequence + 1, claim.sequence);
+                    let before = if claim.epoch == seen.epoch { seen.sequence } else { 0 };
+                    if claim.sequence - before > log.unread(partition).saturating_sub(seen.unread) {
+                        missing.add(claim.epoch, before + 1, claim.sequence);
                     }
                 }
             }
@@ -180,7 +185,7 @@ mod tests {
         let mut comparison = Comparison::default();
         for (stream, sequence) in [("Account/1", 2), ("Account/2", 2)] {
             let stream = stream.to_owned();
-            comparison.claim(&streams, &log, Claim { stream: stream.clone(), epoch: 0, sequence });
+            comparison.claim(&streams, &log, Claim { stream: stream.clone(), epoch: 0, sequence, from_one: true });
             comparison.on_the_way(&streams, &log, &Unpublished { stream, epoch: 0, sequence, is_parked: false });
         }
         assert_eq!(comparison.on_the_way.len(), 2);

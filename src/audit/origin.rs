@@ -15,6 +15,8 @@ pub(super) struct Claim {
     pub(super) epoch: u32,
     /// The last sequence given out.
     pub(super) sequence: u64,
+    /// Whether sequences begin with 1 in each epoch: an outbox's do, and those that a store gives out itself go on.
+    pub(super) from_one: bool,
 }
 
 /// An event that is committed and not published.

@@ -32,7 +32,7 @@ impl Origin for Outbox {
             let pool = &self.database.pool;
             let behind = after.map_or_else(String::new, |name| format!(" AND stream > {}", pool.dialect().text(name)));
             let rows = pool.query(format!(
-                "SELECT stream, epoch, sequence FROM tidings_stream WHERE mode IN ({}){behind} AND {LIVES_HERE} \
+                "SELECT stream, epoch, sequence, 1 FROM tidings_stream WHERE mode IN ({}){behind} AND {LIVES_HERE} \
                  ORDER BY stream LIMIT {limit}",
                 self.modes
             ));
@@ -64,11 +64,12 @@ impl Origin for Outbox {
     }
 }
 
-/// A stream, of the columns stream, epoch and sequence.
+/// A stream, of the columns stream, epoch and sequence, and 1 where the sequence begins with 1 in each epoch.
 pub(super) fn read_claim(row: &Row) -> Result<Claim, sqlx::Error> {
     let (epoch, sequence) = (row.integer(1)?, row.integer(2)?);
     let epoch = u32::try_from(epoch).unwrap_or_default();
-    Ok(Claim { stream: row.text(0)?, epoch, sequence: u64::try_from(sequence).unwrap_or_default() })
+    let sequence = u64::try_from(sequence).unwrap_or_default();
+    Ok(Claim { stream: row.text(0)?, epoch, sequence, from_one: row.integer(3)? == 1 })
 }
 
 fn unpublished(row: &Row) -> Result<Unpublished, sqlx::Error> {

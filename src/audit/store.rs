@@ -21,8 +21,8 @@ impl Origin for Store {
             let behind = after.map_or_else(String::new, |name| format!(" AND stream > {}", dialect.text(name)));
             let source = dialect.text(&format!("/{}", self.outbox.topic));
             let rows = pool.query(format!(
-                "SELECT stream, epoch, sequence FROM tidings_store_stream WHERE source = {source}{behind} ORDER BY stream \
-                 LIMIT {limit}"
+                "SELECT stream, epoch, sequence, CASE WHEN writer = 'store' THEN 0 ELSE 1 END FROM tidings_store_stream \
+                 WHERE source = {source}{behind} ORDER BY stream LIMIT {limit}"
             ));
             let claims = rows.await.and_then(|rows| rows.iter().map(read_claim).collect());
             claims.map_err(|error| failed("reading the streams of the event store", error))

@@ -4,7 +4,7 @@ use super::*;
 use crate::audit::origin::{Claim, Unpublished};
 
 fn claim(stream: u32, epoch: u32, sequence: u64) -> Claim {
-    Claim { stream: format!("Account/{stream}"), epoch, sequence }
+    Claim { stream: format!("Account/{stream}"), epoch, sequence, from_one: true }
 }
 
 fn unpublished(stream: u32, sequence: u64, is_parked: bool) -> Unpublished {
@@ -84,7 +84,25 @@ fn a_database_that_knows_less_than_the_topic_is_an_older_copy() {
     let newer = Line { epoch: 1, ..Line::new(1, 4) };
     assert_eq!(compared(read(&[newer]), &[claim(1, 0, 3)], &[], &[])[3], 1);
     // After the new epoch was begun it is as it should be.
-    assert_eq!(compared(read(&sequences(&[1, 2, 3])), &[claim(1, 1, 1)], &[], &[]), [0, 0, 0, 0]);
+    assert_eq!(compared(read(&sequences(&[1, 2, 3])), &[claim(1, 1, 0)], &[], &[]), [0, 0, 0, 0]);
+}
+
+#[test]
+fn the_events_of_a_new_epoch_that_never_came_are_missing() {
+    let before = || read(&sequences(&[1, 2, 3]));
+    assert_eq!(compared(before(), &[claim(1, 7, 2)], &[], &[]), [2, 0, 0, 0]);
+    let waits = Unpublished { epoch: 7, ..unpublished(1, 2, false) };
+    assert_eq!(compared(before(), &[claim(1, 7, 2)], &[waits], &[]), [1, 1, 0, 0]);
+    let came = [1, 2].map(|sequence| Line { epoch: 7, ..Line::new(1, sequence) });
+    assert_eq!(compared(before(), &[claim(1, 7, 2)], &[], &came), [0, 0, 0, 0]);
+    assert_eq!(compared(read(&[]), &[claim(1, 7, 2)], &[], &[]), [2, 0, 0, 0], "a whole stream, begun after a restore");
+}
+
+#[test]
+fn a_store_that_goes_on_in_a_new_epoch_has_given_out_nothing_in_it_yet() {
+    let goes_on = Claim { from_one: false, ..claim(1, 7, 3) };
+    assert_eq!(compared(read(&sequences(&[1, 2, 3])), &[goes_on.clone()], &[], &[]), [0, 0, 0, 0]);
+    assert_eq!(compared(read(&[]), &[goes_on], &[], &[]), [1, 0, 0, 0], "it was never there at all");
 }
 
 #[test]
