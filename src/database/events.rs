@@ -138,8 +138,10 @@ impl Events {
             Some(gate) => {
                 format!("SELECT {name}, {shard}, {mode}, {key}, {events} + 0 * COUNT(slot), {first_epoch} {gate}")
             }
+            // A plain look, and no subquery beside VALUES: that would lock both gates, and so none of them were ever free. SQLite needs
+            // the condition to know where the query ends.
             None => format!(
-                "VALUES ({name}, {shard}, {mode}, {key}, {events}, (SELECT {first_epoch} FROM tidings_outbox_gate))"
+                "SELECT {name}, {shard}, {mode}, {key}, {events}, {first_epoch} FROM tidings_outbox_gate WHERE 1 = 1"
             ),
         };
         let on_duplicate = dialect.on_duplicate();
