@@ -178,7 +178,9 @@ async fn two_fight_for_one_bucket(size: Size) {
     assert!(restarts > 0, "they noticed that they had lost it");
     let proof = press.proof("two relays that fight for one bucket").await;
     proof.assert_sound();
-    proof.assert_repeats(times * UNDER_WAY);
+    // Until it looks at its leases again, each of the two believes that it has the bucket: an event may come from both of them, and what one
+    // had under way when it noticed may come once more.
+    proof.assert_repeats(usize::try_from(proof.committed).unwrap() + times * UNDER_WAY);
 }
 
 #[tokio::test(flavor = "multi_thread")]
