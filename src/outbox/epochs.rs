@@ -164,8 +164,10 @@ async fn raise_some(
         dialect.for_update()
     );
     let locked = open.query(lock).await.map_err(failed())?;
-    let Some(last) = locked.last().map(|row| row.text(0)).transpose().map_err(failed())? else { return Ok(None) };
-    let these = format!("{rest} AND stream <= {}", dialect.text(&last));
+    let names = locked.iter().map(|row| row.text(0)).collect::<Result<Vec<_>, _>>().map_err(failed())?;
+    let Some(last) = names.last().cloned() else { return Ok(None) };
+    // Those that are locked, and none that was begun since.
+    let these = Streams::Named(names).condition(dialect);
     let mut change = raised_epoch(dialect, "epoch", epoch) + ", sequence = 0";
     if let Some(mode) = mode {
         let mode = dialect.text(mode);

@@ -152,8 +152,8 @@ impl RelayOptions {
         self
     }
 
-    /// How often to measure the backlog and the age of its oldest row; more seldom where that takes long, a twentieth of the time at
-    /// most. Default: 15 s.
+    /// How often to measure the backlog and the age of its oldest row; more seldom where that takes long, a twentieth of the time, and
+    /// every two minutes at the least. Default: 15 s.
     pub fn report_interval(mut self, interval: Duration) -> Self {
         self.report_interval = interval.max(Duration::from_millis(100));
         self

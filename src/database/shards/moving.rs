@@ -344,8 +344,9 @@ impl<'a> KeyMove<'a> {
         for database in &self.others {
             let dialect = database.pool.dialect();
             let (key, shard) = (dialect.text(&self.key), dialect.text(&self.to.shard));
+            // A move from there that is under way says itself where it ends.
             let point =
-                format!("UPDATE tidings_moved_key SET shard = {shard}, state = 'moved' WHERE partition_key = {key}");
+                format!("UPDATE tidings_moved_key SET shard = {shard} WHERE partition_key = {key} AND state = 'moved'");
             database.pool.execute(point).await.map_err(Error::sql("telling a shard where a key lives"))?;
         }
         if let Some(map) = &self.map

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{ParkedEvent, SHARED_COLUMNS, WAITS, condition, first_parked};
 use crate::database::open::{CommitFailure, OpenTransaction};
 use crate::database::sql::{Dialect, push_list};
-use crate::database::{Database, Error};
+use crate::database::{Attempts, Database, Error};
 use crate::event::StreamId;
 use crate::outbox::keys::{KeyList, deletion};
 use crate::outbox::row::{BEHIND_A_PARKED_EVENT, RowId};
@@ -34,8 +34,18 @@ pub struct Released {
 /// [`Error::Sql`]. What was put back until then stays so, and is the beginning of what was parked.
 pub async fn retry_parked(database: &Database, stream: &StreamId) -> Result<Released, Error> {
     let (mut events, mut last) = (0, None);
+    let mut attempts = Attempts::new(database.options.max_attempts);
     loop {
-        match step(database, stream, last.as_ref()).await? {
+        let step = match step(database, stream, last.as_ref()).await {
+            Ok(step) => step,
+            // Another transaction was in its way.
+            Err(error) => {
+                attempts.again(error).await?;
+                continue;
+            }
+        };
+        attempts = Attempts::new(database.options.max_attempts);
+        match step {
             Step::Nothing => return Ok(Released { events, skipped: None, forgotten: 0 }),
             Step::Gathered => {}
             Step::PutBack { events: some, last: place } => {

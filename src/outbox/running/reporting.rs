@@ -15,6 +15,8 @@ use crate::telemetry::names;
 const COUNTED_ROWS: u32 = 1_000_000;
 /// For one part of the time reports are made, for at least so many none is.
 const REPORTING_SHARE: u32 = 20;
+/// And for this long at most: somebody looks at them.
+const LONGEST_PAUSE: Duration = Duration::from_mins(2);
 /// The most events counted that are parked.
 const COUNTED_PARKED: u32 = 10_000;
 /// Of how many of the oldest rows it is counted which bucket they are in.
@@ -50,7 +52,8 @@ impl Running {
     pub(super) fn reported(&mut self, result: Result<Report, sqlx::Error>) {
         // Rows that are deleted are counted through for as long as somebody's transaction keeps them: then seldom.
         let now = Instant::now();
-        self.report_at = self.report_at.max(now + now.duration_since(self.reported_from) * REPORTING_SHARE);
+        let pause = (now.duration_since(self.reported_from) * REPORTING_SHARE).min(LONGEST_PAUSE);
+        self.report_at = self.report_at.max(now + pause);
         match result {
             Ok(Report { rows, oldest, unowned, parked: (parked, oldest_parked), a_bucket }) => {
                 let number = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
