@@ -101,7 +101,7 @@ fn the_events_of_a_new_epoch_that_never_came_are_missing() {
 #[test]
 fn a_store_that_goes_on_in_a_new_epoch_has_given_out_nothing_in_it_yet() {
     let goes_on = Claim { from_one: false, ..claim(1, 7, 3) };
-    assert_eq!(compared(read(&sequences(&[1, 2, 3])), &[goes_on.clone()], &[], &[]), [0, 0, 0, 0]);
+    assert_eq!(compared(read(&sequences(&[1, 2, 3])), std::slice::from_ref(&goes_on), &[], &[]), [0, 0, 0, 0]);
     assert_eq!(compared(read(&[]), &[goes_on], &[], &[]), [1, 0, 0, 0], "it was never there at all");
 }
 
