@@ -225,3 +225,14 @@ impl Attempts {
         Ok(())
     }
 }
+
+/// Run `sql`, again where other transactions are in its way; how many rows it changed.
+pub(crate) async fn execute_again(database: &Database, sql: String, doing: &'static str) -> Result<u64, Error> {
+    let mut attempts = Attempts::new(database.options.max_attempts);
+    loop {
+        match database.pool.execute(sql.clone()).await {
+            Ok(rows) => return Ok(rows),
+            Err(error) => attempts.again(Error::sql(doing)(error)).await?,
+        }
+    }
+}

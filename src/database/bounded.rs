@@ -1,23 +1,35 @@
 //! Questions to a server that may say nothing more. A connection whose answer is not waited for to its end is **closed**, not pooled: on
 //! its way back the pool would wait for the server, for ever, and have one connection less.
 
-#[cfg(feature = "mysql")]
 use std::future::Future;
-#[cfg(feature = "mysql")]
 use std::io;
+#[cfg(feature = "store")]
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+#[cfg(feature = "store")]
 use futures_util::TryStreamExt as _;
+#[cfg(feature = "store")]
 use sqlx::AssertSqlSafe;
-#[cfg(feature = "mysql")]
+#[cfg(all(feature = "store", feature = "mysql"))]
 use sqlx::pool::PoolConnection;
 
+#[cfg(feature = "store")]
 use super::pool::{Pool, Row};
 
+/// What `work` with the database comes to, within `limit`.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let done = tokio::time::timeout(limit, work).await;
+    done.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+}
+
+#[cfg(feature = "store")]
 impl Pool {
-    /// Run `sql`, each statement by itself, and give their rows to `take` until it has enough. An error where the server says nothing
-    /// for `limit`.
+    /// Run `sql`, each statement by itself, and give their rows to `take` until it has enough; the others are read and dropped. An
+    /// error where the server says nothing for `limit`.
     pub(crate) async fn rows_within(
         &self,
         limit: Duration,
@@ -30,14 +42,10 @@ impl Pool {
             Self::MySql(pool) => {
                 let mut asked = Asked::of(within(limit, pool.acquire()).await?);
                 let result = {
-                    let mut rows = sql.fetch(&mut *asked.connection);
+                    let (mut rows, mut has_enough) = (sql.fetch(&mut *asked.connection), false);
                     loop {
                         match within(limit, rows.try_next()).await {
-                            Ok(Some(row)) => {
-                                if take(Row::MySql(row))?.is_break() {
-                                    break Ok(());
-                                }
-                            }
+                            Ok(Some(row)) => has_enough = has_enough || take(Row::MySql(row))?.is_break(),
                             Ok(None) => break Ok(()),
                             Err(error) => break Err(error),
                         }
@@ -93,13 +101,13 @@ impl Pool {
 }
 
 /// A connection on which something was asked.
-#[cfg(feature = "mysql")]
+#[cfg(all(feature = "store", feature = "mysql"))]
 struct Asked {
     connection: PoolConnection<sqlx::MySql>,
     is_answered: bool,
 }
 
-#[cfg(feature = "mysql")]
+#[cfg(all(feature = "store", feature = "mysql"))]
 impl Asked {
     fn of(connection: PoolConnection<sqlx::MySql>) -> Self {
         Self { connection, is_answered: false }
@@ -111,17 +119,11 @@ impl Asked {
     }
 }
 
-#[cfg(feature = "mysql")]
+#[cfg(all(feature = "store", feature = "mysql"))]
 impl Drop for Asked {
     fn drop(&mut self) {
         if !self.is_answered {
             self.connection.close_on_drop();
         }
     }
-}
-
-#[cfg(feature = "mysql")]
-async fn within<T>(limit: Duration, answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    let answer = tokio::time::timeout(limit, answer).await;
-    answer.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
 }

@@ -39,9 +39,9 @@ impl Way {
     /// The mode recorded with every stream.
     const fn name(&self) -> &'static str {
         match self {
-            Self::Outbox { target: Target::Kafka, .. } => DeliveryMode::Outbox.of_streams(),
-            Self::Outbox { target: Target::Store, .. } => DeliveryMode::Store.of_streams(),
-            Self::Direct { acks, .. } => DeliveryMode::Direct { acks: *acks }.of_streams(),
+            Self::Outbox { target: Target::Kafka, .. } => DeliveryMode::Outbox.recorded_name(),
+            Self::Outbox { target: Target::Store, .. } => DeliveryMode::Store.recorded_name(),
+            Self::Direct { acks, .. } => DeliveryMode::Direct { acks: *acks }.recorded_name(),
         }
     }
 }

@@ -34,8 +34,7 @@
 //! ```
 
 mod atomically;
-#[cfg(feature = "store")]
-mod bounded;
+pub(crate) mod bounded;
 pub(crate) mod columns;
 mod commit;
 mod connection;
@@ -61,7 +60,7 @@ pub(crate) mod sql;
 mod sqlite;
 mod transaction;
 
-pub(crate) use atomically::Attempts;
+pub(crate) use atomically::{Attempts, execute_again};
 pub use atomically::{Locking, TransactionOptions};
 pub use connection::Connection;
 pub use entity::{DeleteEntity, Entity, Saved, Versioned};

@@ -7,7 +7,7 @@
 use crate::database::open::OpenTransaction;
 use crate::database::pool::{Pool, Row};
 use crate::database::sql::Dialect;
-use crate::database::{Attempts, Database, Error};
+use crate::database::{Attempts, Database, Error, execute_again};
 use crate::event::Stream;
 use crate::publisher::DeliveryMode;
 
@@ -90,7 +90,7 @@ pub async fn change_mode(
     epoch: Option<u32>,
 ) -> Result<u64, Error> {
     check_mode_change(database, streams, mode).await?;
-    raise(database, streams, epoch, Some(mode.of_streams())).await
+    raise(database, streams, epoch, Some(mode.recorded_name())).await
 }
 
 /// Whether [`change_mode`] would change these streams now.
@@ -99,7 +99,7 @@ pub async fn change_mode(
 /// [`Error::StreamUnpublished`]: not yet; [`Error::Sql`].
 pub async fn check_mode_change(database: &Database, streams: &Streams, mode: DeliveryMode) -> Result<(), Error> {
     let dialect = database.pool.dialect();
-    let sql = unpublished(&streams.condition(dialect), &dialect.text(mode.of_streams()));
+    let sql = unpublished(&streams.condition(dialect), &dialect.text(mode.recorded_name()));
     let rows = database.pool.query(sql).await.map_err(Error::sql(LOOKING))?;
     refusal(&rows).map_err(Error::sql(LOOKING))?.map_or(Ok(()), Err)
 }
@@ -115,7 +115,9 @@ async fn raise(
     let (mut raised, mut after) = (0, String::new());
     let mut attempts = Attempts::new(database.options.max_attempts);
     if *streams == Streams::All && mode.is_none() {
-        raise_first_epoch(database, epoch, &mut attempts).await?;
+        let change = raised_epoch(dialect, "first_epoch", epoch);
+        let sql = format!("UPDATE tidings_outbox_gate SET {change}");
+        execute_again(database, sql, "raising the epoch of new streams").await?;
     }
     loop {
         let rest = format!("{condition} AND stream > {}", dialect.text(&after));
@@ -127,17 +129,6 @@ async fn raise(
             }
             Ok(None) => return Ok(raised),
             Err(error) => attempts.again(error).await?,
-        }
-    }
-}
-
-/// Raise the epoch of streams that are not there yet.
-async fn raise_first_epoch(database: &Database, epoch: Option<u32>, attempts: &mut Attempts) -> Result<(), Error> {
-    let change = raised_epoch(database.pool.dialect(), "first_epoch", epoch);
-    loop {
-        match database.pool.execute(format!("UPDATE tidings_outbox_gate SET {change}")).await {
-            Ok(_) => return Ok(()),
-            Err(error) => attempts.again(Error::sql("raising the epoch of new streams")(error)).await?,
         }
     }
 }

@@ -89,15 +89,20 @@ fn joined_deletion(rows: &[RowId]) -> String {
 }
 
 fn plain_deletion(rows: &[RowId]) -> String {
-    let mut sql = "DELETE FROM tidings_outbox WHERE (".to_owned();
+    format!("DELETE FROM tidings_outbox WHERE ({})", is_one_of(rows))
+}
+
+/// The condition that a row of the outbox is one of `rows`, which are sorted.
+pub(super) fn is_one_of(rows: &[RowId]) -> String {
+    let mut sql = String::new();
     for (index, bucket) in rows.chunk_by(|left, right| left.bucket == right.bucket).enumerate() {
         let Some(RowId { bucket: number, .. }) = bucket.first() else { continue };
         let or = if index == 0 { "" } else { " OR " };
+        // Writing to a `String` cannot fail.
         let _ = write!(sql, "{or}bucket = {number} AND id IN (");
         push_list(&mut sql, bucket.iter().map(|row| row.id));
         sql.push(')');
     }
-    sql.push(')');
     sql
 }
 

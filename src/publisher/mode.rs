@@ -39,7 +39,7 @@ impl DeliveryMode {
 
     /// How the rows of streams name it: who must have an event is nothing to them.
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
-    pub(crate) const fn of_streams(self) -> &'static str {
+    pub(crate) const fn recorded_name(self) -> &'static str {
         match self {
             Self::Direct { .. } => "direct",
             Self::Outbox => "outbox",

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::lane::SILENCE;
+use crate::database::bounded::within;
 
 /// How often other replicas' events are looked for, at most.
 const LOOK: Duration = Duration::from_millis(100);
@@ -98,8 +98,7 @@ impl Awaited {
     {
         let ids: Vec<Uuid> = self.waiters.lock().of.keys().copied().collect();
         for ids in ids.chunks(IDS_A_QUERY) {
-            let found = tokio::time::timeout(SILENCE, find(ids.to_vec())).await;
-            match found.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into())) {
+            match within(SILENCE, find(ids.to_vec())).await {
                 Ok(found) => self.stored(found),
                 Err(error) => return self.fail(error),
             }

@@ -6,7 +6,7 @@
 use super::StoreError;
 use super::tables::narrow;
 use crate::database::sql::Dialect;
-use crate::database::{Attempts, Database, Error, TableSet};
+use crate::database::{Database, Error, TableSet, execute_again};
 use crate::event::source_of_path;
 use crate::outbox::{Streams, raised_epoch};
 
@@ -94,15 +94,16 @@ impl NewEpoch {
         self.look(database).await.map_err(failed)
     }
 
-    /// Raise the last position, then the epochs. It may run beside replicas and writers, and again where it was interrupted; a replica
-    /// that gives out positions loses its lease for a moment, and goes on from the new position.
+    /// Raise the last position, then the epochs. It may run again where it was interrupted. A replica that gives out positions loses
+    /// its lease for a moment, and goes on from the new position; but stop the replicas first where streams may begin meanwhile: one
+    /// that does so just then may stay in the old epoch.
     ///
     /// # Errors
     /// As for [`preview`](Self::preview). What was raised until then stays so.
     pub async fn begin(&self, database: &Database) -> Result<EpochBegun, StoreError> {
         check(database).await?;
         let before = self.look(database).await.map_err(failed)?;
-        retried(database, self.raise_position(database.pool.dialect())).await?;
+        execute_again(database, self.raise_position(database.pool.dialect()), DOING).await?;
         let mut streams = 0;
         for source in self.sources(database, "store").await.map_err(failed)? {
             streams += self.raise(database, &source).await?;
@@ -188,7 +189,8 @@ impl NewEpoch {
                 return Ok(raised);
             };
             let some = format!("{rest} AND stream <= {}", dialect.text(&last));
-            raised += retried(database, format!("UPDATE tidings_store_stream SET {change} WHERE {some}")).await?;
+            raised += execute_again(database, format!("UPDATE tidings_store_stream SET {change} WHERE {some}"), DOING)
+                .await?;
             after = last;
         }
     }
@@ -199,17 +201,6 @@ async fn check(database: &Database) -> Result<(), StoreError> {
         Error::NotMigrated { .. } => StoreError::NotMigrated(error),
         error => StoreError::Database(error),
     })
-}
-
-/// Change rows that appends lock too; how many it were.
-async fn retried(database: &Database, sql: String) -> Result<u64, StoreError> {
-    let mut attempts = Attempts::new(database.options.max_attempts);
-    loop {
-        match database.pool.execute(sql.clone()).await {
-            Ok(rows) => return Ok(rows),
-            Err(error) => attempts.again(Error::sql(DOING)(error)).await?,
-        }
-    }
 }
 
 const DOING: &str = "beginning a new epoch of the event store";

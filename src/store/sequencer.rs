@@ -6,7 +6,6 @@
 //! An operator raises the last position after a restore; the numbers go on from there.
 
 use std::fmt::Write as _;
-use std::io;
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
@@ -18,6 +17,7 @@ use super::lane::SILENCE;
 use super::passed::{Look, Passed};
 use super::tables::narrow;
 use crate::database::Failure;
+use crate::database::bounded::within;
 use crate::database::pool::Pool;
 use crate::database::sql::push_list;
 use crate::fault_point;
@@ -64,8 +64,7 @@ impl Sequencer {
         let mut pause = self.poll;
         let mut claim_at = Instant::now();
         while !*stop.borrow() {
-            let turn = tokio::time::timeout(SILENCE, self.turn(&mut held, &mut claim_at)).await;
-            match turn.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into())) {
+            match within(SILENCE, self.turn(&mut held, &mut claim_at)).await {
                 // There may be more.
                 Ok(found) if found > 0 && held.is_some() => {
                     pause = self.poll;

@@ -30,8 +30,8 @@ impl Seen {
     }
 }
 
-/// The first `count` records of `topic`; fails when they do not come within 30 s.
-pub(crate) fn read(brokers: &str, topic: &str, partitions: i32, count: usize) -> Vec<Seen> {
+/// A client that reads all partitions of `topic` from their beginning.
+pub(crate) fn stranger(brokers: &str, topic: &str, partitions: i32) -> BaseConsumer {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("group.id", "a-stranger")
@@ -43,6 +43,12 @@ pub(crate) fn read(brokers: &str, topic: &str, partitions: i32, count: usize) ->
         assignment.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
     }
     consumer.assign(&assignment).unwrap();
+    consumer
+}
+
+/// The first `count` records of `topic`; fails when they do not come within two minutes.
+pub(crate) fn read(brokers: &str, topic: &str, partitions: i32, count: usize) -> Vec<Seen> {
+    let consumer = stranger(brokers, topic, partitions);
     let (mut seen, start) = (Vec::new(), Instant::now());
     while seen.len() < count {
         assert!(start.elapsed() < Duration::from_secs(120), "{} of {count} records came", seen.len());

@@ -7,7 +7,7 @@ use crate::database::open::{CommitFailure, OpenTransaction};
 use crate::database::sql::{Dialect, push_list};
 use crate::database::{Attempts, Database, Error};
 use crate::event::StreamId;
-use crate::outbox::keys::{KeyList, deletion};
+use crate::outbox::keys::{KeyList, deletion, is_one_of};
 use crate::outbox::row::{BEHIND_A_PARKED_EVENT, RowId};
 use crate::outbox::table::OutboxTable;
 use crate::transport::Target;
@@ -248,18 +248,10 @@ async fn behind(
 
 /// Moves rows of the outbox to the parked ones.
 fn gathering(list: KeyList, dialect: Dialect, rows: &[RowId]) -> String {
-    let (mut places, mut or) = (String::new(), "");
-    for group in rows.chunk_by(|left, right| left.bucket == right.bucket) {
-        let Some(RowId { bucket, .. }) = group.first() else { continue };
-        let mut ids = String::new();
-        push_list(&mut ids, group.iter().map(|row| row.id));
-        // Writing to a `String` cannot fail.
-        let _ = write!(places, "{or}bucket = {bucket} AND id IN ({ids})");
-        or = " OR ";
-    }
-    let (reason, now, delete) = (dialect.text(WAITS), dialect.now(), deletion(list, rows));
+    let (reason, now) = (dialect.text(WAITS), dialect.now());
+    let (these, delete) = (is_one_of(rows), deletion(list, rows));
     format!(
         "REPLACE INTO tidings_outbox_parked (id, {SHARED_COLUMNS}, reason, parked_at) \
-         SELECT id, {SHARED_COLUMNS}, {reason}, {now} FROM tidings_outbox WHERE ({places});{delete}"
+         SELECT id, {SHARED_COLUMNS}, {reason}, {now} FROM tidings_outbox WHERE ({these});{delete}"
     )
 }

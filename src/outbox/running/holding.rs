@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::Running;
 use super::backoff::MAX_BACKOFF;
-use super::silence::within;
+use crate::database::bounded::within;
 use crate::outbox::held::Destination;
 use crate::outbox::row::{OutboxRow, RowId};
 use crate::outbox::wake::BucketSet;

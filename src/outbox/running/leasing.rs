@@ -3,8 +3,9 @@
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
-use super::silence::{session_limits, sooner, within};
+use super::silence::{session_limits, sooner};
 use super::{CONNECTIONS, Running};
+use crate::database::bounded::within;
 use crate::database::pool::Pool;
 use crate::outbox::lease::Leases;
 use crate::outbox::share::to_release;

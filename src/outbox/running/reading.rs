@@ -4,8 +4,8 @@ use futures_util::FutureExt as _;
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
-use super::silence::within;
 use super::{Running, SUSPECT_ROWS};
+use crate::database::bounded::within;
 use crate::fault_point;
 use crate::outbox::row::{OutboxRow, RowId};
 use crate::outbox::table::{Fetch, Snapshot};

@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::Running;
-use super::silence::within;
+use crate::database::bounded::within;
 use crate::outbox::status::{backlog, parked_backlog, rows_a_bucket, unowned};
 use crate::outbox::wake::BucketSet;
 use crate::telemetry::names;

@@ -4,8 +4,8 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::backoff::{FIRST_BACKOFF, MAX_BACKOFF};
-use super::silence::within;
 use super::{ASK_INTERVAL, DELETE_INTERVAL, MAX_ASK_INTERVAL, Running, WORTH_DELETING};
+use crate::database::bounded::within;
 use crate::fault_point;
 use crate::outbox::row::RowId;
 use crate::telemetry::names;

@@ -17,15 +17,6 @@ use crate::outbox::RelayOptions;
 /// Sessions that end sooner would be made anew again and again.
 const SHORTEST_IDLE: Duration = Duration::from_secs(5);
 
-/// What `work` with the database comes to, within `limit`.
-pub(super) async fn within<T>(
-    limit: Duration,
-    work: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, sqlx::Error> {
-    let done = tokio::time::timeout(limit, work).await;
-    done.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
-}
-
 /// What `first` comes to; where it says nothing for `patience`, whichever of it and `second` succeeds sooner. Nobody can tell a slow
 /// answer from none, and to give the slow one up would make the next slower still.
 pub(super) async fn sooner<T>(

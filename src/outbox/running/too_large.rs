@@ -1,6 +1,7 @@
 //! What a broker found too large: which rows are, and which only came with one that is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -52,7 +53,7 @@ impl Running {
         if topics.is_empty() {
             return;
         }
-        let producers = std::sync::Arc::clone(&self.producers);
+        let producers = Arc::clone(&self.producers);
         self.fitting = Some(async move { producers.fit(topics).await }.boxed());
     }
 

@@ -7,12 +7,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Headers as _, Message as _};
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use uuid::Uuid;
 
 use super::press::{LEASE, Press};
+use crate::reader::stranger;
 use crate::setting;
 use crate::support::chance::tell;
 use crate::support::groups::ends;
@@ -41,7 +40,7 @@ impl Tally {
         let over = Arc::<AtomicBool>::default();
         let (counting, ends) = (Arc::clone(&counted), Arc::clone(&over));
         let reader = std::thread::spawn(move || {
-            let client = reader(&topic, partitions);
+            let client = stranger(&setting("TIDINGS_TEST_BROKERS"), &topic, partitions);
             while !ends.load(Ordering::Acquire) {
                 let Some(message) = client.poll(Duration::from_millis(100)) else { continue };
                 let message = message.unwrap();
@@ -95,19 +94,4 @@ impl Drop for Tally {
             let _ = reader.join();
         }
     }
-}
-
-fn reader(topic: &str, partitions: i32) -> BaseConsumer {
-    let client: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", setting("TIDINGS_TEST_BROKERS"))
-        .set("group.id", "a-stranger")
-        .set("enable.auto.commit", "false")
-        .create()
-        .unwrap();
-    let mut assignment = TopicPartitionList::new();
-    for partition in 0..partitions {
-        assignment.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
-    }
-    client.assign(&assignment).unwrap();
-    client
 }
